@@ -1,0 +1,110 @@
+"""Input checks whose messages name the op, the argument, what was expected and what came.
+
+They read shapes and dtypes only, never values, so that they cost nothing and run on any array type.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+def check_floating(op: str, **arrays: Array | None) -> None:
+    """Refuse arrays that are not float32 or float64, or that differ among each other; `None` is an absent input."""
+    first: tuple[str, Any] | None = None
+    for name, x in arrays.items():
+        if x is None:
+            continue
+        if not hasattr(x, "dtype") or not hasattr(x, "shape"):
+            raise TypeError(f"{op}: {name} must be an array, got {type(x).__name__}")
+        if x.dtype.kind != "f" or x.dtype.itemsize not in (4, 8):
+            raise TypeError(f"{op}: {name} must be float32 or float64, got {x.dtype.name}; convert it with astype")
+        if first is None:
+            first = (name, x.dtype)
+        elif x.dtype.itemsize != first[1].itemsize:
+            raise TypeError(
+                f"{op}: {first[0]} is {first[1].name} but {name} is {x.dtype.name}; convert one of them with astype"
+            )
+
+
+def check_integer(op: str, **arrays: Array | None) -> None:
+    """Refuse arrays that do not hold integers (booleans are not integers here)."""
+    for name, x in arrays.items():
+        if x is not None and x.dtype.kind not in "iu":
+            raise TypeError(f"{op}: {name} must be an integer array, got {x.dtype.name}")
+
+
+def check_rank(op: str, name: str, x: Array, layout: str) -> None:
+    """Refuse `x` unless it has one axis per comma-separated name of `layout`, e.g. `"N, C, H, W"`."""
+    rank = layout.count(",") + 1
+    if x.ndim != rank:
+        raise ValueError(f"{op}: {name} must have rank {rank} ({layout}), got rank {x.ndim} with shape {shape_of(x)}")
+
+
+def check_shape(op: str, name: str, x: Array, expected: tuple[int, ...], because: str) -> None:
+    """Refuse `x` unless it has the `expected` shape, which holds `because` of something said in words."""
+    if shape_of(x) != expected:
+        raise ValueError(f"{op}: {name} must have shape {expected} ({because}), got {shape_of(x)}")
+
+
+def check_gradient(op: str, dy: Array, shape: tuple[int, ...], like: Array) -> None:
+    """Refuse an incoming gradient that does not have the output's shape and dtype."""
+    check_floating(op, output=like, dy=dy)
+    check_shape(op, "dy", dy, tuple(shape), "the shape of the output")
+
+
+def check_choice(op: str, name: str, value: object, choices: Collection[str]) -> None:
+    """Refuse a convention that is not one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"{op}: {name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+
+
+def check_number(
+    op: str, name: str, value: float, *, low: float = -math.inf, high: float = math.inf, open_low: bool = False
+) -> None:
+    """Refuse what is not a finite real number in [low, high], or in (low, high] with `open_low`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+        raise ValueError(f"{op}: {name} must be a finite number, got {value!r}")
+    if value < low or value > high or (open_low and value == low):
+        interval = f"{'(' if open_low or low == -math.inf else '['}{low:g}, {high:g}{')' if high == math.inf else ']'}"
+        raise ValueError(f"{op}: {name} must lie in {interval}, got {value!r}")
+
+
+def check_axis(op: str, axis: int, ndim: int) -> int:
+    """Return `axis` counted from the front."""
+    if isinstance(axis, bool) or not hasattr(axis, "__index__"):
+        raise TypeError(f"{op}: axis must be an integer, got {axis!r}")
+    if not -ndim <= axis < ndim:
+        raise ValueError(f"{op}: axis {axis} does not exist in an array of rank {ndim}")
+    return axis.__index__() % ndim
+
+
+def integers(op: str, name: str, value: Any, *, count: int, low: int) -> tuple[int, ...]:
+    """Return one integer for each of `count` axes from an int or a sequence; refuse anything below `low`."""
+    values: Sequence[Any] = (
+        value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else [value] * count
+    )
+    if len(values) != count:
+        raise ValueError(f"{op}: {name} must be an integer or {count} of them, got {value!r}")
+    for v in values:
+        if isinstance(v, bool) or not hasattr(v, "__index__"):
+            raise TypeError(f"{op}: {name} must hold integers, got {value!r}")
+        if v < low:
+            raise ValueError(f"{op}: {name} must be at least {low}, got {value!r}")
+    return tuple(v.__index__() for v in values)
+
+
+def shape_of(x: Array) -> tuple[int, ...]:
+    """Return the shape as plain integers, for messages and comparisons."""
+    return tuple(int(n) for n in x.shape)
+
+
+def shapes_of(arrays: Mapping[str, Array | None]) -> str:
+    """Return `"x (2, 3), y (4,)"`, for messages."""
+    return ", ".join(f"{name} {shape_of(x)}" for name, x in arrays.items() if x is not None)

@@ -1,0 +1,98 @@
+"""Named array kernels: the single seam where a backend may replace a reference.
+
+A kernel is a pure function on arrays with a check that runs first, a reference body, and a name such as
+`conv2d.forward`. A backend is a mapping from kernel names to functions, installed under the entry-point group
+`refdet.backends`. A backend that owns its array type adds the two names `array.to_host` and `array.to_device`: a kernel
+that it lacks and that is not portable then makes an explicit round trip through the host, counted in `ROUND_TRIPS`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from importlib.metadata import entry_points
+from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Backend(NamedTuple):
+    name: str
+    kernels: Mapping[str, Callable[..., Any]]
+    fallback: str  # "reference": run the reference where the backend has no kernel; "error": refuse
+
+
+KERNELS: dict[str, Kernel[..., Any]] = {}
+ROUND_TRIPS: Counter[str] = Counter()
+_REFERENCE = Backend("reference", {}, "reference")
+_active: ContextVar[Backend | None] = ContextVar("refdet_backend", default=None)
+
+
+class Kernel(Generic[P, R]):
+    """A pure function of arrays with a checked contract and a replaceable body."""
+
+    def __init__(self, name: str, reference: Callable[P, R], check: Callable[P, object], portable: bool) -> None:
+        if name in KERNELS:
+            raise ValueError(f"kernel {name!r} is already defined in {KERNELS[name].__module__}")
+        functools.update_wrapper(self, reference)
+        self.name, self.reference, self.check, self.portable = name, reference, check, portable
+        KERNELS[name] = self
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        self.check(*args, **kwargs)
+        backend = active_backend()
+        if self.name in backend.kernels:
+            result: R = backend.kernels[self.name](*args, **kwargs)
+            return result
+        if backend.fallback == "error":
+            raise NotImplementedError(f"backend {backend.name!r} has no kernel {self.name!r}, and fallback='error'")
+        if self.portable or "array.to_host" not in backend.kernels:
+            return self.reference(*args, **kwargs)
+        ROUND_TRIPS[self.name] += 1
+        to_host, to_device = backend.kernels["array.to_host"], backend.kernels["array.to_device"]
+        result = to_device(self.reference(*to_host(args), **to_host(kwargs)))
+        return result
+
+
+def kernel(
+    name: str, *, check: Callable[P, object], portable: bool = False
+) -> Callable[[Callable[P, R]], Kernel[P, R]]:
+    """Declare a reference kernel; `check` has its signature and raises on bad input.
+
+    `portable` promises that the body uses nothing but NumPy's dispatch protocols, so that it runs on any array type.
+    """
+    return lambda reference: Kernel(name, reference, check, portable)
+
+
+def active_backend() -> Backend:
+    """Return the backend of the innermost `use_backend`, else the one that `REFDET_BACKEND` names."""
+    backend = _active.get()
+    return backend if backend is not None else find_backend(os.environ.get("REFDET_BACKEND", "reference"))
+
+
+@functools.cache
+def find_backend(name: str, fallback: str = "reference") -> Backend:
+    """Load the backend installed under `name`; `"reference"` is the plain NumPy one."""
+    if fallback not in ("reference", "error"):
+        raise ValueError(f"use_backend: fallback must be 'reference' or 'error', got {fallback!r}")
+    if name == "reference":
+        return _REFERENCE
+    installed = {entry.name: entry for entry in entry_points(group="refdet.backends")}
+    if name not in installed:
+        raise LookupError(f"no backend named {name!r}; installed: {', '.join(['reference', *sorted(installed)])}")
+    return Backend(name, installed[name].load(), fallback)
+
+
+@contextlib.contextmanager
+def use_backend(name: str, *, fallback: str = "reference") -> Iterator[None]:
+    """Run kernels from the backend installed under `name` inside a `with` block."""
+    token = _active.set(find_backend(name, fallback))
+    try:
+        yield
+    finally:
+        _active.reset(token)

@@ -1,0 +1,22 @@
+"""Settings of the whole suite, and the oracles that must be there."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("refdet", deadline=None, derandomize=True, max_examples=60, database=None)
+settings.load_profile("refdet")
+
+MODULE_OF = {"opencv": "cv2"}  # where a package's module has another name
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse to run without the oracles that REFDET_REQUIRE_ORACLES names: a skipped comparison proves nothing."""
+    required = [name.strip() for name in os.environ.get("REFDET_REQUIRE_ORACLES", "").split(",") if name.strip()]
+    absent = [name for name in required if importlib.util.find_spec(MODULE_OF.get(name, name)) is None]
+    if absent:
+        raise pytest.UsageError(f"REFDET_REQUIRE_ORACLES names oracles that are not installed: {', '.join(absent)}")

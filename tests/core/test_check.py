@@ -1,0 +1,65 @@
+"""The messages of the input checks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from refdet.core import check
+
+
+def test_floating() -> None:
+    check.check_floating("op", x=np.zeros(2), y=None, z=np.zeros((), np.float64))
+    with pytest.raises(TypeError, match="op: x must be float32 or float64, got int64; convert it with astype"):
+        check.check_floating("op", x=np.zeros(2, np.int64))
+    with pytest.raises(TypeError, match="op: x must be float32 or float64, got float16"):
+        check.check_floating("op", x=np.zeros(2, np.float16))
+    with pytest.raises(TypeError, match="op: x is float32 but w is float64; convert one of them"):
+        check.check_floating("op", x=np.zeros(2, np.float32), w=np.zeros(2))
+    with pytest.raises(TypeError, match="op: x must be an array, got list"):
+        check.check_floating("op", x=[1.0])  # type: ignore[arg-type]
+
+
+def test_big_endian_is_the_same_dtype() -> None:
+    check.check_floating("op", x=np.zeros(2, ">f4"), y=np.zeros(2, "<f4"))
+
+
+def test_integer() -> None:
+    check.check_integer("op", labels=np.zeros(2, np.uint8), absent=None)
+    with pytest.raises(TypeError, match="op: labels must be an integer array, got float64"):
+        check.check_integer("op", labels=np.zeros(2))
+    with pytest.raises(TypeError, match="op: labels must be an integer array, got bool"):
+        check.check_integer("op", labels=np.zeros(2, bool))
+
+
+def test_rank_shape_gradient_choice() -> None:
+    with pytest.raises(ValueError, match=r"op: x must have rank 2 \(N, C\), got rank 1 with shape \(3,\)"):
+        check.check_rank("op", "x", np.zeros(3), "N, C")
+    with pytest.raises(ValueError, match=r"op: b must have shape \(2,\) \(one per channel\), got \(3,\)"):
+        check.check_shape("op", "b", np.zeros(3), (2,), "one per channel")
+    with pytest.raises(ValueError, match=r"op: dy must have shape \(2,\) \(the shape of the output\), got \(3,\)"):
+        check.check_gradient("op", np.zeros(3), (2,), np.zeros(1))
+    with pytest.raises(ValueError, match="op: convention must be one of 'a', 'b', got 'c'"):
+        check.check_choice("op", "convention", "c", ("a", "b"))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "1", True, None])
+def test_not_a_number(value: object) -> None:
+    with pytest.raises(ValueError, match="op: lr must be a finite number, got"):
+        check.check_number("op", "lr", value)  # type: ignore[arg-type]
+
+
+def test_number_in_an_interval() -> None:
+    check.check_number("op", "p", float(np.float32(0.5)), low=0, high=1)
+    with pytest.raises(ValueError, match=r"op: p must lie in \[0, 1\], got 1\.5"):
+        check.check_number("op", "p", 1.5, low=0, high=1)
+    with pytest.raises(ValueError, match=r"op: eps must lie in \(0, inf\), got 0"):
+        check.check_number("op", "eps", 0, low=0, open_low=True)
+
+
+def test_axis() -> None:
+    assert check.check_axis("op", -1, 3) == 2
+    with pytest.raises(ValueError, match="op: axis 3 does not exist in an array of rank 3"):
+        check.check_axis("op", 3, 3)
+    with pytest.raises(TypeError, match=r"op: axis must be an integer, got 1\.0"):
+        check.check_axis("op", 1.0, 3)  # type: ignore[arg-type]
