@@ -1,0 +1,326 @@
+"""A tensor: an array that remembers how it was made, so that it can be differentiated.
+
+    >>> x = Tensor(np.array([1.0, 2.0, 3.0]), requires_grad=True)
+    >>> y = (x * x).sum()
+    >>> y.backward()
+    >>> x.grad
+    array([2., 4., 6.])
+
+Ops return tensors and change nothing: not their inputs, and not the arrays inside them. `requires_grad` marks a leaf
+whose gradient is wanted; a result requires one if an input did and `no_grad` was not in force. `backward` adds to
+`grad` of the leaves and then frees what the graph held, unless `retain_graph`.
+
+A Python number takes the dtype of the tensor it meets; arrays and tensors of another dtype are refused, never promoted.
+Comparisons are elementwise and give plain boolean arrays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
+from types import EllipsisType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refdet.autograd.backpropagation import Node, pull_back
+from refdet.core import elementwise, reduction, shaping
+from refdet.core.check import Array, check_gradient, shape_of
+from refdet.core.reduction import Axis
+
+_gradients_enabled: ContextVar[bool] = ContextVar("refdet_gradients_enabled", default=True)
+
+
+@contextlib.contextmanager
+def no_grad() -> Iterator[None]:
+    """Record no graph inside a `with` block: results need no gradient and nothing is kept for one."""
+    token = _gradients_enabled.set(False)
+    try:
+        yield
+    finally:
+        _gradients_enabled.reset(token)
+
+
+class Tensor:
+    """An array and, if a gradient is wanted, how it was made."""
+
+    __slots__ = ("__weakref__", "data", "grad", "node", "requires_grad")
+    __array_ufunc__ = None  # `array + tensor` is the tensor's to answer
+
+    def __init__(self, data: Any, *, requires_grad: bool = False) -> None:
+        self.data: Array = as_array(data)
+        if requires_grad and self.data.dtype.kind != "f":
+            raise TypeError(f"Tensor: only floating-point data can require a gradient, got {self.data.dtype.name}")
+        self.requires_grad = requires_grad
+        self.grad: Array | None = None
+        self.node: Node | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The lengths of the axes."""
+        return shape_of(self.data)
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return int(self.data.ndim)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return int(self.data.size)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the data."""
+        return self.data.dtype
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("len() of a Tensor without axes")
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        made = f", made by {self.node.op}" if self.node else ", requires_grad=True" if self.requires_grad else ""
+        return f"Tensor({np.array2string(self.data, separator=', ', threshold=50)}, {self.dtype.name}{made})"
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if self.requires_grad:
+            raise TypeError(
+                "a Tensor that requires a gradient does not turn into an array by itself; use .detach() or .data"
+            )
+        return np.array(self.data, dtype=dtype, copy=copy)
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __float__(self) -> float:
+        return self.item()
+
+    def item(self) -> float:
+        """Return the only element as a Python number."""
+        if self.size != 1:
+            raise ValueError(f"item: needs a tensor of one element, got shape {self.shape}")
+        return float(self.data.reshape(()))
+
+    def numpy(self) -> Array:
+        """Return the data as an array; refused while it requires a gradient (`detach` first)."""
+        return np.asarray(self)
+
+    def detach(self) -> Tensor:
+        """Return a tensor of the same data that has no history and needs no gradient."""
+        return Tensor(self.data)
+
+    def backward(self, grad: Any = None, *, retain_graph: bool = False) -> None:
+        """Add ∂(self · grad)/∂leaf to `grad` of every leaf; without `grad`, self must have one element."""
+        dself = _seed("backward", self, grad)
+        for leaf, dleaf in pull_back(self, dself, keep=(), retain_graph=retain_graph):
+            leaf.grad = dleaf if leaf.grad is None else leaf.grad + dleaf
+
+    # elementwise arithmetic
+
+    def __add__(self, other: Any) -> Tensor:
+        return apply(elementwise.add_forward, elementwise.add_backward, self, _operand(self, other))
+
+    def __radd__(self, other: Any) -> Tensor:
+        return _operand(self, other) + self
+
+    def __sub__(self, other: Any) -> Tensor:
+        return apply(elementwise.subtract_forward, elementwise.subtract_backward, self, _operand(self, other))
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return _operand(self, other) - self
+
+    def __mul__(self, other: Any) -> Tensor:
+        return apply(elementwise.multiply_forward, elementwise.multiply_backward, self, _operand(self, other))
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return _operand(self, other) * self
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return apply(elementwise.divide_forward, elementwise.divide_backward, self, _operand(self, other))
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return _operand(self, other) / self
+
+    def __neg__(self) -> Tensor:
+        return apply(elementwise.negative_forward, elementwise.negative_backward, self)
+
+    def __pow__(self, exponent: float) -> Tensor:
+        return apply(elementwise.power_forward, elementwise.power_backward, self, exponent=exponent)
+
+    def __abs__(self) -> Tensor:
+        return apply(elementwise.absolute_forward, elementwise.absolute_backward, self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return apply(reduction.matmul_forward, reduction.matmul_backward, self, _operand(self, other))
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return _operand(self, other) @ self
+
+    def exp(self) -> Tensor:
+        """Return eˣ."""
+        return apply(elementwise.exp_forward, elementwise.exp_backward, self)
+
+    def log(self) -> Tensor:
+        """Return ln x."""
+        return apply(elementwise.log_forward, elementwise.log_backward, self)
+
+    def sqrt(self) -> Tensor:
+        """Return √x."""
+        return apply(elementwise.sqrt_forward, elementwise.sqrt_backward, self)
+
+    def maximum(self, other: Any) -> Tensor:
+        """Return the larger of both, elementwise; at a tie self takes the gradient."""
+        return apply(elementwise.maximum_forward, elementwise.maximum_backward, self, _operand(self, other))
+
+    def minimum(self, other: Any) -> Tensor:
+        """Return the smaller of both, elementwise; at a tie self takes the gradient."""
+        return apply(elementwise.minimum_forward, elementwise.minimum_backward, self, _operand(self, other))
+
+    def astype(self, dtype: Any) -> Tensor:
+        """Return the values rounded to float32 or float64; the gradient is rounded back."""
+        return apply(elementwise.cast_forward, elementwise.cast_backward, self, dtype=np.dtype(dtype).name)
+
+    # comparisons
+
+    def __lt__(self, other: Any) -> NDArray[np.bool_]:
+        return self.data < _operand(self, other).data
+
+    def __le__(self, other: Any) -> NDArray[np.bool_]:
+        return self.data <= _operand(self, other).data
+
+    def __gt__(self, other: Any) -> NDArray[np.bool_]:
+        return self.data > _operand(self, other).data
+
+    def __ge__(self, other: Any) -> NDArray[np.bool_]:
+        return self.data >= _operand(self, other).data
+
+    # reductions
+
+    def sum(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+        """Return Σ x over `axis`."""
+        return apply(reduction.sum_forward, reduction.sum_backward, self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+        """Return the mean over `axis`; NaN where there is nothing to average."""
+        return apply(reduction.mean_forward, reduction.mean_backward, self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+        """Return the maximum over `axis`; the first one takes the gradient."""
+        return apply(reduction.amax_forward, reduction.amax_backward, self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+        """Return the minimum over `axis`; the first one takes the gradient."""
+        return -((-self).max(axis, keepdims=keepdims))
+
+    # shape
+
+    def reshape(self, *shape: int | tuple[int, ...]) -> Tensor:
+        """Return the values, in row-major order, in another shape; one length may be −1."""
+        return apply(shaping.reshape_forward, shaping.reshape_backward, self, shape=_one_tuple(shape))
+
+    def flatten(self, start_axis: int = 0) -> Tensor:
+        """Return the axes from `start_axis` on as one."""
+        length = int(np.prod(self.shape[start_axis:]))
+        return self.reshape(*self.shape[:start_axis], length)
+
+    def transpose(self, *axes: int | tuple[int, ...]) -> Tensor:
+        """Return x with its axes in the order `axes`, or reversed if none are given."""
+        order = _one_tuple(axes) if axes else tuple(reversed(range(self.ndim)))
+        return apply(shaping.transpose_forward, shaping.transpose_backward, self, axes=order)
+
+    @property
+    def T(self) -> Tensor:  # noqa: N802  NumPy's name
+        """The tensor with its axes reversed."""
+        return self.transpose()
+
+    def broadcast_to(self, shape: tuple[int, ...]) -> Tensor:
+        """Return x repeated to `shape`."""
+        return apply(shaping.broadcast_to_forward, shaping.broadcast_to_backward, self, shape=tuple(shape))
+
+    def __getitem__(self, key: Any) -> Tensor:
+        parts = key if isinstance(key, tuple) else (key,)
+        if all(k is None or isinstance(k, (int, np.integer, slice, EllipsisType)) for k in parts):
+            return apply(shaping.index_forward, shaping.index_backward, self, key=key)
+        return apply(shaping.gather_forward, shaping.gather_backward, self, key=key)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+
+def as_array(data: Any) -> Array:
+    """Return `data` as an array in native byte order; another library's array type stays what it is."""
+    if isinstance(data, Tensor):
+        raise TypeError("Tensor: the data is already a Tensor; use detach() for one without history")
+    if not isinstance(data, np.generic) and not isinstance(data, np.ndarray) and hasattr(data, "__array_function__"):
+        array: Array = data
+        return array
+    array = np.asarray(data)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"Tensor: data must be numbers, got {array.dtype} from {type(data).__name__}")
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def apply(
+    forward: Callable[..., tuple[Array, Any]],
+    backward: Callable[..., Sequence[Array | None]],
+    *inputs: Any,
+    **params: Any,
+) -> Tensor:
+    """Run `forward` on the arrays in `inputs` and remember how `backward` pulls a gradient back to them."""
+    return apply_with_extras(forward, backward, *inputs, **params)[0]
+
+
+def apply_with_extras(
+    forward: Callable[..., tuple[Any, Any]],
+    backward: Callable[..., Sequence[Array | None]],
+    *inputs: Any,
+    **params: Any,
+) -> tuple[Tensor, *tuple[Array, ...]]:
+    """Do what `apply` does for several outputs, of which the first is differentiable; the others stay arrays."""
+    tensors = tuple(x if x is None or isinstance(x, Tensor) else Tensor(x) for x in inputs)
+    needs = tuple(x is not None and x.requires_grad and _gradients_enabled.get() for x in tensors)
+    outputs, residual = forward(*(None if x is None else x.data for x in tensors), keep_residual=any(needs), **params)
+    y, *extras = outputs if isinstance(outputs, tuple) else (outputs,)
+    result = Tensor(y)
+    if any(needs):
+        op: str = getattr(forward, "name", forward.__name__).removesuffix(".forward")
+        result.requires_grad = True
+        result.node = Node(op, tensors, lambda dy: backward(residual, dy, needs=needs, **params))
+    return result, *extras
+
+
+def gradients(result: Tensor, inputs: Sequence[Tensor], grad: Any = None, *, retain_graph: bool = False) -> list[Array]:
+    """Return ∂(result · grad)/∂x for each x of `inputs`, leaf or not; touch no `grad`; zeros where x has no part."""
+    dresult = _seed("gradients", result, grad)
+    reached = {id(t): g for t, g in pull_back(result, dresult, keep=inputs, retain_graph=retain_graph)}
+    return [reached[id(x)] if id(x) in reached else np.zeros_like(x.data) for x in inputs]
+
+
+def _seed(op: str, result: Tensor, grad: Any) -> Array:
+    if not result.requires_grad:
+        raise RuntimeError(f"{op}: this tensor was made from nothing that requires a gradient")
+    if grad is None:
+        if result.size != 1:
+            raise ValueError(f"{op}: without `grad` the result must have one element, got shape {result.shape}")
+        return np.ones_like(result.data)
+    seed = grad.data if isinstance(grad, Tensor) else as_array(grad)
+    check_gradient(op, seed, result.shape, result.data)
+    return seed
+
+
+def _operand(tensor: Tensor, other: Any) -> Tensor:
+    """Return `other` as a tensor; a Python number takes the dtype of the tensor it meets."""
+    if isinstance(other, Tensor):
+        return other
+    if isinstance(other, (int, float)) and not isinstance(other, np.generic):
+        return Tensor(np.full_like(tensor.data, other, shape=()))
+    return Tensor(other)
+
+
+def _one_tuple(lengths: tuple[Any, ...]) -> tuple[int, ...]:
+    """Accept both `f(2, 3)` and `f((2, 3))`."""
+    return tuple(lengths[0]) if len(lengths) == 1 and isinstance(lengths[0], (tuple, list)) else lengths
