@@ -1,0 +1,105 @@
+"""What every op must show against its oracle, and the array layouts in which it must show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from refdet.core.kernel import KERNELS
+
+Array = NDArray[Any]
+
+TOLERANCE = {"float32": 2e-5, "float64": 1e-11}  # relative to the largest magnitude of the tensor, plus one
+LAYOUTS = ("contiguous", "fortran", "strided", "reversed", "big-endian", "read-only")
+
+dtypes = st.sampled_from(["float32", "float64"])
+layouts = st.sampled_from(LAYOUTS)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def in_layout(x: Array, layout: str) -> Array:
+    """Return the values of `x` in another memory layout."""
+    if layout == "fortran":
+        return np.asfortranarray(x)
+    if layout == "strided":
+        wide = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), x.dtype) if x.ndim else x
+        if x.ndim:
+            wide[..., ::2] = x
+        return wide[..., ::2] if x.ndim else x
+    if layout == "reversed":
+        return np.ascontiguousarray(x[..., ::-1])[..., ::-1] if x.ndim else x
+    if layout == "big-endian":
+        return x.astype(x.dtype.newbyteorder(">"))
+    if layout == "read-only":
+        x = x.copy()
+        x.flags.writeable = False
+    return x
+
+
+def assert_agrees(
+    algorithm: str,
+    oracle: ModuleType,
+    inputs: Sequence[Array | None],
+    *,
+    rng: np.random.Generator,
+    params: Mapping[str, Any],
+    differentiable: Sequence[bool] | None = None,
+    tolerance: Mapping[str, float] = TOLERANCE,
+) -> None:
+    """Compare `X.forward` and `X.backward` with the oracle's, all outputs and all gradients.
+
+    Also: inputs unchanged, backward twice equal, dtype kept, no residual when none is asked for. `differentiable` says which
+    inputs have a gradient; by default those of floating-point dtype.
+    """
+    forward, backward = KERNELS[f"{algorithm}.forward"], KERNELS[f"{algorithm}.backward"]
+    before = [None if x is None else x.copy() for x in inputs]
+    float_dtype = next(x.dtype for x in inputs if x is not None and x.dtype.kind == "f")
+    bound = tolerance[float_dtype.newbyteorder("=").name]
+
+    outputs, residual = forward(*inputs, keep_residual=True, **params)
+    _, nothing = forward(*inputs, keep_residual=False, **params)
+    assert nothing is None
+    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+    expected = oracle.forward(*inputs, **params)
+    expected = expected if isinstance(expected, tuple) else (expected,)
+    assert len(outputs) == len(expected)
+    for i, (y, y_expected) in enumerate(zip(outputs, expected, strict=True)):
+        assert_close(y, y_expected, float_dtype, bound, f"{algorithm} output {i}")
+
+    needs = tuple(
+        x is not None and x.dtype.kind == "f" and (differentiable is None or differentiable[i])
+        for i, x in enumerate(inputs)
+    )
+    dy = rng.standard_normal(np.shape(outputs[0])).astype(float_dtype)
+    gradients = backward(residual, dy, needs=needs, **params)
+    expected_gradients = oracle.backward(*inputs, dy=dy, **params)
+    assert len(gradients) == len(inputs)
+    for i, (dx, dx_expected) in enumerate(zip(gradients, expected_gradients, strict=True)):
+        if needs[i]:
+            assert_close(dx, dx_expected, float_dtype, bound, f"{algorithm} gradient of input {i}")
+    again = backward(residual, dy, needs=needs, **params)
+    for dx, dx_again in zip(gradients, again, strict=True):
+        if dx is not None:
+            np.testing.assert_array_equal(dx, dx_again, err_msg=f"{algorithm}: second backward differs")
+    for x, x_before in zip(inputs, before, strict=True):
+        if x is not None:
+            np.testing.assert_array_equal(x, x_before, err_msg=f"{algorithm}: input changed")
+
+
+def assert_close(actual: Any, expected: Any, float_dtype: np.dtype[Any], bound: float, what: str) -> None:
+    """Integers and booleans exactly; floats within `bound` of the largest finite magnitude, and of the dtype asked for."""
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    assert actual.shape == expected.shape, f"{what}: shape {actual.shape}, expected {expected.shape}"
+    if expected.dtype.kind in "iub":
+        assert actual.dtype.kind == expected.dtype.kind, f"{what}: {actual.dtype}"
+        np.testing.assert_array_equal(actual, expected, err_msg=what)
+        return
+    assert actual.dtype.newbyteorder("=") == float_dtype.newbyteorder("="), f"{what}: {actual.dtype}"
+    finite = np.abs(expected[np.isfinite(expected)])
+    scale = 1.0 + (float(finite.max()) if finite.size else 0.0)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=bound * scale, err_msg=what)

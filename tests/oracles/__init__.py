@@ -1,0 +1,1 @@
+"""Naive oracles, one per algorithm: scalar loops written from the definition, importing nothing of refdet."""

@@ -1,0 +1,22 @@
+"""Negation: y = -x, dy/dx = -1."""
+
+from tests.oracles._elementwise import map_scalars, pull_back
+from tests.oracles._sums import Array, Float64Array
+
+
+def forward(x: Array) -> Float64Array:
+    """Return y, the shape of x."""
+    return map_scalars(_value, x)
+
+
+def backward(x: Array, *, dy: Array) -> tuple[Float64Array | None, ...]:
+    """Return (dx,)."""
+    return pull_back((_by_x,), x, dy=dy)
+
+
+def _value(x: float) -> float:
+    return -x
+
+
+def _by_x(x: float) -> float:
+    return -1.0

@@ -1,0 +1,23 @@
+"""Square root: y = sqrt(x), dy/dx = 1 / (2 sqrt(x)), which is +inf at 0. NaN below 0."""
+
+from tests.oracles._elementwise import map_scalars, pull_back
+from tests.oracles._ieee import quotient, sqrt
+from tests.oracles._sums import Array, Float64Array
+
+
+def forward(x: Array) -> Float64Array:
+    """Return y, the shape of x."""
+    return map_scalars(_value, x)
+
+
+def backward(x: Array, *, dy: Array) -> tuple[Float64Array | None, ...]:
+    """Return (dx,)."""
+    return pull_back((_by_x,), x, dy=dy)
+
+
+def _value(x: float) -> float:
+    return sqrt(x)
+
+
+def _by_x(x: float) -> float:
+    return quotient(0.5, sqrt(x))
