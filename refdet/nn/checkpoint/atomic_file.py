@@ -1,0 +1,42 @@
+"""Write a file so that a reader sees the old one or the new one, never half of either.
+
+The content goes to a temporary file in the same directory (a rename is atomic only within one file system), is
+flushed to the disk, and takes the final name by `os.replace`; then the directory itself is flushed, since the
+rename is a change of the directory (POSIX `rename`, `fsync`; Pillai et al., OSDI 2014, "All File Systems Are Not
+Created Equal", on what goes wrong without). An exception in the middle removes the temporary file. A power cut may
+leave it behind; its name is `.`, 16 random hexadecimal digits, `.tmp`.
+"""
+
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+
+def write_atomically(path: Path, write_content: Callable[[BinaryIO], None]) -> None:
+    """Create or replace `path` by what `write_content` writes, all or nothing.
+
+    Where `path` is a symbolic link, the file that it leads to is replaced, and the link stays.
+    """
+    path = path.resolve()
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            write_content(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:  # KeyboardInterrupt too must leave nothing behind
+        temporary.unlink(missing_ok=True)
+        raise
+    _flush_directory(path.parent)
+
+
+def _flush_directory(directory: Path) -> None:
+    """Wait until the directory's entries are on the disk."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
