@@ -10,7 +10,7 @@ extent is `dilation·(kernel − 1) + 1`; windows start `stride` apart at padded
 | `"torch"` | the last window is dropped if it starts at or beyond size + before |
 | `"caffe"` | the same, but only if the layer pads at all: without padding an empty last window may stay |
 | transposed convolution | (size − 1)·stride − before − after + extent + output_padding |
-| SAME | ⌈size / stride⌉, padded as little as possible; the odd pixel at the end (`"same_upper"`) or start (`"same_lower"`) |
+| SAME | ⌈size / stride⌉, padded least; the odd pixel at the end (`"same_upper"`) or the start (`"same_lower"`) |
 
 Sources: Dumoulin & Visin, "A guide to convolution arithmetic for deep learning" (2016); Caffe `pooling_layer.cpp`;
 torch `Pool.h`; ONNX `Conv` (auto_pad). Sizes are `(height, width)`; padding is `((top, bottom), (left, right))`.

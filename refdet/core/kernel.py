@@ -14,8 +14,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
-from importlib.metadata import entry_points
-from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, cast
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,16 +46,14 @@ class Kernel(Generic[P, R]):
         self.check(*args, **kwargs)
         backend = active_backend()
         if self.name in backend.kernels:
-            result: R = backend.kernels[self.name](*args, **kwargs)
-            return result
+            return cast(R, backend.kernels[self.name](*args, **kwargs))
         if backend.fallback == "error":
             raise NotImplementedError(f"backend {backend.name!r} has no kernel {self.name!r}, and fallback='error'")
         if self.portable or "array.to_host" not in backend.kernels:
             return self.reference(*args, **kwargs)
         ROUND_TRIPS[self.name] += 1
         to_host, to_device = backend.kernels["array.to_host"], backend.kernels["array.to_device"]
-        result = to_device(self.reference(*to_host(args), **to_host(kwargs)))
-        return result
+        return cast(R, to_device(self.reference(*to_host(args), **to_host(kwargs))))
 
 
 def kernel(
@@ -71,8 +68,7 @@ def kernel(
 
 def active_backend() -> Backend:
     """Return the backend of the innermost `use_backend`, else the one that `REFDET_BACKEND` names."""
-    backend = _active.get()
-    return backend if backend is not None else find_backend(os.environ.get("REFDET_BACKEND", "reference"))
+    return _active.get() or find_backend(os.environ.get("REFDET_BACKEND", "reference"))
 
 
 @functools.cache
@@ -82,10 +78,15 @@ def find_backend(name: str, fallback: str = "reference") -> Backend:
         raise ValueError(f"use_backend: fallback must be 'reference' or 'error', got {fallback!r}")
     if name == "reference":
         return _REFERENCE
+    from importlib.metadata import entry_points  # here, as it takes longer to load than the rest of this file
+
     installed = {entry.name: entry for entry in entry_points(group="refdet.backends")}
     if name not in installed:
         raise LookupError(f"no backend named {name!r}; installed: {', '.join(['reference', *sorted(installed)])}")
-    return Backend(name, installed[name].load(), fallback)
+    try:
+        return Backend(name, installed[name].load(), fallback)
+    except ImportError as error:
+        raise LookupError(f"backend {name!r} does not load: {error}; install what it needs first") from error
 
 
 @contextlib.contextmanager

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
-from refdet.core import kernel as seam
 from refdet.core.kernel import KERNELS, ROUND_TRIPS, Backend, active_backend, find_backend, kernel, use_backend
 
 
@@ -35,14 +35,16 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Pretend that backends are installed."""
 
     class Entry:
-        def __init__(self, name: str, kernels: dict[str, Any]) -> None:
+        def __init__(self, name: str, kernels: dict[str, Any] | None) -> None:
             self.name, self.kernels = name, kernels
 
         def load(self) -> dict[str, Any]:
+            if self.kernels is None:
+                raise ModuleNotFoundError("No module named 'numba'")
             return self.kernels
 
     entries: list[Entry] = []
-    monkeypatch.setattr(seam, "entry_points", lambda group: entries)
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: entries)
     find_backend.cache_clear()
     yield lambda name, kernels: entries.append(Entry(name, kernels))
     find_backend.cache_clear()
@@ -88,6 +90,12 @@ def test_unknown_backend_is_named_with_the_installed_ones(install: Any) -> None:
         pass
     with pytest.raises(ValueError, match="fallback must be 'reference' or 'error', got 'no'"):
         find_backend("other", "no")
+
+
+def test_a_backend_whose_library_is_absent_says_so(install: Any) -> None:
+    install("other", None)
+    with pytest.raises(LookupError, match="backend 'other' does not load: No module named 'numba'; install what"):
+        find_backend("other")
 
 
 def test_environment_names_the_default(halve: Any, install: Any, monkeypatch: pytest.MonkeyPatch) -> None:
