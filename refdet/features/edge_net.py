@@ -1,0 +1,94 @@
+"""A convolutional network that detects edges and corners, with weights that are written down instead of learned.
+
+    photograph (1, 3, H, W) grey       1 × 1 convolution with the luma weights of ITU-R BT.601 edges      7 × 7
+    convolutions with the derivative of a Gaussian in eight directions θ, 45° apart; relu keeps the side that brightens
+    pooled     3 × 3 maximum, stride 2: an edge may move by a pixel corners    1 × 1 convolution, E_θ + E_θ+90° −
+    E_θ+45° − bias; relu: two perpendicular edges, and not the one between them
+
+A filter answers cos(θ − φ) times the contrast to a straight edge of direction φ: deck 000 reads histograms of oriented
+gradients this way, as a convolution with directional filters followed by gating.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from refdet import nn, ops
+from refdet.autograd.tensor import Tensor, no_grad
+from refdet.core.check import Array, check_rank
+
+N_DIRECTIONS = 8
+SIGMA = 1.2  # of the Gaussian, in pixels
+RADIUS = 3  # 2.5 σ: the 7 × 7 window holds all but 1 % of the filter
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+CORNER_BIAS = 0.04  # of a full step from black to white
+
+
+class FeatureMaps(NamedTuple):
+    """What each stage of the network sees; all (1, C, h, w)."""
+
+    grey: Array
+    edges: Array
+    pooled: Array
+    corners: Array
+
+
+def directions() -> Array:
+    """Return the eight angles in radians; 0 points right, a quarter turn points down, as the rows of an image do."""
+    return np.arange(N_DIRECTIONS) * (2 * np.pi / N_DIRECTIONS)
+
+
+def edge_filters() -> Array:
+    """Return (8, 1, 7, 7): −∂G/∂θ turned for cross-correlation, scaled so that a unit step along θ answers 1."""
+    y, x = np.mgrid[-RADIUS : RADIUS + 1, -RADIUS : RADIUS + 1].astype(float)
+    gaussian = np.exp(-(x**2 + y**2) / (2 * SIGMA**2))
+    filters = []
+    for theta in directions():
+        along = np.cos(theta) * x + np.sin(theta) * y
+        derivative = along * gaussian
+        filters.append(derivative / derivative[derivative > 0].sum())
+    return np.stack(filters)[:, None].astype(np.float32)
+
+
+def corner_weights() -> Array:
+    """Return (8, 8, 1, 1): corner k sums directions k and k + 2 (90° apart) and subtracts k + 1."""
+    weight = np.zeros((N_DIRECTIONS, N_DIRECTIONS, 1, 1), np.float32)
+    for k in range(N_DIRECTIONS):
+        weight[k, k] = weight[k, (k + 2) % N_DIRECTIONS] = 1
+        weight[k, (k + 1) % N_DIRECTIONS] = -1
+    return weight
+
+
+def edge_net() -> nn.Sequential:
+    """Return the network; its parts are named as its feature maps."""
+    rng = np.random.default_rng(0)  # every drawn weight is replaced below
+    net = nn.Sequential(
+        grey=nn.Conv2d(3, 1, 1, rng=rng, bias=False),
+        edges=nn.Sequential(nn.Conv2d(1, N_DIRECTIONS, 2 * RADIUS + 1, rng=rng, bias=False), nn.ReLU()),
+        pooled=nn.MaxPool2d(3, stride=2),
+        corners=nn.Sequential(nn.Conv2d(N_DIRECTIONS, N_DIRECTIONS, 1, rng=rng), nn.ReLU()),
+    )
+    net.load_state_dict(
+        {
+            "grey.weight": np.array(LUMA, np.float32).reshape(1, 3, 1, 1),
+            "edges.0.weight": edge_filters(),
+            "corners.0.weight": corner_weights(),
+            "corners.0.bias": np.full(N_DIRECTIONS, -CORNER_BIAS, np.float32),
+        }
+    )
+    return net
+
+
+def feature_maps(image: Array) -> FeatureMaps:
+    """Return what every stage sees in `image` (H, W, 3), values in [0, 1]; borders repeat the edge pixel."""
+    check_rank("feature_maps", "image", image, "H, W, 3")
+    x = Tensor(np.moveaxis(image, 2, 0)[None].astype(np.float32))
+    maps = {}
+    with no_grad():
+        x = ops.pad(x, RADIUS, border="edge")
+        for name, part in edge_net().parts():
+            x = part(x)
+            maps[name] = x.data
+    return FeatureMaps(**maps)

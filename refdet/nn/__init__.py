@@ -1,0 +1,55 @@
+"""Floor 3: modules, layers, initialisers, optimisers, schedules and checkpoints."""
+
+from refdet.nn import checkpoint, init, optim, schedules
+from refdet.nn.layers import (
+    Apply,
+    AvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    ConvTranspose2d,
+    Dropout,
+    Flatten,
+    GlobalAvgPool2d,
+    L2Normalize,
+    LeakyReLU,
+    Linear,
+    LocalResponseNorm,
+    MaxPool2d,
+    ReLU,
+    Sequential,
+    Sigmoid,
+    Tanh,
+)
+from refdet.nn.module import Module, Parameter
+from refdet.nn.optim import SGD, Adam, Multipliers, Optimiser, clip_gradients
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "Apply",
+    "AvgPool2d",
+    "BatchNorm2d",
+    "Conv2d",
+    "ConvTranspose2d",
+    "Dropout",
+    "Flatten",
+    "GlobalAvgPool2d",
+    "L2Normalize",
+    "LeakyReLU",
+    "Linear",
+    "LocalResponseNorm",
+    "MaxPool2d",
+    "Module",
+    "Multipliers",
+    "Optimiser",
+    "Parameter",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "Tanh",
+    "checkpoint",
+    "clip_gradients",
+    "init",
+    "optim",
+    "schedules",
+]

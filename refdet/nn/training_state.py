@@ -1,0 +1,61 @@
+"""One file from which a training run continues bit for bit.
+
+It holds the module's parameters and buffers (`module.…`), the optimiser's slots, rate and step count (`optimiser.…`),
+and, as metadata, the state of the generator that everything random is drawn from, with whatever else the run wants to
+remember (`progress`). The file is written atomically: a crash leaves the old one.
+
+    save_training("run.safetensors", module=net, optimiser=optimiser, rng=rng, progress={"epoch": 3})
+    progress, rng = load_training("run.safetensors", module=net, optimiser=optimiser)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from refdet.nn.checkpoint import CheckpointError, load_metadata, load_tensors, save_tensors
+from refdet.nn.module import Module
+from refdet.nn.optim import Optimiser, generator_state, restored_generator
+
+FORMAT = "refdet training state 1"
+
+
+def save_training(
+    path: str | PathLike[str],
+    *,
+    module: Module,
+    optimiser: Optimiser,
+    rng: np.random.Generator,
+    progress: Mapping[str, Any] | None = None,
+) -> None:
+    """Write everything that the next step depends on to `path` (.safetensors or .npz); `progress` must be JSON-able."""
+    tensors = {f"module.{name}": value for name, value in module.state_dict().items()}
+    tensors |= {f"optimiser.{name}": value for name, value in optimiser.state_dict().items()}
+    metadata = {"format": FORMAT, "generator": generator_state(rng), "progress": dict(progress or {})}
+    save_tensors(path, tensors, metadata=metadata)
+
+
+def load_training(
+    path: str | PathLike[str], *, module: Module, optimiser: Optimiser
+) -> tuple[dict[str, Any], np.random.Generator]:
+    """Put `module` and `optimiser` where they stood; return `progress` and the generator. An error changes nothing."""
+    metadata = load_metadata(path)
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: is not a training state: its metadata lacks the format {FORMAT!r}")
+    rng = restored_generator(metadata["generator"])
+    tensors = load_tensors(path)
+    before = module.state_dict()
+    module.load_state_dict(_part(tensors, "module."))
+    try:
+        optimiser.load_state_dict(_part(tensors, "optimiser."))
+    except ValueError:
+        module.load_state_dict(before)
+        raise
+    return metadata["progress"], rng
+
+
+def _part(tensors: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

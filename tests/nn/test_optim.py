@@ -1,0 +1,207 @@
+"""Optimisers: two steps by hand, torch's numbers, frozen bits, resumption, bad numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from refdet import nn
+from refdet.nn.optim import Optimiser, generator_state, restored_generator
+
+
+def parameter(*values: float) -> nn.Parameter:
+    return nn.Parameter(np.array(values, float))
+
+
+def two_steps(make: Any, gradients: tuple[float, float] = (1.0, 2.0)) -> list[float]:
+    """Return w after each of two steps from w = 10."""
+    w = parameter(10.0)
+    optimiser = make([("w", w)])
+    values = []
+    for g in gradients:
+        w.grad = np.array([g])
+        optimiser.step()
+        values.append(w.data.item())
+    return values
+
+
+def test_sgd_by_hand() -> None:
+    assert two_steps(lambda p: nn.SGD(p, lr=0.5)) == [9.5, 8.5]
+    # v = 1, then 0.5·1 + 2 = 2.5
+    assert two_steps(lambda p: nn.SGD(p, lr=0.5, momentum=0.5)) == [9.5, 8.25]
+    # g + 0.5 v: 1.5, then 2 + 1.25 = 3.25
+    assert two_steps(lambda p: nn.SGD(p, lr=0.5, momentum=0.5, nesterov=True)) == [9.25, 7.625]
+    # g = 1 + 0.5·10 = 6 → 7; g = 2 + 0.5·7 = 5.5 → 4.25
+    assert two_steps(lambda p: nn.SGD(p, lr=0.5, weight_decay=0.5)) == [7.0, 4.25]
+
+
+def test_first_adam_step_has_the_length_of_the_rate() -> None:
+    """m/(1 − β₁) = g and s/(1 − β₂) = g², so the step is lr·sign(g), whatever the size of g."""
+    for g in (1e-3, 1.0, 1e3):
+        assert two_steps(lambda p: nn.Adam(p, lr=0.5, eps=0.0), (g, g))[0] == pytest.approx(9.5, rel=1e-12)
+
+
+def test_adam_by_hand() -> None:
+    """β₁ = ½, β₂ = ¾, gradients 1 and 2: m = ½, 1¼; s = ¼, 1 3/16; corrected: 1, 5/3; 1, 19/7."""
+    values = two_steps(lambda p: nn.Adam(p, lr=1.0, betas=(0.5, 0.75), eps=0.0))
+    assert values[0] == pytest.approx(9.0)
+    assert values[1] == pytest.approx(9.0 - (5 / 3) / math.sqrt(19 / 7), rel=1e-12)
+
+
+def test_multipliers_and_schedule() -> None:
+    w, b = parameter(1.0), parameter(1.0)
+    optimiser = nn.SGD(
+        [("w", w), ("b", b)], lr=1.0, weight_decay=0.5, multipliers={"b": nn.Multipliers(lr=2.0, weight_decay=0.0)}
+    )
+    w.grad = b.grad = np.array([1.0])
+    optimiser.step(lr=0.1)
+    assert w.data.item() == pytest.approx(1 - 0.1 * 1.5)
+    assert b.data.item() == pytest.approx(1 - 0.2 * 1.0)
+
+
+@pytest.mark.parametrize("kind", [nn.SGD, nn.Adam])
+def test_frozen_parameters_keep_their_bits(kind: Any) -> None:
+    frozen, without_gradient, zero_rate = parameter(0.1), parameter(0.2), parameter(0.3)
+    frozen.requires_grad = False
+    before = [p.data for p in (frozen, without_gradient, zero_rate)]
+    optimiser = kind(
+        [("frozen", frozen), ("no", without_gradient), ("zero", zero_rate)],
+        lr=1.0,
+        weight_decay=0.1,
+        multipliers={"zero": nn.Multipliers(lr=0.0)},
+    )
+    frozen.grad = zero_rate.grad = np.array([1.0])
+    optimiser.step()
+    for p, data in zip((frozen, without_gradient, zero_rate), before, strict=True):
+        assert p.data is data
+
+
+@pytest.mark.parametrize("kind", [nn.SGD, nn.Adam])
+def test_no_array_is_changed_in_place(kind: Any) -> None:
+    w = parameter(1.0, 2.0)
+    data, g = w.data, np.array([1.0, 1.0])
+    w.grad = g
+    optimiser = kind([("w", w)], lr=0.1)
+    optimiser.step()
+    optimiser.step()
+    np.testing.assert_array_equal(data, [1, 2])
+    np.testing.assert_array_equal(g, [1, 1])
+
+
+@pytest.mark.parametrize("kind", [nn.SGD, nn.Adam])
+def test_dtype_is_kept(kind: Any) -> None:
+    w = nn.Parameter(np.ones(3, np.float32))
+    w.grad = np.ones(3, np.float32)
+    optimiser: Optimiser = kind([("w", w)], lr=0.1, weight_decay=0.1)
+    optimiser.step(lr=np.float64(0.2))
+    assert w.data.dtype == np.float32
+    assert all(slot.dtype == np.float32 for slot in optimiser.state["w"].values())
+
+
+@pytest.mark.parametrize("kind", [nn.SGD, nn.Adam])
+def test_state_continues_bit_for_bit(kind: Any) -> None:
+    """Five steps, against two steps, everything saved and restored into new objects, and three steps."""
+    options = {"momentum": 0.9} if kind is nn.SGD else {}
+
+    def run(*, restart_at: int | None) -> bytes:
+        rng = np.random.default_rng(0)
+        w = nn.Parameter(np.ones(5, np.float32))
+        optimiser = kind([("w", w)], lr=0.1, **options)
+        for i_step in range(5):
+            if i_step == restart_at:
+                w, saved = nn.Parameter(w.data), optimiser.state_dict()
+                optimiser = kind([("w", w)], lr=99.0, **options)
+                optimiser.load_state_dict(saved)
+            w.grad = rng.standard_normal(5).astype(np.float32)
+            optimiser.step()
+        return w.data.tobytes()
+
+    assert run(restart_at=2) == run(restart_at=None)
+
+
+def test_loading_a_state_that_does_not_fit() -> None:
+    optimiser = nn.SGD([("w", parameter(1.0, 2.0))], lr=0.1, momentum=0.9)
+    bad = {"n_steps": np.array(1), "momentum.w": np.zeros(3), "momentum.v": np.zeros(1)}
+    with pytest.raises(ValueError, match="SGD does not fit the state") as caught:
+        optimiser.load_state_dict(bad)
+    for part in ("missing lr", "unexpected momentum.v", "momentum.w has shape (3,), expected (2,)"):
+        assert part in str(caught.value)
+    assert optimiser.n_steps == 0
+
+
+def test_a_gradient_that_is_not_finite_changes_nothing() -> None:
+    a, b = parameter(1.0), parameter(2.0)
+    optimiser = nn.SGD([("a", a), ("b", b)], lr=0.1)
+    a.grad, b.grad = np.array([1.0]), np.array([np.nan])
+    with pytest.raises(FloatingPointError, match="SGD: the gradient of b is not finite; no parameter was changed"):
+        optimiser.step()
+    assert (a.data.item(), b.data.item(), optimiser.n_steps) == (1.0, 2.0, 0)
+
+
+@pytest.mark.parametrize("lr", [float("nan"), float("inf"), -0.1, "0.1"])
+def test_bad_rates(lr: Any) -> None:
+    with pytest.raises(ValueError, match="SGD: lr must"):
+        nn.SGD([("w", parameter(1.0))], lr=lr)
+    optimiser = nn.SGD([("w", parameter(1.0))], lr=0.1)
+    with pytest.raises(ValueError, match="SGD: lr must"):
+        optimiser.step(lr=lr)
+
+
+def test_bad_options() -> None:
+    w = [("w", parameter(1.0))]
+    with pytest.raises(ValueError, match="SGD: nesterov needs a momentum above 0"):
+        nn.SGD(w, lr=0.1, nesterov=True)
+    with pytest.raises(ValueError, match=r"Adam: betas\[1\] must lie in"):
+        nn.Adam(w, betas=(0.9, 1.0))
+    with pytest.raises(ValueError, match="multipliers name parameters that do not exist: v"):
+        nn.SGD(w, lr=0.1, multipliers={"v": nn.Multipliers()})
+
+
+def test_clipping() -> None:
+    a, b = parameter(0.0), parameter(0.0)
+    a.grad, b.grad = np.array([3.0]), np.array([4.0])
+    small = a.grad
+    assert nn.clip_gradients([a, b], max_norm=5.0) == 5.0
+    assert a.grad is small
+    assert nn.clip_gradients([a, b], max_norm=1.0) == 5.0
+    np.testing.assert_allclose([a.grad.item(), b.grad.item()], [0.6, 0.8], rtol=1e-15)
+    a.grad = np.array([np.inf])
+    with pytest.raises(FloatingPointError, match="clip_gradients: the norm of the gradients is not finite"):
+        nn.clip_gradients([a, b], max_norm=1.0)
+    assert nn.clip_gradients([parameter(1.0)], max_norm=1.0) == 0.0
+
+
+def test_generator_goes_round() -> None:
+    rng = np.random.default_rng(5)
+    rng.standard_normal(7)
+    twin = restored_generator(generator_state(rng))
+    np.testing.assert_array_equal(rng.standard_normal(9), twin.standard_normal(9))
+    with pytest.raises(ValueError, match="only PCG64"):
+        generator_state(np.random.Generator(np.random.MT19937(0)))
+    with pytest.raises(ValueError, match="needs a PCG64 state, got 'MT19937'"):
+        restored_generator({"bit_generator": "MT19937"})
+
+
+@pytest.mark.oracle
+def test_against_torch() -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    rng = np.random.default_rng(0)
+    cases: list[tuple[Any, Any, dict[str, Any]]] = [
+        (nn.SGD, torch.optim.SGD, {"lr": 0.1}),
+        (nn.SGD, torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}),
+        (nn.SGD, torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
+        (nn.Adam, torch.optim.Adam, {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.1}),
+    ]
+    for ours, theirs, options in cases:
+        start = rng.standard_normal(6)
+        w, w_torch = nn.Parameter(start), torch.tensor(start, requires_grad=True)
+        optimiser, optimiser_torch = ours([("w", w)], **options), theirs([w_torch], **options)
+        for _ in range(5):
+            g = rng.standard_normal(6)
+            w.grad, w_torch.grad = g, torch.tensor(g)
+            optimiser.step()
+            optimiser_torch.step()
+        np.testing.assert_allclose(w.data, w_torch.detach().numpy(), rtol=1e-12)
