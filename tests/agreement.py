@@ -25,7 +25,7 @@ seeds = st.integers(0, 2**32 - 1)
 def in_layout(x: Array, layout: str) -> Array:
     """Return the values of `x` in another memory layout."""
     if layout == "fortran":
-        return np.asfortranarray(x)
+        return np.asfortranarray(x) if x.ndim else x
     if layout == "strided":
         wide = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), x.dtype) if x.ndim else x
         if x.ndim:

@@ -1,12 +1,17 @@
 """A convolutional network that detects edges and corners, with weights that are written down instead of learned.
 
-    photograph (1, 3, H, W) grey       1 × 1 convolution with the luma weights of ITU-R BT.601 edges      7 × 7
-    convolutions with the derivative of a Gaussian in eight directions θ, 45° apart; relu keeps the side that brightens
-    pooled     3 × 3 maximum, stride 2: an edge may move by a pixel corners    1 × 1 convolution, E_θ + E_θ+90° −
-    E_θ+45° − bias; relu: two perpendicular edges, and not the one between them
+| part | layer | what it sees |
+|---|---|---|
+| grey | 1 × 1 | luma, with the weights of ITU-R BT.601 |
+| edges | 7 × 7, relu | E_θ: derivatives of a Gaussian in eight directions θ; relu keeps the side that brightens |
+| pooled | 3 × 3 maximum, stride 2 | the same; an edge may move by a pixel |
+| excess | 1 × 1, relu | E_θ itself, and by how much it exceeds E_θ+90° |
+| corners | 1 × 1, relu | min(E_θ, E_θ+90°) − E_θ+45° / √2 − bias |
 
 A filter answers cos(θ − φ) times the contrast to a straight edge of direction φ: deck 000 reads histograms of oriented
-gradients this way, as a convolution with directional filters followed by gating.
+gradients this way, as a convolution with directional filters followed by gating. A corner needs two perpendicular
+edges, and min(a, b) = a − relu(a − b) is how rectified layers say "and". A straight edge makes no corner, as
+min(cos φ, sin φ) ≤ cos(φ − 45°) / √2.
 """
 
 from __future__ import annotations
@@ -23,7 +28,7 @@ N_DIRECTIONS = 8
 SIGMA = 1.2  # of the Gaussian, in pixels
 RADIUS = 3  # 2.5 σ: the 7 × 7 window holds all but 1 % of the filter
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
-CORNER_BIAS = 0.04  # of a full step from black to white
+CORNER_BIAS = 0.02  # of a full step from black to white
 
 
 class FeatureMaps(NamedTuple):
@@ -32,6 +37,7 @@ class FeatureMaps(NamedTuple):
     grey: Array
     edges: Array
     pooled: Array
+    excess: Array
     corners: Array
 
 
@@ -52,13 +58,17 @@ def edge_filters() -> Array:
     return np.stack(filters)[:, None].astype(np.float32)
 
 
+def excess_weights() -> Array:
+    """Return (16, 8, 1, 1): E_k as it is, then E_k − E_k+2, the direction 90° further."""
+    same = np.eye(N_DIRECTIONS)
+    return np.concatenate([same, same - np.roll(same, 2, axis=1)])[:, :, None, None].astype(np.float32)
+
+
 def corner_weights() -> Array:
-    """Return (8, 8, 1, 1): corner k sums directions k and k + 2 (90° apart) and subtracts k + 1."""
-    weight = np.zeros((N_DIRECTIONS, N_DIRECTIONS, 1, 1), np.float32)
-    for k in range(N_DIRECTIONS):
-        weight[k, k] = weight[k, (k + 2) % N_DIRECTIONS] = 1
-        weight[k, (k + 1) % N_DIRECTIONS] = -1
-    return weight
+    """Return (8, 16, 1, 1): E_k − relu(E_k − E_k+2) − E_k+1 / √2."""
+    same = np.eye(N_DIRECTIONS)
+    edges = same - np.roll(same, 1, axis=1) / np.sqrt(2)
+    return np.concatenate([edges, -same], axis=1)[:, :, None, None].astype(np.float32)
 
 
 def edge_net() -> nn.Sequential:
@@ -68,12 +78,14 @@ def edge_net() -> nn.Sequential:
         grey=nn.Conv2d(3, 1, 1, rng=rng, bias=False),
         edges=nn.Sequential(nn.Conv2d(1, N_DIRECTIONS, 2 * RADIUS + 1, rng=rng, bias=False), nn.ReLU()),
         pooled=nn.MaxPool2d(3, stride=2),
-        corners=nn.Sequential(nn.Conv2d(N_DIRECTIONS, N_DIRECTIONS, 1, rng=rng), nn.ReLU()),
+        excess=nn.Sequential(nn.Conv2d(N_DIRECTIONS, 2 * N_DIRECTIONS, 1, rng=rng, bias=False), nn.ReLU()),
+        corners=nn.Sequential(nn.Conv2d(2 * N_DIRECTIONS, N_DIRECTIONS, 1, rng=rng), nn.ReLU()),
     )
     net.load_state_dict(
         {
             "grey.weight": np.array(LUMA, np.float32).reshape(1, 3, 1, 1),
             "edges.0.weight": edge_filters(),
+            "excess.0.weight": excess_weights(),
             "corners.0.weight": corner_weights(),
             "corners.0.bias": np.full(N_DIRECTIONS, -CORNER_BIAS, np.float32),
         }
