@@ -6,7 +6,7 @@ where (row_a, wy_a) are the taps of output row i, those of the source coordinate
 
     half_pixel      u = (i + 0.5) ratio - 0.5
     asymmetric      u = i ratio
-    align_corners   u = i r,  r = (in - 1) / (out - 1), or 0 if out = 1; r follows from the sizes, `ratio` is not read
+    align_corners   u = i (in - 1) / (out - 1), product first so that the last pixel is hit; 0 if out = 1; no ratio
 
 and likewise for columns. A tap outside the image reads the border pixel; its weight stays. dx sums dy times the same
 weights by source pixel.
@@ -46,7 +46,7 @@ def source_coordinate(i: int, n_in: int, n_out: int, ratio: float, coordinates: 
         return (i + 0.5) * ratio - 0.5
     if coordinates == "asymmetric":
         return i * ratio
-    return i * ((n_in - 1) / (n_out - 1)) if n_out > 1 else 0.0
+    return i * (n_in - 1) / (n_out - 1) if n_out > 1 else 0.0
 
 
 def split(u: float) -> tuple[int, float]:

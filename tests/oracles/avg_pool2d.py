@@ -9,7 +9,7 @@ the real pixels. The overhang of a ceil-mode window never counts.
 Empty windows: one that lies beyond the padded image (the "caffe" rule can leave one) gives 0. One that holds padding
 but no real pixel gives 0 with `count_include_pad`, else 0/0 = NaN.
 
-Source: spec/dense.md 1, "Pooling"; Caffe's pooling_layer.cpp for its size rule.
+Source: LeCun et al. (1998), section II.B; Caffe's pooling_layer.cpp for its size rule.
 """
 
 import math

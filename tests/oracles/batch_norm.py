@@ -13,7 +13,7 @@ running statistics r, by momentum m, towards those of the batch, s:
     "torch"    r <- (1 - m) r + m s,    with the unbiased variance, divided by n - 1
     "onnx"     r <- m r + (1 - m) s,    with the biased variance, divided by n
 
-Source: Ioffe and Szegedy, "Batch Normalization", algorithm 1 and section 3; spec/dense.md 2.
+Source: Ioffe and Szegedy, "Batch Normalization", algorithm 1 and section 3.
 """
 
 import numpy as np

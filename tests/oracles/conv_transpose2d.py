@@ -11,7 +11,7 @@ The products form one set of index triples (source, tap, output). y sums x * wei
 dy * weight by source into dx, and dy * x by tap into dweight.
 
 Source: the adjoint of cross-correlation (Dumoulin and Visin, "A guide to convolution arithmetic for deep learning",
-chapter 4; the deconvolution layer of Long et al., "Fully Convolutional Networks", section 3.3); spec/dense.md 1.
+chapter 4; the deconvolution layer of Long et al., "Fully Convolutional Networks", section 3.3).
 """
 
 from collections.abc import Iterator

@@ -7,7 +7,7 @@
     y = factor x,    dy/dx = factor
 
 Source: Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", sections 4 and 10
-(the inverted form is a remark there; their p is the probability to keep, ours to drop); spec/dense.md 2.
+(the inverted form is a remark there; their p is the probability to keep, ours to drop).
 """
 
 from tests.oracles._elementwise import map_scalars, pull_back

@@ -4,7 +4,7 @@
 
 A plane without pixels gives 0/0 = NaN. Every pixel receives dy / HW.
 
-Source: Lin, Chen and Yan, "Network In Network", section 3.2; spec/dense.md 1, "Pooling".
+Source: Lin, Chen and Yan, "Network In Network", section 3.2.
 """
 
 import math

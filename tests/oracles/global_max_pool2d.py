@@ -5,7 +5,7 @@
 The first maximum in row-major order wins; a NaN beats every number, and the first NaN wins. A plane without pixels has
 y = -inf and switch -1. The winner takes the whole gradient.
 
-Source: Oquab et al., "Is object localization for free?", section 3; spec/dense.md 1, "Pooling".
+Source: Oquab et al., "Is object localization for free?", section 3.
 """
 
 import math

@@ -2,7 +2,7 @@
 
     y[..., o] = bias[o] + sum_f x[..., f] * weight[o, f]
 
-The leading axes of x, of any number, enumerate independent samples. Source: spec/dense.md 1, "FC as convolution".
+The leading axes of x, of any number, enumerate independent samples. Source: deck 003, "FC as convolution".
 """
 
 import numpy as np

@@ -13,7 +13,7 @@ clipping.
     "onnx"        alpha/n    floor((n-1)/2) before, ceil((n-1)/2) after
 
 Source: Krizhevsky, Sutskever and Hinton, "ImageNet Classification with Deep Convolutional Neural Networks", section
-3.3; spec/dense.md 2.
+3.3.
 """
 
 from collections.abc import Iterator

@@ -5,7 +5,7 @@
 
 W(p) is the size x size square around pixel p, clipped at the image border; size is odd, and the divisor stays size^2.
 
-Source: Caffe, lrn_layer.cpp, WITHIN_CHANNEL (k is 1 there); spec/dense.md 2.
+Source: Caffe, lrn_layer.cpp, WITHIN_CHANNEL (k is 1 there).
 """
 
 from collections.abc import Iterator

@@ -6,7 +6,7 @@
 A switch of -1 has no place: its value is dropped. "add" is the adjoint of max pooling; "last" overwrites.
 dx[n, c, i, j] is dy at the place of its switch; under "last" an overwritten value gets none.
 
-Source: Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", section 2.1; spec/dense.md 4.
+Source: Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", section 2.1.
 """
 
 import numpy as np

@@ -13,8 +13,7 @@
 
 Without a weight, w = 1. An ignored position has no gradient, even where Z = 0.
 
-Source: Long, Shelhamer and Darrell, "Fully Convolutional Networks", section 4; Caffe, softmax_loss_layer.cpp;
-spec/dense.md 7.
+Source: Long, Shelhamer and Darrell, "Fully Convolutional Networks", section 4; Caffe, softmax_loss_layer.cpp.
 """
 
 import numpy as np

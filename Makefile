@@ -1,0 +1,45 @@
+# Two commands for a newcomer: `make demo` and `make test`. Each makes .venv, installs what it needs, and runs.
+
+PYTHON ?= python3
+BIN := .venv/bin
+ORACLES := onnx onnxruntime scikit-learn
+WORKERS ?= auto
+
+.PHONY: demo test check format bench golden clean
+
+demo: .venv/demo-installed
+	$(BIN)/refdet demo --output demo
+
+test: .venv/test-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) $(PYTEST_OPTIONS)
+
+format: .venv/test-installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+golden: .venv/test-installed
+	$(BIN)/refdet golden generate
+
+clean:
+	rm -rf .venv demo
+
+.venv/made:
+	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(None if sys.version_info >= (3, 11) else f"refdet needs Python 3.11 or newer, $(PYTHON) is {v}; try: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/demo-installed: .venv/made pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+# Each oracle is installed by itself: one that fails (some need a compiler) costs its own tests alone, and says so.
+.venv/test-installed: .venv/made pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,cpu]'
+	@for oracle in $(ORACLES); do \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check $$oracle \
+		|| echo "oracle $$oracle could not be installed; the tests that need it will be skipped"; \
+	done
+	@touch $@
