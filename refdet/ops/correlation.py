@@ -59,8 +59,9 @@ def correlate_input_adjoint(dy: Array, weight: Array, input_size: Pair, geometry
     dxp = np.zeros((N, C, input_size[0] + top + bottom, input_size[1] + left + right), np.result_type(dy, weight))
     dwindows = window_view(dxp, geometry, dy.shape[2:], writeable=True)  # (N, C, Ho, Wo, kh, kw), overlapping in memory
     for images, rows in _blocks(dwindows):
-        dcolumns = W.transpose(0, 2, 1) @ _matrix(dy[images, :, rows], G)  # (G, C/g·kh·kw, n·rows·Wo)
-        n, r, Wo = dwindows[images, 0, rows].shape[:3]
+        block = dy[images, :, rows]
+        n, _, r, Wo = block.shape
+        dcolumns = W.transpose(0, 2, 1) @ _matrix(block, G)  # (G, C/g·kh·kw, n·r·Wo)
         taps = dcolumns.reshape(C, kh, kw, n, r, Wo)
         for a in range(kh):
             for b in range(kw):  # within one tap no two windows touch the same pixel

@@ -94,7 +94,7 @@ def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
         results.append((y.data, x.grad, weight.grad))
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
-            np.testing.assert_array_equal(a, b)  # type: ignore[arg-type]
+            np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize(
