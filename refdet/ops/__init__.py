@@ -1,4 +1,4 @@
-"""Floor 2: differentiable operations on tensors and arrays. Every one returns a tensor; images and features are NCHW."""
+"""Floor 2: differentiable operations on tensors and arrays. Each returns a tensor; images and features are NCHW."""
 
 from refdet.ops.activations import leaky_relu, relu, sigmoid, tanh
 from refdet.ops.arithmetic import (

@@ -7,9 +7,9 @@ With stride s, padding p (zeros), dilation d and g groups, weights of shape (O, 
 which is linear in x and in w. `correlate` computes y; `correlate_input_adjoint` the map from dy to dx (which is also
 transposed convolution) and `correlate_weight_adjoint` the one from dy to dw. There is no flip: deck 003 writes it so.
 
-All three read the windows of xp as the columns of a matrix, one block of output rows at a time, so that the sums are
-matrix products: W·columns, Wᵀ·dy and dy·columnsᵀ. A block depends on the shapes alone and holds at most `BLOCK_BYTES`
-(or one row of outputs, if that is more). Sums accumulate in the dtype of x.
+All three read the windows of xp as the columns of a matrix, one block of positions at a time, so that the sums are
+matrix products: W·columns, Wᵀ·dy and dy·columnsᵀ. A block depends on the shapes alone; neither its columns nor its
+products exceed `BLOCK_BYTES` (unless those of a single position do). Sums accumulate in the dtype of x.
 """
 
 from __future__ import annotations
@@ -43,9 +43,10 @@ def correlate(x: Array, weight: Array, output_size: Pair, geometry: Geometry) ->
     W = weight.reshape(G, O // G, math.prod(weight.shape[1:]))  # (G, O/g, C/g·kh·kw)
     windows = window_view(pad_plane(x, geometry.padding), geometry, output_size)
     y = np.empty((N, O, *output_size), np.result_type(x, weight))
-    for images, rows in _blocks(windows):
-        products = W @ _columns(windows[images, :, rows], G)  # (G, O/g, n·rows·Wo)
-        y[images, :, rows] = _planes(products, y[images, :, rows].shape)
+    for images, rows, columns in _blocks(windows, O):
+        block = y[images, :, rows, columns]  # a view
+        products = W @ _columns(windows[images, :, rows, columns], G)  # (G, O/g, n·r·c)
+        block[...] = _planes(products, block.shape)
     return y
 
 
@@ -58,14 +59,14 @@ def correlate_input_adjoint(dy: Array, weight: Array, input_size: Pair, geometry
     (top, bottom), (left, right) = geometry.padding
     dxp = np.zeros((N, C, input_size[0] + top + bottom, input_size[1] + left + right), np.result_type(dy, weight))
     dwindows = window_view(dxp, geometry, dy.shape[2:], writeable=True)  # (N, C, Ho, Wo, kh, kw), overlapping in memory
-    for images, rows in _blocks(dwindows):
-        block = dy[images, :, rows]
-        n, _, r, Wo = block.shape
-        dcolumns = W.transpose(0, 2, 1) @ _matrix(block, G)  # (G, C/g·kh·kw, n·r·Wo)
-        taps = dcolumns.reshape(C, kh, kw, n, r, Wo)
+    for images, rows, columns in _blocks(dwindows, O):
+        block = dy[images, :, rows, columns]
+        n, _, r, c = block.shape
+        dcolumns = W.transpose(0, 2, 1) @ _matrix(block, G)  # (G, C/g·kh·kw, n·r·c)
+        taps = dcolumns.reshape(C, kh, kw, n, r, c)
         for a in range(kh):
             for b in range(kw):  # within one tap no two windows touch the same pixel
-                dwindows[images, :, rows, :, a, b] += taps[:, a, b].transpose(1, 0, 2, 3)
+                dwindows[images, :, rows, columns, a, b] += taps[:, a, b].transpose(1, 0, 2, 3)
     return dxp[:, :, top : top + input_size[0], left : left + input_size[1]]
 
 
@@ -75,9 +76,9 @@ def correlate_weight_adjoint(x: Array, dy: Array, geometry: Geometry) -> Array:
     kh, kw = geometry.kernel_size
     windows = window_view(pad_plane(x, geometry.padding), geometry, dy.shape[2:])
     dW = np.zeros((G, O // G, (C // G) * kh * kw), np.result_type(x, dy))
-    for images, rows in _blocks(windows):
-        columns = _columns(windows[images, :, rows], G)
-        dW += _matrix(dy[images, :, rows], G) @ columns.transpose(0, 2, 1)
+    for images, rows, columns in _blocks(windows, O):
+        read = _columns(windows[images, :, rows, columns], G)
+        dW += _matrix(dy[images, :, rows, columns], G) @ read.transpose(0, 2, 1)
     return dW.reshape(O, C // G, kh, kw)
 
 
@@ -101,30 +102,33 @@ def window_view(xp: Array, geometry: Geometry, output_size: Pair, *, writeable: 
     return windows[:, :, ::sh, ::sw, ::dh, ::dw][:, :, :Ho, :Wo]
 
 
-def _blocks(windows: Array) -> Iterator[tuple[slice, slice]]:
-    """Cut images × output rows into blocks of at most `BLOCK_BYTES`: some rows of one image, or whole images."""
+def _blocks(windows: Array, n_outputs: int) -> Iterator[tuple[slice, slice, slice]]:
+    """Cut images × output rows × output columns into blocks: whole images, else rows of one, else part of a row."""
     N, C, Ho, Wo, kh, kw = windows.shape
-    row_bytes = max(1, C * kh * kw * Wo * windows.itemsize)
-    n_images = max(1, BLOCK_BYTES // (row_bytes * Ho))
-    n_rows = min(Ho, max(1, BLOCK_BYTES // row_bytes))
+    position_bytes = max(1, C * kh * kw, n_outputs) * windows.itemsize
+    n_positions = max(1, BLOCK_BYTES // position_bytes)
+    n_columns = min(Wo, n_positions)
+    n_rows = min(Ho, max(1, n_positions // Wo))
+    n_images = max(1, n_positions // (Ho * Wo))
     for n in range(0, N, n_images):
         for i in range(0, Ho, n_rows):
-            yield slice(n, n + n_images), slice(i, i + n_rows)
+            for j in range(0, Wo, n_columns):
+                yield slice(n, n + n_images), slice(i, i + n_rows), slice(j, j + n_columns)
 
 
 def _columns(windows: Array, groups: int) -> Array:
-    """Copy windows (n, C, r, Wo, kh, kw) into one column each: (G, C/g·kh·kw, n·r·Wo)."""
-    n, C, r, Wo, kh, kw = windows.shape
-    return windows.transpose(1, 4, 5, 0, 2, 3).reshape(groups, (C // groups) * kh * kw, n * r * Wo)
+    """Copy windows (n, C, r, c, kh, kw) into one column each: (G, C/g·kh·kw, n·r·c)."""
+    n, C, r, c, kh, kw = windows.shape
+    return windows.transpose(1, 4, 5, 0, 2, 3).reshape(groups, (C // groups) * kh * kw, n * r * c)
 
 
 def _matrix(planes: Array, groups: int) -> Array:
-    """Lay planes (n, O, r, Wo) out as (G, O/g, n·r·Wo)."""
-    n, O, r, Wo = planes.shape
-    return planes.transpose(1, 0, 2, 3).reshape(groups, O // groups, n * r * Wo)
+    """Lay planes (n, O, r, c) out as (G, O/g, n·r·c)."""
+    n, O, r, c = planes.shape
+    return planes.transpose(1, 0, 2, 3).reshape(groups, O // groups, n * r * c)
 
 
 def _planes(matrix: Array, shape: tuple[int, ...]) -> Array:
     """Undo `_matrix`."""
-    n, O, r, Wo = shape
-    return matrix.reshape(O, n, r, Wo).transpose(1, 0, 2, 3)
+    n, O, r, c = shape
+    return matrix.reshape(O, n, r, c).transpose(1, 0, 2, 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from refdet.autograd import Tensor, gradcheck
 from refdet.ops.conv2d import conv2d
+from refdet.ops.correlation import BLOCK_BYTES
 from tests.agreement import assert_agrees, dtypes, in_layout, layouts, seeds
 from tests.oracles import conv2d as oracle
 
@@ -78,6 +80,27 @@ def test_same_padding_puts_the_odd_pixel_where_the_convention_says() -> None:
     weight = np.array([[[[1.0, 10.0]]]])
     np.testing.assert_array_equal(conv2d(x, weight, padding="same_upper").data.ravel(), [10, 21, 32, 3])
     np.testing.assert_array_equal(conv2d(x, weight, padding="same_lower").data.ravel(), [0, 10, 21, 32])
+
+
+@pytest.mark.parametrize(
+    ("x", "weight"),
+    [
+        ((1, 64, 64, 64), (64, 64, 3, 3)),  # rows of an image
+        ((64, 8, 16, 16), (8, 8, 3, 3)),  # several images
+        ((1, 4096, 4, 600), (2, 4096, 1, 3)),  # part of a row
+        ((1, 1, 700, 700), (64, 1, 1, 1)),  # products larger than columns
+    ],
+)
+def test_no_buffer_is_larger_than_a_block(x: tuple[int, ...], weight: tuple[int, ...]) -> None:
+    """Peak memory beyond input and output: columns, products and their lay-out, a block each; 64 MB at most."""
+    arrays = np.ones(x, np.float32), np.ones(weight, np.float32)
+    tracemalloc.start()
+    try:
+        y = conv2d(*arrays)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak - y.data.nbytes <= 4 * BLOCK_BYTES <= 64 << 20
 
 
 def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
