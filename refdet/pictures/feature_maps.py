@@ -13,6 +13,8 @@ import numpy as np
 from refdet.core.check import Array
 from refdet.features.edge_net import FeatureMaps, directions, feature_maps
 
+FAINTEST = 1e-3  # of a step from black to white: scales stop here, so that a flat picture is drawn black, not as noise
+
 
 def coloured_directions(maps: FeatureMaps) -> Array:
     """Return (h, w, 3) in [0, 1]: the direction of the summed edge vectors as hue, their length as brightness."""
@@ -22,7 +24,7 @@ def coloured_directions(maps: FeatureMaps) -> Array:
     edges = maps.edges[0]
     dx, dy = np.sum(edges * np.cos(theta), axis=0), np.sum(edges * np.sin(theta), axis=0)
     length = np.hypot(dx, dy)
-    brightness = np.minimum(1, length / np.percentile(length, 99))
+    brightness = np.minimum(1, length / max(np.percentile(length, 99), FAINTEST))
     hue = np.mod(np.arctan2(dy, dx), 2 * np.pi) / (2 * np.pi)
     return np.asarray(hsv_to_rgb(np.stack([hue, np.ones_like(hue), brightness], axis=-1)))
 
@@ -52,7 +54,7 @@ def draw_feature_maps(image: Array, path: Path, *, title: str) -> None:
         block, column = divmod(i, n // 2)
         for offset, stack, caption in ((0, maps.edges[0], "edges"), (1, maps.corners[0], "corners")):
             axes = rows[2 * block + offset, column]
-            axes.imshow(stack[i], cmap="magma", vmin=0, vmax=np.percentile(stack, 99.5))
+            axes.imshow(stack[i], cmap="magma", vmin=0, vmax=max(np.percentile(stack, 99.5), FAINTEST))
             angle = f"{theta:.0f}°" if offset == 0 else f"{theta:.0f}° and {(theta + 90) % 360:.0f}°"
             axes.set_title(f"{caption} {angle}", fontsize=9)
             axes.set_axis_off()
