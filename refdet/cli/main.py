@@ -1,0 +1,85 @@
+"""`refdet`: the command line. Each command is a function in a file of its own.
+
+Exit status: 0 on success, 1 where a check failed, 2 on wrong usage. A mistake of the user's gives one sentence on
+standard error; `refdet --debug ...` shows the traceback behind it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from refdet.cli.backends import backends
+from refdet.cli.bench import bench
+from refdet.cli.catalogue import explain, list_algorithms
+from refdet.cli.demo import demo
+from refdet.cli.golden import golden
+from refdet.cli.messages import UsageProblem
+
+
+class Commands(TyperGroup):
+    """Turns a problem into a sentence and an exit status."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        from refdet.verify.suite import SuiteError
+        from refdet.verify.tolerances import GenerationError
+
+        try:
+            return super().invoke(ctx)
+        except (UsageProblem, SuiteError, GenerationError) as problem:
+            if ctx.params.get("debug"):
+                raise
+            typer.echo(f"refdet: {problem}", err=True)
+            raise typer.Exit(2 if isinstance(problem, UsageProblem) else 1) from None
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("list")(list_algorithms)
+app.command()(explain)
+app.command()(backends)
+app.add_typer(golden, name="golden")
+app.command()(bench)
+app.command()(demo)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import refdet
+
+        typer.echo(f"refdet {refdet.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _refdet(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback behind a message.")] = False,
+) -> None:
+    """The executable specification of convnet object detection, localisation and segmentation.
+
+    Examples:
+
+        refdet list                        which algorithms there are
+
+        refdet explain conv2d              one of them: equation, conventions, cases
+
+        refdet explain conv2d --code       and how it is computed
+
+        refdet golden generate --check     whether the golden suite is what its cases say
+    """
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="refdet")

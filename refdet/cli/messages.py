@@ -1,0 +1,32 @@
+"""How the commands speak: answers on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Collection
+from typing import Any
+
+import typer
+from rich.console import Console
+
+console = Console()
+errors = Console(stderr=True)
+
+
+class UsageProblem(Exception):  # noqa: N818  not every exception is an error of the program
+    """A mistake of the user's, as one sentence; the command ends with exit status 2."""
+
+
+def unknown(what: str, name: str, known: Collection[str]) -> UsageProblem:
+    """Return the problem that nothing is called `name`, with the names closest to it."""
+    lower = name.lower()
+    close = difflib.get_close_matches(lower, known, n=3, cutoff=0.5)
+    close += [k for k in sorted(known) if k not in close and lower and (lower in k or k in lower)]
+    hint = f"; did you mean {' or '.join(close[:3])}?" if close else "; `refdet list` shows all of them"
+    return UsageProblem(f"there is no {what} called {name!r}{hint}")
+
+
+def print_json(value: Any) -> None:
+    """Print a value for a program to read."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -1,0 +1,206 @@
+"""Make the golden suite from `golden.cases`: compute every case, and write the files.
+
+Nothing that depends on the machine, the time, or the version of a library is written, so that a second run gives the
+same bytes; but see `refdet.verify.regeneration`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from refdet.core.check import Array
+from refdet.verify.case import Algorithm, Case
+from refdet.verify.catalogue import catalogue
+from refdet.verify.generated_case import GeneratedCase, generate_case
+from refdet.verify.suite import MANIFEST, package_root
+from refdet.verify.tolerances import GenerationError
+
+FORMAT_VERSION = 1
+SUITE_BYTES = 5_000_000
+
+Progress = Callable[[str], object]
+
+
+class SourceTreeError(GenerationError):
+    """The cases are not there: refdet was installed without its source tree."""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What would be written."""
+
+    files: dict[str, bytes]  # by name, the manifest included
+    manifest: dict[str, Any]
+    tensors: dict[str, dict[str, Array]]  # by case, by name
+    problems: list[str]
+
+
+def source_tree() -> Path:
+    """Return the root of the source tree, which holds the cases."""
+    root = package_root().parent
+    if not (root / "golden" / "cases").is_dir():
+        raise SourceTreeError(
+            f"generating the golden suite needs refdet's source tree; {root} has no folder golden/cases "
+            "(clone the repository and install it with: pip install -e .)"
+        )
+    return root
+
+
+def case_names() -> list[str]:
+    """Return the algorithms that have a file of cases."""
+    return sorted(p.stem for p in (source_tree() / "golden" / "cases").glob("*.py") if not p.stem.startswith("_"))
+
+
+def case_module(algorithm: str) -> ModuleType:
+    """Import the cases of one algorithm."""
+    with _importable(source_tree()):
+        module = importlib.import_module(f"golden.cases.{algorithm}")
+    name = getattr(getattr(module, "ALGORITHM", None), "name", None)
+    if name != algorithm:
+        raise GenerationError(
+            f"golden/cases/{algorithm}.py: ALGORITHM must be the algorithm {algorithm!r}, got {name!r}"
+        )
+    return module
+
+
+def generate(
+    algorithms: Sequence[str] | None = None, *, stored: Mapping[str, Any] | None = None, progress: Progress = str
+) -> Generation:
+    """Compute every file of the suite, or those of some algorithms.
+
+    With `algorithms` only these are computed, and the rest of the `stored` manifest is kept. `progress` is called with
+    the name of each algorithm before its turn.
+    """
+    names = case_names() if algorithms is None else sorted(set(algorithms))
+    problems = _kernels_without_cases() if algorithms is None else []
+    kept = {} if algorithms is None or stored is None else stored
+    files: dict[str, bytes] = {}
+    entries = [entry for entry in kept.get("cases", []) if entry["algorithm"] not in names]
+    tensors: dict[str, dict[str, Array]] = {}
+    for name in names:
+        progress(name)
+        generated = generate_algorithm(case_module(name))
+        problems += [g.problem for g in generated if g.problem]
+        entries += [g.entry for g in generated]
+        tensors |= {g.entry["id"]: g.tensors for g in generated}
+        files |= _tensor_files(name, generated)
+    manifest = _manifest(entries, files, kept)
+    files[MANIFEST] = _json_bytes(manifest)
+    _check_suite_size(manifest, files[MANIFEST])
+    return Generation(files, manifest, tensors, problems)
+
+
+def generate_algorithm(module: ModuleType) -> list[GeneratedCase]:
+    """Compute every case of one algorithm."""
+    algorithm: Algorithm = module.ALGORITHM
+    cases: list[Case] = module.cases()
+    names = [case.name for case in cases]
+    for name in names:
+        if names.count(name) > 1:
+            raise GenerationError(f"{algorithm.name}/{name}: two cases have this name")
+    return [generate_case(algorithm, case) for case in cases]
+
+
+def write(generation: Generation, root: Path) -> None:
+    """Write the files, the manifest last, each all or nothing; remove tensor files that the manifest does not list."""
+    from refdet.nn.checkpoint.atomic_file import write_atomically
+
+    root.mkdir(parents=True, exist_ok=True)
+    for name in sorted(generation.files, key=lambda n: (n == MANIFEST, n)):
+        path, content = root / name, generation.files[name]
+        if not path.is_file() or path.read_bytes() != content:
+            write_atomically(path, functools.partial(_put, content))
+    for path in root.glob("*.safetensors"):
+        if path.name not in generation.manifest["files"]:
+            path.unlink()
+
+
+def _put(content: bytes, file: BinaryIO) -> None:
+    file.write(content)
+
+
+def _kernels_without_cases() -> list[str]:
+    entries, with_cases = catalogue(), case_names()
+    missing = [f"{name}: its kernels have no golden cases" for name in entries if name not in with_cases]
+    return missing + [f"{name}: has golden cases but no kernel" for name in with_cases if name not in entries]
+
+
+def _tensor_files(algorithm: str, generated: Sequence[GeneratedCase]) -> dict[str, bytes]:
+    """Return the two files of one algorithm; without `__metadata__`, so that the bytes depend on the tensors alone."""
+    import safetensors.numpy
+
+    kinds: dict[str, dict[str, Array]] = {"inputs": {}, "answers": {}}
+    for g in generated:
+        name = g.entry["id"].split("/", 1)[1]
+        for tensor in g.entry["tensors"]:
+            kind = "inputs" if tensor["role"] == "input" else "answers"
+            kinds[kind][f"{name}/{tensor['name']}"] = np.ascontiguousarray(g.tensors[tensor["name"]]).reshape(
+                tensor["shape"]
+            )
+    return {
+        f"{algorithm}.{kind}.safetensors": safetensors.numpy.save(dict(sorted(tensors.items())))
+        for kind, tensors in kinds.items()
+    }
+
+
+def _manifest(
+    entries: Sequence[Mapping[str, Any]], files: Mapping[str, bytes], kept: Mapping[str, Any]
+) -> dict[str, Any]:
+    with _importable(source_tree()):
+        golden = importlib.import_module("golden")
+    listed = {
+        name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)} for name, content in files.items()
+    }
+    return {
+        "format": FORMAT_VERSION,
+        "suite_version": golden.SUITE_VERSION,
+        "deviations": {},
+        "dialects": {},
+        "files": {**kept.get("files", {}), **listed},
+        "cases": sorted(entries, key=lambda entry: str(entry["id"])),
+    }
+
+
+def _json_bytes(manifest: Mapping[str, Any]) -> bytes:
+    """Return the manifest as text for people too: keys in order, innermost lists and objects on one line."""
+    text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    # a JSON string holds no line break, so that one after a bracket is layout
+    for innermost in (r"(\[)\n([^][{}]*)\n\s*(\])", r"(\{)\n([^{}]*)\n\s*(\})"):
+        text = re.sub(innermost, _on_one_line, text)
+    return (text + "\n").encode()
+
+
+def _on_one_line(match: re.Match[str]) -> str:
+    return match[1] + " ".join(line.strip() for line in match[2].split("\n")) + match[3]
+
+
+def _check_suite_size(manifest: Mapping[str, Any], manifest_bytes: bytes) -> None:
+    n_bytes = sum(file["bytes"] for file in manifest["files"].values()) + len(manifest_bytes)
+    if n_bytes > SUITE_BYTES:
+        raise GenerationError(f"the suite has {n_bytes} bytes, more than {SUITE_BYTES}")
+
+
+@contextlib.contextmanager
+def _importable(root: Path) -> Iterator[None]:
+    """Let `golden` and `tests` be imported from the source tree, wherever Python was started."""
+    added = str(root) not in sys.path
+    if added:
+        sys.path.insert(0, str(root))
+    try:
+        yield
+    finally:
+        if added:
+            sys.path.remove(str(root))

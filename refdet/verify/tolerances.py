@@ -1,0 +1,111 @@
+"""The tensors of tolerances that the classes bound and spread store beside an answer.
+
+- S of a `Bound`: `scale` of the rule where it is given, else what the oracle makes of the absolute values of its
+  inputs, which is Σ|terms| for sums of products.
+- Tolerances of a `Spread`: 16 · max(d, mean of d, ulp(ŷ)/2), where d is the largest distance of 16 float32 evaluations
+  from the float64 answer, element by element. Its mean over the tensor and half an ulp are floors for the elements on
+  which the evaluations were lucky.
+
+Both are rounded up to float32.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from refdet.core.check import Array
+from refdet.verify.case import Algorithm, Bound, Case, Compare, Spread
+from refdet.verify.compare import unit_in_last_place
+
+N_EVALUATIONS = 16
+SPREADS = 16
+
+
+class GenerationError(Exception):
+    """A case is not what it should be; the message names it."""
+
+
+def answer(algorithm: Algorithm, case: Case) -> dict[str, Array]:
+    """Return the oracle's outputs and gradients by name, in float64."""
+    arguments = case.arguments(algorithm)
+    arrays = [in_float64(x) for x in arguments.values()]
+    with np.errstate(all="ignore"):
+        outputs = algorithm.oracle.forward(*arrays, **case.params)
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        named = dict(zip(algorithm.outputs, outputs, strict=True))
+        if case.dy is not None:
+            gradients = algorithm.oracle.backward(*arrays, dy=in_float64(case.dy), **case.params)
+            named |= {f"d{name}": dx for name, dx in zip(arguments, gradients, strict=True)}
+    return {name: np.asarray(value) for name, value in named.items() if value is not None}
+
+
+def tolerances_of(
+    algorithm: Algorithm, case: Case, exact: Mapping[str, Array], answers: Mapping[str, Array]
+) -> dict[str, Array]:
+    """Return the tensors of the rules that need one, called like the answer with `.bound` after it."""
+    rules = {name: case.compare_of(name) for name in answers}
+    scales = _scales(algorithm, case, rules)
+    deviations = _deviations(case, exact, rules)
+    tolerances = {}
+    for name, rule in rules.items():
+        if isinstance(rule, Bound):
+            tolerances[name] = scales[name]
+        elif isinstance(rule, Spread):
+            half_ulp = unit_in_last_place(answers[name]) / 2
+            floor = np.maximum(half_ulp, np.mean(deviations[name]) if deviations[name].size else 0.0)
+            tolerances[name] = SPREADS * np.maximum(deviations[name], floor)
+    for name, tolerance in tolerances.items():
+        if tolerance.shape != answers[name].shape:
+            raise GenerationError(f"{name}: the tolerances have shape {tolerance.shape}, not {answers[name].shape}")
+        if not np.all(np.isfinite(tolerance) | ~np.isfinite(answers[name])):
+            raise GenerationError(f"{name}: a tolerance is not finite")
+    return {f"{name}.bound": _rounded_up(tolerance) for name, tolerance in tolerances.items()}
+
+
+def _scales(algorithm: Algorithm, case: Case, rules: Mapping[str, Compare]) -> dict[str, Array]:
+    """Return S for every tensor with a `Bound`."""
+    bounds = {name: rule for name, rule in rules.items() if isinstance(rule, Bound)}
+    given = {name: np.asarray(rule.scale[name]) for name, rule in bounds.items() if name in rule.scale}
+    if given.keys() == bounds.keys():
+        return given
+    magnitudes = dataclasses.replace(
+        case,
+        inputs={name: _magnitude(x) for name, x in case.inputs.items()},
+        dy=_magnitude(case.dy) if any(name not in algorithm.outputs for name in bounds.keys() - given.keys()) else None,
+    )
+    return answer(algorithm, magnitudes) | given
+
+
+def _magnitude(x: Array | None) -> Array | None:
+    return np.abs(x) if x is not None and x.dtype.kind == "f" else x
+
+
+def _deviations(case: Case, exact: Mapping[str, Array], rules: Mapping[str, Compare]) -> dict[str, Array]:
+    """Return, for every tensor with a `Spread`, the largest distance of a float32 evaluation from the exact answer."""
+    spreads = {name: rule for name, rule in rules.items() if isinstance(rule, Spread)}
+    deviations = {name: np.zeros(exact[name].shape) for name in spreads}
+    for rule in {id(rule): rule for rule in spreads.values()}.values():
+        for i in range(N_EVALUATIONS):
+            with np.errstate(all="ignore"):
+                evaluation = rule.evaluate(np.random.default_rng(i))
+            for name in (n for n, r in spreads.items() if r is rule):
+                if name not in evaluation or evaluation[name].dtype != np.float32:
+                    raise GenerationError(f"{name}: an evaluation must return it in float32")
+                distance = np.abs(evaluation[name].astype(np.float64) - exact[name])
+                deviations[name] = np.maximum(deviations[name], np.where(np.isfinite(exact[name]), distance, 0.0))
+    return deviations
+
+
+def _rounded_up(x: Array) -> Array:
+    """Return the smallest float32 that is not below x."""
+    with np.errstate(over="ignore"):
+        rounded = x.astype(np.float32)
+    return np.where(rounded < x, np.nextafter(rounded, np.float32(np.inf)), rounded)
+
+
+def in_float64(x: Array | None) -> Array | None:
+    """Return floats in float64, anything else as it is."""
+    return x.astype(np.float64) if x is not None and x.dtype.kind == "f" else x

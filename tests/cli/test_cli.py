@@ -1,0 +1,288 @@
+"""The command line: what it prints, where, and with which exit status."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import refdet
+from refdet.cli.main import app
+from refdet.core.kernel import KERNELS
+from refdet.verify import catalogue as catalogue_module
+from refdet.verify import generate as generate_module
+from refdet.verify import suite as suite_module
+from refdet.verify.generate import case_names
+from refdet.verify.suite import MANIFEST, Suite, data_root, load_suite
+
+PROGRAM = [sys.executable, "-c", "from refdet.cli.main import main; main()"]
+
+
+def run(*arguments: str) -> Any:
+    return CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
+
+
+def said(result: Any, status: int) -> str:
+    """Return standard error of a run with that exit status: one sentence, and nothing on standard output."""
+    assert result.exit_code == status, result.output
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    return str(result.stderr)
+
+
+def test_version() -> None:
+    result = run("--version")
+    assert (result.exit_code, result.stdout) == (0, f"refdet {refdet.__version__}\n")
+
+
+@pytest.mark.parametrize("command", [[], ["list"], ["explain"], ["backends"], ["golden"], ["golden", "generate"]])
+def test_help_teaches(command: list[str]) -> None:
+    result = run(*command, "--help")
+    assert result.exit_code == 0
+    assert "refdet" in result.stdout
+    assert "Examples:" in result.stdout
+
+
+def test_list() -> None:
+    result = run("list")
+    assert result.exit_code == 0
+    row = next(line for line in result.stdout.splitlines() if " conv2d " in line)
+    assert row.split("│")[2].strip() == "yes"  # it has a gradient
+    assert str(sum(i.startswith("conv2d/") for i in Suite(data_root()).ids)) in row
+
+
+def test_a_wide_terminal_shows_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "refdet/ops/conv2d.py" in run("list").stdout
+    monkeypatch.setattr("refdet.cli.messages.console._width", 80)
+    monkeypatch.setattr("refdet.cli.messages.console._height", 40)
+    assert "refdet/ops/conv2d.py" not in run("list").stdout
+
+
+def test_list_for_the_readme() -> None:
+    lines = run("list", "--markdown").stdout.splitlines()
+    assert lines[0].startswith("| algorithm | what it does |")
+    assert len(lines) == 2 + len(json.loads(run("list", "--json").stdout))
+
+
+def test_list_for_programs() -> None:
+    rows = {row["algorithm"]: row for row in json.loads(run("list", "--json").stdout)}
+    assert {name for row in rows.values() for name in row["kernels"]} <= KERNELS.keys()
+    assert rows["add"]["portable"] is True
+    assert rows["conv2d"] == {
+        "algorithm": "conv2d",
+        "what": "Slide `weight` over `x` and take the inner product at every position.",
+        "kernels": ["conv2d.forward", "conv2d.backward"],
+        "portable": False,
+        "backends": rows["conv2d"]["backends"],
+        "cases": sum(i.startswith("conv2d/") for i in Suite(data_root()).ids),
+        "op": "refdet.ops.conv2d",
+        "source": "refdet/ops/conv2d.py",
+    }
+
+
+@pytest.mark.parametrize("name", ["conv2d", "conv2d.backward", "refdet.ops.conv2d"])
+def test_explain(name: str) -> None:
+    result = run("explain", name)
+    assert result.exit_code == 0
+    for part in (
+        "y[n, o, i, j] = b[o] + Σ_{c < C/g, a, b}",  # the equation, with brackets that rich would take for markup
+        "refdet/ops/conv2d.py, line ",
+        "how to call refdet.ops.conv2d",
+        "    stride: int | Pair = 1,",
+        ">>> conv2d(",
+        "conv2d.backward: Return dx",
+        "conv2d/diagonal-difference (exact)",
+    ):
+        assert part in result.stdout
+    assert "def conv2d_forward" not in result.stdout
+
+
+def test_explain_with_code() -> None:
+    result = run("explain", "relu", "--code")
+    assert result.exit_code == 0
+    assert "def relu_forward" in result.stdout
+
+
+@pytest.mark.parametrize("name", sorted(catalogue_module.catalogue()))
+def test_everything_can_be_explained(name: str) -> None:
+    result = run("explain", name)
+    assert result.exit_code == 0, result.output
+    assert f"{name}/" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("conv", "did you mean conv2d or "),
+        ("maxpool", "did you mean max_pool2d"),
+        ("Softmax", "did you mean softmax or log_softmax"),
+        ("zzz", "`refdet list` shows all of them"),
+    ],
+)
+def test_explain_what_is_not_there(name: str, hint: str) -> None:
+    sentence = said(run("explain", name), 2)
+    assert sentence.startswith(f"refdet: there is no algorithm called {name!r}; {hint}")
+
+
+def test_backends() -> None:
+    result = run("backends")
+    assert result.exit_code == 0
+    assert "reference" in result.stdout
+    assert "numba-cpu" in result.stdout
+
+
+def test_backends_for_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backend without a kernel, one with arrays of its own, one that does not load."""
+    tables: dict[str, Any] = {
+        "plain": {"nms": len},
+        "owner": {"array.to_host": len},
+        "broken": "ImportError: no driver",
+    }
+    monkeypatch.setattr(catalogue_module, "backends", lambda: tables)
+    rows = {row["name"]: row for row in json.loads(run("backends", "--json").stdout)}
+    assert rows["reference"]["replaces"] == rows["reference"]["round_trip"] == []
+    assert set(rows["reference"]["reference"]) == {
+        name for name, kernel in KERNELS.items() if kernel.reference.__module__.startswith("refdet.")
+    }
+    assert "conv2d.forward" in rows["plain"]["reference"]
+    assert "conv2d.forward" in rows["owner"]["round_trip"]
+    assert "add.forward" in rows["owner"]["reference"]
+    assert rows["broken"]["problem"] == "ImportError: no driver"
+    assert "does not load: ImportError: no driver" in run("backends").stdout
+
+
+@pytest.fixture
+def two_algorithms(tmp_path: Path) -> Path:
+    """A suite of two algorithms."""
+    result = run("golden", "generate", "exp", "relu", "--output", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    assert "cases of 2 algorithms written to" in result.stdout
+    return tmp_path
+
+
+def test_generate_some(two_algorithms: Path) -> None:
+    assert {p.name.split(".")[0] for p in two_algorithms.glob("*.safetensors")} == {"exp", "relu"}
+    assert {i.split("/")[0] for i in Suite(two_algorithms).ids} == {"exp", "relu"}
+
+
+def test_check_passes(two_algorithms: Path) -> None:
+    result = run("golden", "generate", "--check", "exp", "relu", "--output", str(two_algorithms))
+    assert result.exit_code == 0
+    assert "as stored" in result.stdout
+    assert result.stderr == ""
+
+
+def test_check_fails_and_names_the_case(two_algorithms: Path) -> None:
+    manifest = json.loads((two_algorithms / MANIFEST).read_text())
+    manifest["cases"][0]["why"] = "No reason."
+    (two_algorithms / MANIFEST).write_text(json.dumps(manifest))
+    result = run("golden", "generate", "--check", "exp", "--output", str(two_algorithms))
+    assert result.exit_code == 1
+    assert f"{manifest['cases'][0]['id']}: why is 'No reason.'" in result.stderr
+    assert "1 differences" not in result.stdout
+    assert "1 difference" in result.stdout
+    assert json.loads((two_algorithms / MANIFEST).read_text()) == manifest, "a check writes nothing"
+
+
+def test_check_of_nothing(tmp_path: Path) -> None:
+    sentence = said(run("golden", "generate", "--check", "exp", "--output", str(tmp_path)), 1)
+    assert "manifest.json cannot be read" in sentence
+
+
+def test_generate_reports_a_failing_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(KERNELS["relu.forward"], "reference", lambda x, *, keep_residual: (x, (x,)))
+    result = run("golden", "generate", "relu", "--output", str(tmp_path))
+    assert result.exit_code == 1
+    assert "relu/nan-stays: the reference fails: y: element [2] is -inf, expected 0.0\n" in result.stderr
+
+
+def test_generate_of_what_is_not_there(tmp_path: Path) -> None:
+    sentence = said(run("golden", "generate", "konv2d", "--output", str(tmp_path)), 2)
+    assert "there is no algorithm with golden cases called 'konv2d'; did you mean conv2d" in sentence
+
+
+def test_generate_where_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    sentence = said(run("golden", "generate", "relu", "--output", str(tmp_path / "file" / "data")), 2)
+    assert "cannot write to" in sentence
+
+
+def test_generate_without_a_source_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generate_module, "package_root", lambda: tmp_path / "refdet")
+    assert "needs refdet's source tree" in said(run("golden", "generate"), 2)
+
+
+def test_without_a_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load_suite.cache_clear()
+    monkeypatch.setattr(suite_module, "package_root", lambda: tmp_path / "refdet")
+    assert "the golden suite is not installed" in said(run("list"), 1)
+
+
+def test_progress_goes_through_every_algorithm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without names, all of them, in order."""
+    seen: list[str] = []
+
+    def generate(algorithms: Any, *, stored: Any, progress: Any) -> Any:
+        for name in case_names():
+            progress(name)
+            seen.append(name)
+        return generate_module.Generation({}, {"files": {}}, {}, [])
+
+    monkeypatch.setattr(generate_module, "generate", generate)
+    assert run("golden", "generate", "--output", str(tmp_path)).exit_code == 0
+    assert seen == case_names()
+
+
+@pytest.mark.parametrize("arguments", [["no-such-command"], ["explain"], ["list", "--no-such-option"]])
+def test_wrong_usage(arguments: list[str]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+
+
+def test_no_arguments_is_a_request_for_help() -> None:
+    assert "Usage" in run().output
+
+
+def test_debug_shows_the_traceback() -> None:
+    result = run("--debug", "explain", "zzz")
+    assert result.exit_code == 1
+    assert type(result.exception).__name__ == "UsageProblem"
+
+
+class TestAsAProgram:
+    """In a process of its own, from a folder that is not the source tree."""
+
+    def test_a_mistake(self, tmp_path: Path) -> None:
+        ran = subprocess.run([*PROGRAM, "explain", "conv"], capture_output=True, text=True, cwd=tmp_path, check=False)
+        assert (ran.returncode, ran.stdout) == (2, "")
+        assert ran.stderr.startswith("refdet: there is no algorithm called 'conv'")
+
+    def test_debug(self, tmp_path: Path) -> None:
+        ran = subprocess.run(
+            [*PROGRAM, "--debug", "explain", "conv"], capture_output=True, text=True, cwd=tmp_path, check=False
+        )
+        assert ran.returncode == 1
+        assert "Traceback" in ran.stderr
+
+    def test_generation_elsewhere(self, tmp_path: Path) -> None:
+        """The source tree is found though it is neither the working folder nor on the path that Python searches."""
+        output = tmp_path / "data"
+        ran = subprocess.run(
+            [*PROGRAM, "golden", "generate", "relu", "--output", str(output)],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+        shutil.copy(data_root() / "relu.answers.safetensors", tmp_path)
+        assert (output / "relu.answers.safetensors").read_bytes() == (
+            tmp_path / "relu.answers.safetensors"
+        ).read_bytes()
