@@ -14,6 +14,7 @@ test: .venv/test-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/refdet golden generate --check
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) $(PYTEST_OPTIONS)
 
 format: .venv/test-installed

@@ -53,8 +53,8 @@ def assert_agrees(
 ) -> None:
     """Compare `X.forward` and `X.backward` with the oracle's, all outputs and all gradients.
 
-    Also: inputs unchanged, backward twice equal, dtype kept, no residual when none is asked for. `differentiable` says which
-    inputs have a gradient; by default those of floating-point dtype.
+    Also: inputs unchanged, backward twice equal, dtype kept, no residual when none is asked for. `differentiable` says
+    which inputs have a gradient; by default those of floating-point dtype.
     """
     forward, backward = KERNELS[f"{algorithm}.forward"], KERNELS[f"{algorithm}.backward"]
     before = [None if x is None else x.copy() for x in inputs]
@@ -94,7 +94,7 @@ def assert_agrees(
 
 
 def assert_close(actual: Any, expected: Any, float_dtype: np.dtype[Any], bound: float, what: str) -> None:
-    """Integers and booleans exactly; floats within `bound` of the largest finite magnitude, and of the dtype asked for."""
+    """Integers and booleans exactly; floats within `bound` of the largest finite magnitude, in the dtype asked for."""
     actual, expected = np.asarray(actual), np.asarray(expected)
     assert actual.shape == expected.shape, f"{what}: shape {actual.shape}, expected {expected.shape}"
     if expected.dtype.kind in "iub":

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 FORMAT_VERSION = 1  # of the JSON; raised when a key changes its meaning or goes
+WIDE = 120  # columns of a terminal that has room for what a workload is
 
 
 @dataclass(frozen=True)
@@ -121,10 +122,11 @@ def print_report(report: Report, console: Console) -> None:
     for result in report.results:
         header, *rows = _table(result)
         table = Table(title=f"{result.group.name}: {result.group.title}", title_justify="left")
-        for i, name in enumerate(header):
-            table.add_column(name, justify="left" if i < 2 else "right", overflow="fold")
+        shown = [i for i, name in enumerate(header) if name != "what" or console.width >= WIDE]
+        for i in shown:
+            table.add_column(header[i], justify="left" if i < 2 else "right", no_wrap=i == 0, overflow="fold")
         for cells in rows:
-            table.add_row(*(Text(cell) for cell in cells))
+            table.add_row(*(Text(cells[i]) for i in shown))
         console.print(table)
         for line in _conclusions(result):
             console.print(Text(line))

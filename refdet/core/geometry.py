@@ -48,6 +48,21 @@ def conv_output_size(size: int, kernel: int, *, stride: int, before: int, after:
     return (size + before + after - window_extent(kernel, dilation)) // stride + 1
 
 
+def check_windows_fit(
+    op: str, n_windows: Pair, *, size: Sequence[int], kernel_size: Sequence[int], dilation: Pair, padding: Padding
+) -> None:
+    """Refuse a plane of `size` over which there is no window.
+
+    >>> check_windows_fit("conv2d", (1, 1), size=(3, 3), kernel_size=(3, 3), dilation=(1, 1), padding=((0, 0), (0, 0)))
+    """
+    if min(n_windows) < 1:
+        raise ValueError(
+            f"{op}: the output would be {n_windows[0]} × {n_windows[1]}: "
+            f"the kernel {kernel_size[0]} × {kernel_size[1]} with dilation {dilation} does not fit "
+            f"into x {size[0]} × {size[1]} with padding {padding}"
+        )
+
+
 def conv_transpose_output_size(
     size: int, kernel: int, *, stride: int, before: int, after: int, output_padding: int, dilation: int
 ) -> int:

@@ -50,10 +50,7 @@ class Conv2d(Module):
         dtype: Any = np.float32,
     ) -> None:
         super().__init__()
-        if in_channels % groups or out_channels % groups:
-            raise ValueError(
-                f"Conv2d: groups must divide in_channels {in_channels} and out_channels {out_channels}, got {groups}"
-            )
+        _check_groups("Conv2d", in_channels, out_channels, groups)
         shape = (out_channels, in_channels // groups, *pair("Conv2d", "kernel_size", kernel_size, low=1))
         self.weight = Parameter(init.he(shape, rng=rng, dtype=dtype))
         self.bias = Parameter(np.zeros(out_channels, dtype)) if bias else None
@@ -88,11 +85,7 @@ class ConvTranspose2d(Module):
         dtype: Any = np.float32,
     ) -> None:
         super().__init__()
-        if in_channels % groups or out_channels % groups:
-            raise ValueError(
-                f"ConvTranspose2d: groups must divide in_channels {in_channels} and out_channels {out_channels}, "
-                f"got {groups}"
-            )
+        _check_groups("ConvTranspose2d", in_channels, out_channels, groups)
         shape = (in_channels, out_channels // groups, *pair("ConvTranspose2d", "kernel_size", kernel_size, low=1))
         self.weight = Parameter(init.he(shape, rng=rng, dtype=dtype))
         self.bias = Parameter(np.zeros(out_channels, dtype)) if bias else None
@@ -107,6 +100,13 @@ class ConvTranspose2d(Module):
     def forward(self, x: Tensor, *, training: bool, rng: np.random.Generator | None) -> Tensor:
         """Spread every pixel over its window."""
         return conv_transpose2d(x, self.weight, self.bias, **self.options)
+
+
+def _check_groups(layer: str, in_channels: int, out_channels: int, groups: int) -> None:
+    if in_channels % groups or out_channels % groups:
+        raise ValueError(
+            f"{layer}: groups must divide in_channels {in_channels} and out_channels {out_channels}, got {groups}"
+        )
 
 
 class Linear(Module):

@@ -20,7 +20,7 @@ from refdet.autograd.differentiable import differentiable
 from refdet.autograd.tensor import Tensor
 from refdet.core.check import Array, check_floating, check_gradient, check_rank, check_shape, integers, shape_of
 from refdet.core.elementwise import Gradients
-from refdet.core.geometry import Padding, Pair, conv_output_size, padding_pairs, pair
+from refdet.core.geometry import Padding, Pair, check_windows_fit, conv_output_size, padding_pairs, pair
 from refdet.core.kernel import kernel
 from refdet.ops.correlation import Geometry, correlate, correlate_input_adjoint, correlate_weight_adjoint
 
@@ -67,11 +67,9 @@ def _check(
     if bias is not None:
         check_shape("conv2d", "bias", bias, (O,), "one per output channel")
     size = _output_size(x, weight, stride, padding, dilation)
-    if min(size) < 1:
-        raise ValueError(
-            f"conv2d: the output would be {size[0]} × {size[1]}: the kernel {weight.shape[2]} × {weight.shape[3]} "
-            f"with dilation {dilation} does not fit into x {x.shape[2]} × {x.shape[3]} with padding {padding}"
-        )
+    check_windows_fit(
+        "conv2d", size, size=x.shape[2:], kernel_size=weight.shape[2:], dilation=dilation, padding=padding
+    )
 
 
 def _check_backward(

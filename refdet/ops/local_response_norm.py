@@ -23,6 +23,7 @@ input's dtype.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -136,12 +137,19 @@ def local_response_norm_backward(
 
     The j whose window holds c are the window around c, reversed.
     """
-    x, base = residual
     before, after = channel_window(size, convention)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    scale = _scale(size, alpha, convention)
+    return (normalise_adjoint(residual, dy, beta, scale, lambda R: window_sum(R, 1, (after, before))),)
+
+
+def normalise_adjoint(
+    residual: LocalResponseNormResidual, dy: Array, beta: float, scale: float, sum_over: Callable[[Array], Array]
+) -> Array:
+    """Return dy S^(−β) − 2 α' β x ΣR, where α' is `scale` and `sum_over` gives each element the Σ over its readers."""
+    x, base = residual
+    with np.errstate(divide="ignore", invalid="ignore"):  # S = 0
         R = dy * normalise(x, base, beta) / base
-        through_the_sum = 2 * _scale(size, alpha, convention) * float(beta) * x * window_sum(R, 1, (after, before))
-        return (normalise(dy, base, beta) - through_the_sum,)
+        return normalise(dy, base, beta) - 2 * scale * float(beta) * x * sum_over(R)
 
 
 _local_response_norm = differentiable(local_response_norm_forward, local_response_norm_backward)

@@ -12,14 +12,18 @@ of the window, then over its columns, in the input's dtype.
 
 from __future__ import annotations
 
-import numpy as np
-
 from refdet.autograd.differentiable import differentiable
 from refdet.autograd.tensor import Tensor
 from refdet.core.check import Array, check_floating, check_gradient, check_rank, shape_of
 from refdet.core.elementwise import Gradients
 from refdet.core.kernel import kernel
-from refdet.ops.local_response_norm import LocalResponseNormResidual, check_normalisation, normalise, window_sum
+from refdet.ops.local_response_norm import (
+    LocalResponseNormResidual,
+    check_normalisation,
+    normalise,
+    normalise_adjoint,
+    window_sum,
+)
 
 
 def _check(x: Array, *, size: int, alpha: float, beta: float, k: float, keep_residual: bool) -> None:
@@ -70,11 +74,7 @@ def local_response_norm_within_channel_backward(
     k: float,
 ) -> Gradients:
     """dx = dy S^(−β) − 2 (α/n²) β x Σ R over the same window, with R = dy·y/S."""
-    x, base = residual
-    with np.errstate(divide="ignore", invalid="ignore"):
-        R = dy * normalise(x, base, beta) / base
-        through_the_sum = 2 * (float(alpha) / size**2) * float(beta) * x * _square_sum(R, size)
-        return (normalise(dy, base, beta) - through_the_sum,)
+    return (normalise_adjoint(residual, dy, beta, float(alpha) / size**2, lambda R: _square_sum(R, size)),)
 
 
 _local_response_norm_within_channel = differentiable(

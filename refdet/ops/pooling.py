@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from refdet.core.check import Array, check_choice, check_floating, check_rank, shape_of
-from refdet.core.geometry import POOLING_CONVENTIONS, Padding, Pair, pool_output_size
+from refdet.core.geometry import POOLING_CONVENTIONS, Padding, Pair, check_windows_fit, pool_output_size
 
 Rectangle = tuple[slice, slice]
 
@@ -87,13 +87,14 @@ def check_windows(op: str, x: Array, windows: PoolingWindows) -> None:
     check_rank(op, "x", x, "N, C, H, W")
     check_floating(op, x=x)
     check_choice(op, "convention", windows.convention, POOLING_CONVENTIONS)
-    size = windows.output_size(x.shape[2:])
-    if min(size) < 1:
-        raise ValueError(
-            f"{op}: the output would be {size[0]} × {size[1]}: the kernel {windows.kernel_size[0]} × "
-            f"{windows.kernel_size[1]} with dilation {windows.dilation} does not fit into x "
-            f"{x.shape[2]} × {x.shape[3]} with padding {windows.padding}"
-        )
+    check_windows_fit(
+        op,
+        windows.output_size(x.shape[2:]),
+        size=x.shape[2:],
+        kernel_size=windows.kernel_size,
+        dilation=windows.dilation,
+        padding=windows.padding,
+    )
 
 
 def output_shape(x: Array, windows: PoolingWindows) -> tuple[int, ...]:

@@ -39,7 +39,7 @@ def draw_feature_maps(image: Array, path: Path, *, title: str) -> None:
     maps = feature_maps(image)
     n = len(directions())
     figure = pyplot.figure(figsize=(16, 7), layout="constrained", facecolor="white")
-    left, right = figure.subfigures(1, 2, width_ratios=[1, 2.4])
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=[1, 2.4])[0]
     for axes, picture, caption in zip(
         left.subplots(2, 1),
         (image, coloured_directions(maps)),

@@ -50,7 +50,7 @@ def train(x: np.ndarray, labels: np.ndarray, *, n_epochs: int, seed: int) -> tup
     n_steps = n_epochs * (len(x) // BATCH)
     rate = poly(0.05, n_steps=n_steps)
     optimiser = nn.SGD(net.named_parameters(), lr=rate(0), momentum=0.9, weight_decay=5e-4)
-    losses = []
+    losses: list[float] = []
     for _ in range(n_epochs):
         order = rng.permutation(len(x))
         for i in range(0, len(x) - BATCH + 1, BATCH):

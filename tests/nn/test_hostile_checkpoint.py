@@ -16,6 +16,7 @@ from refdet.nn.checkpoint import CheckpointError, read_torch, read_torch_state_d
 from refdet.nn.checkpoint.allowed_names import allowed_names
 from refdet.nn.checkpoint.restricted_unpickler import RestrictedUnpickler
 from refdet.nn.checkpoint.tensors import MemoryBudget
+from tests.nn.damage import one_byte_changed
 from tests.nn.handmade_torch_files import (
     FALSE,
     MAGIC_NUMBER,
@@ -479,15 +480,10 @@ def test_truncation_at_every_byte(tmp_path: Path, file_format: str) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_flipped_bytes(tmp_path: Path, file_format: str, seed: int) -> None:
     path = tmp_path / "x.pth"
-    content = bytearray(small_file(path, file_format))
-    generator = np.random.default_rng(seed)
     n_refused = 0
-    for _ in range(200):
-        position, mask = int(generator.integers(len(content))), int(generator.integers(1, 256))
-        content[position] ^= mask
+    for content in one_byte_changed(small_file(path, file_format), n=200, seed=seed):
         path.write_bytes(content)
         n_refused += read_or_refuse(path) is None
-        content[position] ^= mask
     assert n_refused > 100
 
 
@@ -495,16 +491,10 @@ def test_flipped_bytes(tmp_path: Path, file_format: str, seed: int) -> None:
 def test_flipped_bytes_in_the_pickle_behind_a_valid_checksum(tmp_path: Path, seed: int) -> None:
     """A zip archive's checksums hide most damage from the pickle machine; here they are made to agree with it."""
     path = tmp_path / "x.pth"
-    program = bytearray(
-        ordered_dict() + b"(" + text("w") + tensor(storage("0", "FloatStorage", 4), 1, (3,), (1,)) + b"u"
-    )
-    generator = np.random.default_rng(seed)
-    for _ in range(200):
-        position, mask = int(generator.integers(len(program))), int(generator.integers(1, 256))
-        program[position] ^= mask
-        write_zip(path, bytes(program), {"0": bytes(16)})
+    program = ordered_dict() + b"(" + text("w") + tensor(storage("0", "FloatStorage", 4), 1, (3,), (1,)) + b"u"
+    for changed in one_byte_changed(program, n=200, seed=seed):
+        write_zip(path, changed, {"0": bytes(16)})
         read_or_refuse(path)
-        program[position] ^= mask
 
 
 @pytest.mark.oracle

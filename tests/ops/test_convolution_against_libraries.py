@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from refdet import ops
-from refdet.autograd import Tensor
+from tests.onnx_node import run_in_onnxruntime
+from tests.torch_agreement import assert_same_as_torch
 
 pytestmark = pytest.mark.oracle
 
@@ -35,38 +36,11 @@ def options_of(case: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.parametrize("name", ["conv2d", "conv_transpose2d"])
-def test_torch(name: str, case: dict[str, Any]) -> None:
-    torch = pytest.importorskip("torch", reason="torch is not installed")
-    rng = np.random.default_rng(0)
-    arrays = random_layer(rng, case, transposed=name == "conv_transpose2d")
-    ours = [Tensor(a, requires_grad=True) for a in arrays]
-    theirs = [torch.tensor(a, requires_grad=True) for a in arrays]
-    y = getattr(ops, name)(*ours, **options_of(case))
-    y_torch = getattr(torch.nn.functional, name)(*theirs, **options_of(case))
-    dy = rng.standard_normal(y.shape)
-    y.backward(dy)
-    y_torch.backward(torch.tensor(dy))
-    np.testing.assert_allclose(y.data, y_torch.detach().numpy(), atol=1e-12)
-    for tensor, tensor_torch in zip(ours, theirs, strict=True):
-        assert tensor.grad is not None
-        np.testing.assert_allclose(tensor.grad, tensor_torch.grad.numpy(), atol=1e-11)
-
-
-def onnx_answer(op_type: str, inputs: dict[str, np.ndarray[Any, Any]], **attributes: Any) -> np.ndarray[Any, Any]:
-    """Run one ONNX operator in onnxruntime."""
-    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
-    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-    helper = onnx.helper
-    graph = helper.make_graph(
-        [helper.make_node(op_type, list(inputs), ["y"], **attributes)],
-        "one",
-        [helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, v.shape) for n, v in inputs.items()],
-        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    answer: np.ndarray[Any, Any] = session.run(None, inputs)[0]
-    return answer
+def test_torch(torch: Any, name: str, case: dict[str, Any]) -> None:
+    arrays = random_layer(np.random.default_rng(0), case, transposed=name == "conv_transpose2d")
+    ours, theirs = getattr(ops, name), getattr(torch.nn.functional, name)
+    options = options_of(case)
+    assert_same_as_torch(lambda *a: ours(*a, **options), lambda *a: theirs(*a, **options), arrays)
 
 
 @pytest.mark.parametrize("padding", [((0, 0), (0, 0)), ((1, 0), (0, 2))], ids=["none", "asymmetric"])
@@ -79,9 +53,11 @@ def test_onnxruntime(op_type: str, case: dict[str, Any], padding: Any) -> None:
     )
     options = {**options_of(case), "padding": padding}
     (top, bottom), (left, right) = padding
-    theirs = onnx_answer(
+    (theirs,) = run_in_onnxruntime(
         op_type,
-        {"x": x, "w": weight, "b": bias},
+        x,
+        weight,
+        bias,
         strides=options.get("stride", (1, 1)),
         dilations=options.get("dilation", (1, 1)),
         group=options.get("groups", 1),
@@ -97,5 +73,5 @@ def test_same_padding_of_onnxruntime(ours: str, theirs: str, stride: int) -> Non
     rng = np.random.default_rng(2)
     x = rng.standard_normal((1, 2, 8, 7)).astype(np.float32)
     weight = rng.standard_normal((3, 2, 4, 3)).astype(np.float32)
-    expected = onnx_answer("Conv", {"x": x, "w": weight}, strides=(stride, stride), auto_pad=theirs)
+    (expected,) = run_in_onnxruntime("Conv", x, weight, strides=(stride, stride), auto_pad=theirs)
     np.testing.assert_allclose(ops.conv2d(x, weight, stride=stride, padding=ours).data, expected, atol=1e-5)

@@ -5,14 +5,13 @@ Where a library is known to answer otherwise, the test says so and states its an
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from refdet.autograd import Tensor, gradients
+from refdet.autograd import Tensor
 from refdet.core.kernel import KERNELS
 from refdet.ops.activations import leaky_relu, relu, sigmoid, tanh
 from refdet.ops.batch_norm import batch_norm
@@ -21,6 +20,8 @@ from refdet.ops.l2_normalize import l2_normalize
 from refdet.ops.linear import linear
 from refdet.ops.local_response_norm import local_response_norm
 from refdet.ops.softmax import log_softmax, softmax
+from tests.onnx_node import run_in_onnx, run_in_onnxruntime
+from tests.torch_agreement import assert_same_as_torch
 
 pytestmark = pytest.mark.oracle
 
@@ -28,56 +29,23 @@ Array = NDArray[Any]
 
 
 @pytest.fixture
-def torch() -> Any:
-    return pytest.importorskip("torch", reason="torch is not installed")
-
-
-@pytest.fixture
-def onnx() -> Any:
-    return pytest.importorskip("onnx", reason="onnx is not installed")
-
-
-@pytest.fixture
-def onnxruntime() -> Any:
-    return pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-
-
-@pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
-def assert_same_as_torch(
-    torch: Any,
-    ours: Callable[..., Tensor],
-    theirs: Callable[..., Any],
-    inputs: list[Array],
-    rng: np.random.Generator,
-) -> None:
-    """Compare the output and the gradient of every input, in float64."""
-    tensors = [Tensor(x, requires_grad=True) for x in inputs]
-    leaves = [torch.tensor(x, requires_grad=True) for x in inputs]
-    y, y_torch = ours(*tensors), theirs(*leaves)
-    np.testing.assert_allclose(y.data, y_torch.detach().numpy(), rtol=1e-12, atol=1e-13)
-    dy = rng.standard_normal(y.shape)
-    y_torch.backward(torch.tensor(dy))
-    for dx, leaf in zip(gradients(y, tensors, dy), leaves, strict=True):
-        np.testing.assert_allclose(dx, leaf.grad.numpy(), rtol=1e-11, atol=1e-12)
-
-
 def test_linear_in_torch(torch: Any, rng: np.random.Generator) -> None:
     inputs = [rng.standard_normal(shape) for shape in ((2, 3, 7), (5, 7), (5,))]
-    assert_same_as_torch(torch, linear, torch.nn.functional.linear, inputs, rng)
+    assert_same_as_torch(linear, torch.nn.functional.linear, inputs)
 
 
 def test_activations_in_torch(torch: Any, rng: np.random.Generator) -> None:
     """At 0 as well: torch's subgradients are 0 and the slope, too."""
     x = np.concatenate([rng.standard_normal(50), [0.0, -0.0, 1e4, -1e4, np.inf, -np.inf]])
     F = torch.nn.functional
-    assert_same_as_torch(torch, relu, torch.relu, [x], rng)
-    assert_same_as_torch(torch, lambda t: leaky_relu(t, negative_slope=0.1), lambda t: F.leaky_relu(t, 0.1), [x], rng)
-    assert_same_as_torch(torch, sigmoid, torch.sigmoid, [x], rng)
-    assert_same_as_torch(torch, tanh, torch.tanh, [x], rng)
+    assert_same_as_torch(relu, torch.relu, [x])
+    assert_same_as_torch(lambda t: leaky_relu(t, negative_slope=0.1), lambda t: F.leaky_relu(t, 0.1), [x])
+    assert_same_as_torch(sigmoid, torch.sigmoid, [x])
+    assert_same_as_torch(tanh, torch.tanh, [x])
 
 
 def test_relu_of_nan_in_torch(torch: Any) -> None:
@@ -96,11 +64,9 @@ def test_relu_of_nan_in_torch(torch: Any) -> None:
 def test_softmax_in_torch(torch: Any, rng: np.random.Generator, axis: int) -> None:
     x = rng.standard_normal((3, 4, 5))
     x[0, 0, 0], x[1, 1, 1], x[2, 2, 2] = 1e4, -1e4, -np.inf
-    assert_same_as_torch(torch, lambda t: softmax(t, axis=axis), lambda t: torch.softmax(t, axis), [x], rng)
+    assert_same_as_torch(lambda t: softmax(t, axis=axis), lambda t: torch.softmax(t, axis), [x])
     finite = np.maximum(x, -1e4)
-    assert_same_as_torch(
-        torch, lambda t: log_softmax(t, axis=axis), lambda t: torch.log_softmax(t, axis), [finite], rng
-    )
+    assert_same_as_torch(lambda t: log_softmax(t, axis=axis), lambda t: torch.log_softmax(t, axis), [finite])
     rows = np.array([[-np.inf, -np.inf], [np.inf, 0.0]])
     np.testing.assert_array_equal(softmax(rows, axis=1).data, torch.softmax(torch.tensor(rows), 1).numpy())
     np.testing.assert_array_equal(log_softmax(rows, axis=1).data, torch.log_softmax(torch.tensor(rows), 1).numpy())
@@ -126,11 +92,9 @@ def test_dropout_in_torch(torch: Any, rng: np.random.Generator, p: float) -> Non
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 9])
 def test_local_response_norm_in_torch(torch: Any, rng: np.random.Generator, size: int) -> None:
     assert_same_as_torch(
-        torch,
         lambda t: local_response_norm(t, size=size, alpha=0.7, beta=0.75, k=1.5, convention="torch"),
         lambda t: torch.nn.functional.local_response_norm(t, size, alpha=0.7, beta=0.75, k=1.5),
         [3 * rng.standard_normal((2, 7, 3, 2))],
-        rng,
     )
 
 
@@ -148,7 +112,7 @@ def test_batch_norm_in_torch(torch: Any, rng: np.random.Generator, training: boo
     def theirs(x: Any, weight: Any, bias: Any) -> Any:
         return torch.nn.functional.batch_norm(x, mean_torch, var_torch, weight, bias, training, momentum=0.3)
 
-    assert_same_as_torch(torch, ours, theirs, [rng.standard_normal(s) for s in (shape, (3,), (3,))], rng)
+    assert_same_as_torch(ours, theirs, [rng.standard_normal(s) for s in (shape, (3,), (3,))])
     np.testing.assert_allclose(new[0], mean_torch.numpy(), rtol=1e-14)
     np.testing.assert_allclose(new[1], var_torch.numpy(), rtol=1e-14)
 
@@ -165,128 +129,93 @@ def test_l2_normalize_in_torch(torch: Any, rng: np.random.Generator, eps: float)
     x = rng.standard_normal((3, 4, 5))
     x[0, :, 0] = 0
     assert_same_as_torch(
-        torch,
         lambda t: l2_normalize(t, eps=eps, convention="clamp"),
         lambda t: torch.nn.functional.normalize(t, dim=1, eps=eps),
         [x],
-        rng,
     )
 
 
 def test_l2_normalize_outside_in_torch(torch: Any, rng: np.random.Generator) -> None:
     """The formula of the SSD ports; away from x = 0, where torch's √ gives NaN."""
     assert_same_as_torch(
-        torch,
         lambda x, s: l2_normalize(x, s, eps=0.5, convention="outside"),
         lambda x, s: s[None, :, None] * x / (x.pow(2).sum(dim=1, keepdim=True).sqrt() + 0.5),
         [rng.standard_normal((3, 4, 5)), rng.standard_normal(4)],
-        rng,
     )
 
 
-def one_node(onnx: Any, op: str, inputs: list[Array], n_outputs: int = 1, **attributes: Any) -> Any:
-    """Return a model of a single node, opset 17."""
-    helper = onnx.helper
-    names, outputs = [f"x{i}" for i in range(len(inputs))], [f"y{i}" for i in range(n_outputs)]
-    values = [
-        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)
-        for name, x in zip(names, inputs, strict=True)
-    ]
-    results = [helper.make_tensor_value_info(name, values[0].type.tensor_type.elem_type, None) for name in outputs]
-    graph = helper.make_graph([helper.make_node(op, names, outputs, **attributes)], op, values, results)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-
-
-def run_onnxruntime(onnx: Any, onnxruntime: Any, op: str, inputs: list[Array], **attributes: Any) -> Array:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # an expected refusal is not to print
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        one_node(onnx, op, inputs, **attributes).SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    y: Array = session.run(None, {f"x{i}": x for i, x in enumerate(inputs)})[0]
-    return y
-
-
-def run_onnx(onnx: Any, op: str, inputs: list[Array], n_outputs: int = 1, **attributes: Any) -> list[Array]:
-    reference = pytest.importorskip("onnx.reference", reason="onnx has no reference evaluator")
-    outputs: list[Array] = reference.ReferenceEvaluator(one_node(onnx, op, inputs, n_outputs, **attributes)).run(
-        None, {f"x{i}": x for i, x in enumerate(inputs)}
-    )
-    return outputs
-
-
-def test_elementwise_in_onnxruntime(onnx: Any, onnxruntime: Any, rng: np.random.Generator) -> None:
+def test_elementwise_in_onnxruntime(rng: np.random.Generator) -> None:
     x = np.concatenate([3 * rng.standard_normal(500), [0.0, 1e4, -1e4]]).astype(np.float32)
-    for op, attributes, y in (
+    cases: list[tuple[str, dict[str, Any], Tensor]] = [
         ("Relu", {}, relu(x)),
         ("LeakyRelu", {"alpha": 0.1}, leaky_relu(x, negative_slope=0.1)),
         ("Sigmoid", {}, sigmoid(x)),
         ("Tanh", {}, tanh(x)),
-    ):
-        expected = run_onnxruntime(onnx, onnxruntime, op, [x], **attributes)
+    ]
+    for op, attributes, y in cases:
+        (expected,) = run_in_onnxruntime(op, x, **attributes)
         np.testing.assert_allclose(y.data, expected, rtol=2e-6, atol=3e-7, err_msg=op)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_softmax_in_onnxruntime(onnx: Any, onnxruntime: Any, rng: np.random.Generator, axis: int) -> None:
+def test_softmax_in_onnxruntime(rng: np.random.Generator, axis: int) -> None:
     x = (10 * rng.standard_normal((3, 4, 5))).astype(np.float32)
     x[0, 0, 0], x[1, 1, 1] = 1e4, -1e4
-    y = run_onnxruntime(onnx, onnxruntime, "Softmax", [x], axis=axis)
+    (y,) = run_in_onnxruntime("Softmax", x, axis=axis)
     np.testing.assert_allclose(softmax(x, axis=axis).data, y, rtol=1e-5, atol=1e-7)
-    y = run_onnxruntime(onnx, onnxruntime, "LogSoftmax", [x], axis=axis)
+    (y,) = run_in_onnxruntime("LogSoftmax", x, axis=axis)
     np.testing.assert_allclose(log_softmax(x, axis=axis).data, y, rtol=1e-5, atol=1e-6)
 
 
-def test_linear_in_onnxruntime(onnx: Any, onnxruntime: Any, rng: np.random.Generator) -> None:
+def test_linear_in_onnxruntime(rng: np.random.Generator) -> None:
     x, weight, bias = (rng.standard_normal(shape).astype(np.float32) for shape in ((6, 40), (9, 40), (9,)))
-    y = run_onnxruntime(onnx, onnxruntime, "Gemm", [x, weight, bias], transB=1)
+    (y,) = run_in_onnxruntime("Gemm", x, weight, bias, transB=1)
     np.testing.assert_allclose(linear(x, weight, bias).data, y, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("size", [1, 3, 5])
-def test_local_response_norm_in_onnxruntime(onnx: Any, onnxruntime: Any, rng: np.random.Generator, size: int) -> None:
+def test_local_response_norm_in_onnxruntime(rng: np.random.Generator, size: int) -> None:
     x = (3 * rng.standard_normal((2, 7, 3, 2))).astype(np.float32)
-    y = run_onnxruntime(onnx, onnxruntime, "LRN", [x], size=size, alpha=0.7, beta=0.75, bias=1.5)
+    (y,) = run_in_onnxruntime("LRN", x, size=size, alpha=0.7, beta=0.75, bias=1.5)
     ours = local_response_norm(x, size=size, alpha=0.7, beta=0.75, k=1.5, convention="onnx")
     np.testing.assert_allclose(ours.data, y, rtol=1e-5, atol=1e-6)
 
 
-def test_onnxruntime_refuses_an_even_window(onnx: Any, onnxruntime: Any) -> None:
+def test_onnxruntime_refuses_an_even_window() -> None:
     with pytest.raises(Exception, match="size_ % 2 == 1"):
-        run_onnxruntime(onnx, onnxruntime, "LRN", [np.ones((1, 4, 2, 2), np.float32)], size=4)
+        run_in_onnxruntime("LRN", np.ones((1, 4, 2, 2), np.float32), size=4)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 6])
-def test_local_response_norm_in_onnx(onnx: Any, rng: np.random.Generator, size: int) -> None:
+def test_local_response_norm_in_onnx(rng: np.random.Generator, size: int) -> None:
     """ONNX's own evaluator knows even windows: one more channel after than before.
 
     Up to onnx 1.23 it takes the number of channels from the batch axis (onnx issue 7805), so here N = C.
     """
     x = (3 * rng.standard_normal((7, 7, 3, 2))).astype(np.float32)
-    (y,) = run_onnx(onnx, "LRN", [x], size=size, alpha=0.7, beta=0.75, bias=1.5)
+    (y,) = run_in_onnx("LRN", x, size=size, alpha=0.7, beta=0.75, bias=1.5)
     options: dict[str, Any] = {"size": size, "alpha": 0.7, "beta": 0.75, "k": 1.5}
     np.testing.assert_allclose(local_response_norm(x, convention="onnx", **options).data, y, rtol=1e-5, atol=1e-6)
     if size % 2 == 0:
         assert abs(local_response_norm(x, convention="torch", **options).data - y).max() > 0.1
 
 
-def test_batch_norm_in_onnxruntime(onnx: Any, onnxruntime: Any, rng: np.random.Generator) -> None:
+def test_batch_norm_in_onnxruntime(rng: np.random.Generator) -> None:
     x = rng.standard_normal((2, 3, 4, 5)).astype(np.float32)
     weight, bias, mean = (rng.standard_normal(3).astype(np.float32) for _ in range(3))
     var = (0.5 + rng.random(3)).astype(np.float32)
-    y = run_onnxruntime(onnx, onnxruntime, "BatchNormalization", [x, weight, bias, mean, var], epsilon=1e-3)
+    (y,) = run_in_onnxruntime("BatchNormalization", x, weight, bias, mean, var, epsilon=1e-3)
     ours, _, _ = batch_norm(x, weight, bias, mean, var, training=False, eps=1e-3)
     np.testing.assert_allclose(ours.data, y, rtol=1e-5, atol=1e-6)
 
 
-def test_batch_norm_training_in_onnx(onnx: Any, rng: np.random.Generator) -> None:
+def test_batch_norm_training_in_onnx(rng: np.random.Generator) -> None:
     """training_mode: the running variance follows the biased one, and momentum is the share of the old estimate."""
     x = rng.standard_normal((2, 3, 2, 2)).astype(np.float32)
     weight, bias, mean = (rng.standard_normal(3).astype(np.float32) for _ in range(3))
     var = (0.5 + rng.random(3)).astype(np.float32)
     attributes: dict[str, Any] = {"epsilon": 1e-3, "momentum": 0.7, "training_mode": 1}
-    expected = run_onnx(onnx, "BatchNormalization", [x, weight, bias, mean, var], 3, **attributes)
+    expected = run_in_onnx("BatchNormalization", x, weight, bias, mean, var, n_outputs=3, **attributes)
     options: dict[str, Any] = {"training": True, "momentum": 0.7, "eps": 1e-3, "convention": "onnx"}
     y, new_mean, new_var = batch_norm(x, weight, bias, mean, var, **options)
     for ours, theirs in zip((y.data, new_mean, new_var), expected, strict=True):

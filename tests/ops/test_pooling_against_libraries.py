@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,21 +22,11 @@ from refdet.ops.global_pool import global_avg_pool2d, global_max_pool2d
 from refdet.ops.max_pool2d import max_pool2d
 from refdet.ops.max_unpool2d import max_unpool2d
 from tests.agreement import seeds
+from tests.onnx_node import run_in_onnxruntime
 
 pytestmark = pytest.mark.oracle
 
 Pair = tuple[int, int]
-
-
-@pytest.fixture(scope="module")
-def torch() -> Any:
-    return pytest.importorskip("torch", reason="torch is not installed; pooling is not compared with it")
-
-
-@pytest.fixture(scope="module")
-def onnxruntime() -> Any:
-    pytest.importorskip("onnx", reason="onnx is not installed; it writes the models that onnxruntime runs")
-    return pytest.importorskip("onnxruntime", reason="onnxruntime is not installed; pooling is not compared with it")
 
 
 @st.composite
@@ -146,26 +135,7 @@ def test_global_pools_against_torch(torch: Any, size: Pair, seed: int) -> None:
     np.testing.assert_allclose(global_avg_pool2d(x, keepdims=True).data, average_torch.numpy(), rtol=1e-6, atol=1e-6)
 
 
-def run_onnx(onnxruntime: Any, op: str, x: Array, n_outputs: int, **attributes: Any) -> list[Array]:
-    """Run one ONNX node in onnxruntime and return its outputs."""
-    from onnx import TensorProto, helper
-
-    names = ["y", "switches"][:n_outputs]
-    node = helper.make_node(op, ["x"], names, **attributes)
-    types = [TensorProto.FLOAT, TensorProto.INT64]
-    graph = helper.make_graph(
-        [node],
-        op,
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, x.shape)],
-        [helper.make_tensor_value_info(name, t, [None] * 4) for name, t in zip(names, types, strict=False)],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    outputs: list[Array] = session.run(None, {"x": x})
-    return outputs
-
-
-def onnx_attributes(geometry: dict[str, Any]) -> dict[str, Sequence[int] | int]:
+def onnx_attributes(geometry: dict[str, Any]) -> dict[str, Any]:
     """Return the geometry under ONNX's names."""
     (top, bottom), (left, right) = geometry["padding"]
     return {
@@ -179,10 +149,10 @@ def onnx_attributes(geometry: dict[str, Any]) -> dict[str, Sequence[int] | int]:
 
 @settings(max_examples=150)
 @given(geometry=geometries(half_padding=False, dilations=True), seed=seeds)
-def test_max_pool2d_against_onnxruntime(onnxruntime: Any, geometry: dict[str, Any], seed: int) -> None:
+def test_max_pool2d_against_onnxruntime(geometry: dict[str, Any], seed: int) -> None:
     """ONNX counts switches through the whole array, not within each plane."""
     x = integer_planes(np.random.default_rng(seed), geometry.pop("size"))
-    y_onnx, switches_onnx = run_onnx(onnxruntime, "MaxPool", x, 2, **onnx_attributes(geometry))
+    y_onnx, switches_onnx = run_in_onnxruntime("MaxPool", x, n_outputs=2, **onnx_attributes(geometry))
     y, switches = max_pool2d(x, **geometry)
     seen = switches >= 0
     np.testing.assert_array_equal(y.data[seen], y_onnx[seen])
@@ -192,20 +162,18 @@ def test_max_pool2d_against_onnxruntime(onnxruntime: Any, geometry: dict[str, An
 
 @settings(max_examples=150)
 @given(geometry=geometries(half_padding=False, dilations=False), count_include_pad=st.booleans(), seed=seeds)
-def test_avg_pool2d_against_onnxruntime(
-    onnxruntime: Any, geometry: dict[str, Any], count_include_pad: bool, seed: int
-) -> None:
+def test_avg_pool2d_against_onnxruntime(geometry: dict[str, Any], count_include_pad: bool, seed: int) -> None:
     x = integer_planes(np.random.default_rng(seed), geometry.pop("size"))
     attributes = onnx_attributes(geometry)
-    (y_onnx,) = run_onnx(onnxruntime, "AveragePool", x, 1, count_include_pad=int(count_include_pad), **attributes)
+    (y_onnx,) = run_in_onnxruntime("AveragePool", x, count_include_pad=int(count_include_pad), **attributes)
     del geometry["dilation"]
     y = avg_pool2d(x, count_include_pad=count_include_pad, **geometry)
     np.testing.assert_allclose(y.data, y_onnx, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize(("op", "pool"), [("GlobalAveragePool", global_avg_pool2d), ("GlobalMaxPool", None)])
-def test_global_pools_against_onnxruntime(onnxruntime: Any, op: str, pool: Any) -> None:
+def test_global_pools_against_onnxruntime(op: str, pool: Any) -> None:
     x = integer_planes(np.random.default_rng(0), (5, 4))
-    (y_onnx,) = run_onnx(onnxruntime, op, x, 1)
+    (y_onnx,) = run_in_onnxruntime(op, x)
     y = pool(x, keepdims=True) if pool else global_max_pool2d(x, keepdims=True)[0]
     np.testing.assert_allclose(y.data, y_onnx, rtol=1e-6, atol=1e-6)

@@ -15,54 +15,10 @@ from refdet.ops.resize import resize_bicubic, resize_bilinear, resize_nearest
 from refdet.ops.shaping import concat, pad, transpose
 from refdet.ops.softmax_cross_entropy import softmax_cross_entropy
 from tests.agreement import Array
+from tests.onnx_node import run_in_onnxruntime
+from tests.torch_agreement import assert_same_as_torch
 
 pytestmark = pytest.mark.oracle
-
-
-@pytest.fixture(scope="module")
-def torch() -> Any:
-    return pytest.importorskip("torch", reason="compares with PyTorch, which is not installed")
-
-
-@pytest.fixture(scope="module")
-def onnx_run() -> Callable[..., Array]:
-    """Return a function that runs one ONNX node in ONNX Runtime."""
-    onnx = pytest.importorskip("onnx", reason="compares with ONNX Runtime through onnx, which is not installed")
-    runtime = pytest.importorskip("onnxruntime", reason="compares with ONNX Runtime, which is not installed")
-
-    def run(op: str, *arrays: Array | None, **attributes: Any) -> Array:
-        names = ["" if x is None else f"x{i}" for i, x in enumerate(arrays)]
-        fed = {name: x for name, x in zip(names, arrays, strict=True) if x is not None}
-        helper = onnx.helper
-        graph = helper.make_graph(
-            [helper.make_node(op, names, ["y"], **attributes)],
-            op,
-            [
-                helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)
-                for n, x in fed.items()
-            ],
-            [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
-        )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=9)
-        session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-        result: Array = session.run(None, fed)[0]
-        return result
-
-    return run
-
-
-def assert_same(torch: Any, ours: Callable[..., Tensor], theirs: Callable[..., Any], *inputs: Array) -> None:
-    """Compare values and, for a random dy, the gradients of all inputs, in float64."""
-    tensors = [Tensor(x, requires_grad=True) for x in inputs]
-    torch_tensors = [torch.tensor(x, requires_grad=True) for x in inputs]
-    y, torch_y = ours(*tensors), theirs(*torch_tensors)
-    np.testing.assert_allclose(y.data, torch_y.detach().numpy(), rtol=1e-12, atol=1e-12)
-    dy = np.random.default_rng(7).standard_normal(y.shape)
-    y.backward(dy)
-    torch_y.backward(torch.tensor(dy))
-    for t, torch_t in zip(tensors, torch_tensors, strict=True):
-        assert t.grad is not None
-        np.testing.assert_allclose(t.grad, torch_t.grad.numpy(), rtol=1e-12, atol=1e-12)
 
 
 # PyTorch: resizing
@@ -89,8 +45,8 @@ def test_torch_interpolate_to_a_size(
     height, width, *out = sizes
     x = np.random.default_rng(0).standard_normal((2, 3, height, width))
     interpolate = torch.nn.functional.interpolate
-    assert_same(
-        torch, lambda t: op(t, tuple(out), **options), lambda t: interpolate(t, size=out, mode=mode, **torch_options), x
+    assert_same_as_torch(
+        lambda t: op(t, tuple(out), **options), lambda t: interpolate(t, size=out, mode=mode, **torch_options), [x]
     )
 
 
@@ -101,11 +57,10 @@ def test_torch_interpolate_by_a_scale(
 ) -> None:
     x = np.random.default_rng(0).standard_normal((2, 3, 5, 7))
     interpolate = torch.nn.functional.interpolate
-    assert_same(
-        torch,
+    assert_same_as_torch(
         lambda t: op(t, scale=scale, **options),
         lambda t: interpolate(t, scale_factor=scale, mode=mode, recompute_scale_factor=False, **torch_options),
-        x,
+        [x],
     )
 
 
@@ -120,8 +75,7 @@ def test_torch_cross_entropy(torch: Any, normalize: str, reduction: str, weighte
     logits, labels = 20 * rng.standard_normal((2, 4, 3, 5)), rng.integers(0, 4, (2, 3, 5))
     labels[rng.random(labels.shape) < 0.3] = ignore_label
     weight = rng.uniform(0.5, 2, 4) if weighted else None
-    assert_same(
-        torch,
+    assert_same_as_torch(
         lambda t: softmax_cross_entropy(t, labels, weight=weight, ignore_label=ignore_label, normalize=normalize),
         lambda t: torch.nn.functional.cross_entropy(
             t,
@@ -130,18 +84,17 @@ def test_torch_cross_entropy(torch: Any, normalize: str, reduction: str, weighte
             ignore_index=ignore_label,
             reduction=reduction,
         ),
-        logits,
+        [logits],
     )
 
 
 def test_torch_cross_entropy_of_nothing_but_ignored_labels(torch: Any) -> None:
     """0/0 = NaN, with a gradient of 0, in both."""
     logits, labels = np.ones((2, 3)), np.full(2, 255)
-    assert_same(
-        torch,
+    assert_same_as_torch(
         lambda t: softmax_cross_entropy(t, labels, ignore_label=255, normalize="weight"),
         lambda t: torch.nn.functional.cross_entropy(t, torch.tensor(labels), ignore_index=255),
-        logits,
+        [logits],
     )
 
 
@@ -151,14 +104,12 @@ def test_torch_binary_cross_entropy(torch: Any, reduction: str, weighted: bool) 
     rng = np.random.default_rng(0)
     logits, targets = 20 * rng.standard_normal((4, 5)), rng.uniform(0, 1, (4, 5))
     weight = rng.uniform(0.5, 2, (4, 5)) if weighted else None
-    assert_same(
-        torch,
+    assert_same_as_torch(
         lambda x, t: binary_cross_entropy_with_logits(x, t, weight=weight, reduction=reduction),
         lambda x, t: torch.nn.functional.binary_cross_entropy_with_logits(
             x, t, weight=None if weight is None else torch.tensor(weight), reduction=reduction
         ),
-        logits,
-        targets,
+        [logits, targets],
     )
 
 
@@ -180,35 +131,33 @@ def test_torch_regression_losses(
     rng = np.random.default_rng(0)
     x, target = rng.integers(-8, 9, (2, 6, 10)) / 4
     theirs = getattr(torch.nn.functional, torch_loss)
-    assert_same(
-        torch,
+    assert_same_as_torch(
         lambda a, b: loss(a, b, reduction=reduction, **options),
         lambda a, b: theirs(a, b, reduction=reduction, **options),
-        x,
-        target,
+        [x, target],
     )
 
 
 # ONNX Runtime; in float32, so nearest is compared where its coordinates are exact
 
 
-def onnx_resize(onnx_run: Any, x: Array, out: tuple[int, int] | None, scale: Any = None, **attributes: Any) -> Array:
+def onnx_resize(x: Array, out: tuple[int, int] | None, scale: Any = None, **attributes: Any) -> Array:
     sizes = None if out is None else np.array([*x.shape[:2], *out], np.int64)
     scales = None if scale is None else np.array([1, 1, *scale], np.float32)
-    y: Array = onnx_run("Resize", x, None, scales, *([] if sizes is None else [sizes]), **attributes)
+    (y,) = run_in_onnxruntime("Resize", x, None, scales, *([] if sizes is None else [sizes]), **attributes)
     return y
 
 
 @pytest.mark.parametrize("rounding", ["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"])
 @pytest.mark.parametrize("coordinates", ["half_pixel", "asymmetric", "align_corners"])
 @pytest.mark.parametrize("sizes", [(4, 6, 8, 12), (8, 12, 4, 3), (5, 9, 3, 5), (5, 3, 5, 3)])
-def test_onnx_resize_nearest(onnx_run: Any, rounding: str, coordinates: str, sizes: Any) -> None:
+def test_onnx_resize_nearest(rounding: str, coordinates: str, sizes: Any) -> None:
     height, width, *out = sizes
     if coordinates != "align_corners" and (height, width) == (5, 9):
         out = [10, 18]
     x = np.random.default_rng(0).standard_normal((2, 3, height, width)).astype(np.float32)
     expected = onnx_resize(
-        onnx_run, x, tuple(out), mode="nearest", coordinate_transformation_mode=coordinates, nearest_mode=rounding
+        x, tuple(out), mode="nearest", coordinate_transformation_mode=coordinates, nearest_mode=rounding
     )
     np.testing.assert_array_equal(
         resize_nearest(x, tuple(out), coordinates=coordinates, rounding=rounding).data, expected
@@ -218,11 +167,11 @@ def test_onnx_resize_nearest(onnx_run: Any, rounding: str, coordinates: str, siz
 @pytest.mark.parametrize("coordinates", ["half_pixel", "asymmetric", "align_corners"])
 @pytest.mark.parametrize("sizes", SIZES)
 @pytest.mark.parametrize(("mode", "a"), [("linear", None), ("cubic", -0.75), ("cubic", -0.5)])
-def test_onnx_resize(onnx_run: Any, coordinates: str, sizes: Any, mode: str, a: float | None) -> None:
+def test_onnx_resize(coordinates: str, sizes: Any, mode: str, a: float | None) -> None:
     height, width, *out = sizes
     x = np.random.default_rng(0).standard_normal((2, 3, height, width)).astype(np.float32)
     attributes = {} if a is None else {"cubic_coeff_a": a}
-    expected = onnx_resize(onnx_run, x, tuple(out), mode=mode, coordinate_transformation_mode=coordinates, **attributes)
+    expected = onnx_resize(x, tuple(out), mode=mode, coordinate_transformation_mode=coordinates, **attributes)
     y = (
         resize_bilinear(x, tuple(out), coordinates=coordinates)
         if a is None
@@ -232,26 +181,28 @@ def test_onnx_resize(onnx_run: Any, coordinates: str, sizes: Any, mode: str, a: 
 
 
 @pytest.mark.parametrize("coordinates", ["half_pixel", "asymmetric", "align_corners"])
-def test_onnx_resize_by_a_scale(onnx_run: Any, coordinates: str) -> None:
+def test_onnx_resize_by_a_scale(coordinates: str) -> None:
     x = np.random.default_rng(0).standard_normal((2, 3, 5, 7)).astype(np.float32)
     scale = (1.5, 2.75)
     for mode, op in (("linear", resize_bilinear), ("cubic", resize_bicubic)):
-        expected = onnx_resize(onnx_run, x, None, scale, mode=mode, coordinate_transformation_mode=coordinates)
+        expected = onnx_resize(x, None, scale, mode=mode, coordinate_transformation_mode=coordinates)
         y = op(x, scale=scale, coordinates=coordinates).data
         np.testing.assert_allclose(y, expected, rtol=0, atol=1e-5, strict=True)
 
 
 @pytest.mark.parametrize(("border", "value"), [("constant", 0.0), ("constant", -2.5), ("edge", 0.0), ("reflect", 0.0)])
-def test_onnx_pad(onnx_run: Any, border: str, value: float) -> None:
+def test_onnx_pad(border: str, value: float) -> None:
     x = np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype(np.float32)
     padding = ((0, 1), (2, 0), (1, 3), (0, 2))
     pads = np.array(padding).T.ravel().astype(np.int64)  # ONNX: all befores, then all afters
-    expected = onnx_run("Pad", x, pads, np.array(value, np.float32), mode=border)
+    (expected,) = run_in_onnxruntime("Pad", x, pads, np.array(value, np.float32), mode=border)
     np.testing.assert_array_equal(pad(x, padding, border=border, value=value).data, expected, strict=True)
 
 
-def test_onnx_concat_and_transpose(onnx_run: Any) -> None:
+def test_onnx_concat_and_transpose() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((2, 3, 4)).astype(np.float32), rng.standard_normal((2, 1, 4)).astype(np.float32)
-    np.testing.assert_array_equal(concat([x, y], axis=1).data, onnx_run("Concat", x, y, axis=1), strict=True)
-    np.testing.assert_array_equal(transpose(x, (2, 0, 1)).data, onnx_run("Transpose", x, perm=[2, 0, 1]), strict=True)
+    (joined,) = run_in_onnxruntime("Concat", x, y, axis=1)
+    np.testing.assert_array_equal(concat([x, y], axis=1).data, joined, strict=True)
+    (turned,) = run_in_onnxruntime("Transpose", x, perm=[2, 0, 1])
+    np.testing.assert_array_equal(transpose(x, (2, 0, 1)).data, turned, strict=True)

@@ -8,7 +8,8 @@ stride and d the dilation. The kernel is not flipped. Pixels outside x are zero:
 The products form one set of index triples (output, tap, source). y sums them by output; the chain rule sums
 dy * weight by source into dx, and dy * x by tap into dweight.
 
-Source: deck 003, x_ij = sum_a sum_b w_ab y_(i+a)(j+b); stride, padding, dilation and groups as in Dumoulin & Visin (2016).
+Source: deck 003, x_ij = sum_a sum_b w_ab y_(i+a)(j+b); stride, padding, dilation and groups as in Dumoulin & Visin
+(2016).
 """
 
 from collections.abc import Iterator

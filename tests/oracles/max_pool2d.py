@@ -7,8 +7,8 @@ over the taps a < kh, b < kw that fall on real pixels: padding never wins. The f
 window wins; a NaN beats every number, and the first NaN wins. A window without a real pixel has y = -inf and switch -1.
 The winner takes the whole gradient.
 
-Source: Krizhevsky et al. (2012), section 3.4; the switches are those of Zeiler and Fergus, "Visualizing and Understanding
-Convolutional Networks", section 2.1.
+Source: Krizhevsky et al. (2012), section 3.4; the switches are those of Zeiler and Fergus, "Visualizing and
+Understanding Convolutional Networks", section 2.1.
 """
 
 import math

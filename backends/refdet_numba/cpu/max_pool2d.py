@@ -43,9 +43,7 @@ def forward(
     return outputs, MaxPool2dResidual(x, outputs[1]) if keep_residual else None
 
 
-def backward(
-    residual: MaxPool2dResidual, dy: Array, *, needs: tuple[bool], **params: Any
-) -> tuple[Array | None, ...]:
+def backward(residual: MaxPool2dResidual, dy: Array, *, needs: tuple[bool], **params: Any) -> tuple[Array | None, ...]:
     """Return dx: every dy added to the pixel that won its window."""
     x, switches = residual
     dx = _backward(_planes(dy), np.ascontiguousarray(switches).reshape(-1, *switches.shape[2:]), x.shape[2:])
