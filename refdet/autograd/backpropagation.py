@@ -10,7 +10,7 @@ order, so the same graph gives the same bits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from refdet.core.check import Array, shape_of
@@ -37,37 +37,64 @@ class Node:
 
 
 def pull_back(
-    result: Tensor, dresult: Array, *, keep: Collection[Tensor], retain_graph: bool
+    result: Tensor, dresult: Array, *, wanted: Sequence[Tensor] | None, retain_graph: bool
 ) -> list[tuple[Tensor, Array]]:
-    """Return (t, ∂L/∂t) for every leaf t below `result`, and for the tensors to `keep`, that a gradient reaches."""
-    kept = {id(tensor) for tensor in keep}
+    """Return (t, ∂L/∂t) for every tensor t of `wanted` (None: every leaf) that a gradient reaches.
+
+    Only what lies between the result and the wanted tensors is walked. It is freed once all gradients are there, so
+    that an error on the way leaves the graph whole.
+    """
+    order = users_first(result)
+    targets = {id(t) for t in (order if wanted is None else wanted) if wanted is not None or t.node is None}
+    leads_to_target: set[int] = set()
+    for tensor in reversed(order):
+        inputs = tensor.node.inputs if tensor.node else ()
+        if any(x is not None and (id(x) in targets or id(x) in leads_to_target) for x in inputs):
+            leads_to_target.add(id(tensor))
+
     gradients: dict[int, Array] = {id(result): dresult}
     reached: list[tuple[Tensor, Array]] = []
-    for tensor in users_first(result):
+    walked: list[Node] = []
+    for tensor in order:
         gradient = gradients.pop(id(tensor), None)
         if gradient is None:
             continue
-        node = tensor.node
-        if node is None or id(tensor) in kept:
+        if id(tensor) in targets:
             reached.append((tensor, gradient))
-        if node is None:
+        if tensor.node is None:
             continue
-        if node.pullback is None:
+        if tensor.node.pullback is None:
             raise RuntimeError(
-                f"backward: the graph below a result of {node.op} was freed by an earlier backward; "
+                f"backward: the graph below a result of {tensor.node.op} was freed by an earlier backward; "
                 "pass retain_graph=True to that one"
             )
-        for i, (x, dx) in enumerate(zip(node.inputs, node.pullback(gradient), strict=True)):
-            if x is None or dx is None or not x.requires_grad:
-                continue
-            if dx.shape != x.data.shape:
-                raise ValueError(
-                    f"backward of {node.op}: gradient of shape {shape_of(dx)} for input {i} of shape {x.shape}"
-                )
+        if id(tensor) not in leads_to_target:
+            continue
+        walked.append(tensor.node)
+        for x, dx in _gradients_of_inputs(tensor.node, gradient):
             gradients[id(x)] = gradients[id(x)] + dx if id(x) in gradients else dx
-        if not retain_graph:
+    if not retain_graph:
+        for node in walked:
             node.free()
     return reached
+
+
+def _gradients_of_inputs(node: Node, gradient: Array) -> Iterator[tuple[Tensor, Array]]:
+    """Yield the inputs that need a gradient with what the pullback gives them, which must fit."""
+    dinputs = node.pullback(gradient) if node.pullback else ()
+    if not isinstance(dinputs, Sequence) or len(dinputs) != len(node.inputs):
+        raise TypeError(
+            f"backward of {node.op}: must return one gradient, or None, for each of {len(node.inputs)} inputs"
+        )
+    for i, (x, dx) in enumerate(zip(node.inputs, dinputs, strict=True)):
+        if x is None or dx is None or not x.requires_grad:
+            continue
+        if dx.shape != x.data.shape or dx.dtype != x.data.dtype:
+            raise ValueError(
+                f"backward of {node.op}: gradient of shape {shape_of(dx)} and dtype {dx.dtype.name} for input {i} "
+                f"of shape {x.shape} and dtype {x.dtype.name}"
+            )
+        yield x, dx
 
 
 def users_first(result: Tensor) -> list[Tensor]:

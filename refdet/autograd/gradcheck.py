@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from refdet.autograd.tensor import Tensor, gradients, no_grad
-from refdet.core.check import Array
+from refdet.core.check import Array, check_number
 
 
 class GradientMismatchError(ArithmeticError):
@@ -37,11 +37,16 @@ def check_gradients(
     function: Callable[..., Tensor], inputs: Sequence[Array], *, rng: np.random.Generator, step: float = 1e-6
 ) -> list[GradientCheck]:
     """Compare both sides for each of `inputs`, float64 arrays on which `function` must depend differentiably."""
+    check_number("gradcheck", "step", step, low=0, open_low=True)
     for i, x in enumerate(inputs):
+        if not isinstance(x, np.ndarray):
+            raise TypeError(f"gradcheck: input {i} must be an array, got {type(x).__name__}")
         if x.dtype != np.float64:
             raise TypeError(f"gradcheck: input {i} must be float64, got {x.dtype.name}")
     tensors = [Tensor(x, requires_grad=True) for x in inputs]
     y = function(*tensors)
+    if not isinstance(y, Tensor):
+        raise TypeError(f"gradcheck: the function must return a Tensor, got {type(y).__name__}")
     v = rng.standard_normal(y.shape)
     pulled_back = gradients(y, tensors, v)
     checks = []

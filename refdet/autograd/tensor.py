@@ -11,12 +11,17 @@ whose gradient is wanted; a result requires one if an input did and `no_grad` wa
 `grad` of the leaves and then frees what the graph held, unless `retain_graph`.
 
 A Python number takes the dtype of the tensor it meets; arrays and tensors of another dtype are refused, never promoted.
-Comparisons are elementwise and give plain boolean arrays.
+Comparisons, `==` too, are elementwise and give plain boolean arrays; a tensor is hashed by identity.
+
+What an op saves for the gradient is the arrays themselves, not copies: an array inside a tensor must not be changed
+between the forward and the backward pass. The gradients that come out are copies of the caller's own.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from types import EllipsisType
@@ -27,7 +32,8 @@ from numpy.typing import NDArray
 
 from refdet.autograd.backpropagation import Node, pull_back
 from refdet.core import elementwise, reduction, shaping
-from refdet.core.check import Array, check_gradient, shape_of
+from refdet.core.check import Array, check_axis, shape_of
+from refdet.core.elementwise import broadcast_shape
 from refdet.core.reduction import Axis
 
 _gradients_enabled: ContextVar[bool] = ContextVar("refdet_gradients_enabled", default=True)
@@ -35,7 +41,11 @@ _gradients_enabled: ContextVar[bool] = ContextVar("refdet_gradients_enabled", de
 
 @contextlib.contextmanager
 def no_grad() -> Iterator[None]:
-    """Record no graph inside a `with` block: results need no gradient and nothing is kept for one."""
+    """Record no graph inside a `with` block: results need no gradient and nothing is kept for one.
+
+    The setting belongs to the thread (a new thread records), and to whoever resumes a generator that yields inside the
+    block.
+    """
     token = _gradients_enabled.set(False)
     try:
         yield
@@ -51,8 +61,8 @@ class Tensor:
 
     def __init__(self, data: Any, *, requires_grad: bool = False) -> None:
         self.data: Array = as_array(data)
-        if requires_grad and self.data.dtype.kind != "f":
-            raise TypeError(f"Tensor: only floating-point data can require a gradient, got {self.data.dtype.name}")
+        if requires_grad and self.data.dtype.name not in ("float32", "float64"):
+            raise TypeError(f"Tensor: only float32 and float64 data can require a gradient, got {self.data.dtype.name}")
         self.requires_grad = requires_grad
         self.grad: Array | None = None
         self.node: Node | None = None
@@ -97,13 +107,16 @@ class Tensor:
         return bool(self.data)
 
     def __float__(self) -> float:
-        return self.item()
+        return float(self.item())
 
-    def item(self) -> float:
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def item(self) -> Any:
         """Return the only element as a Python number."""
         if self.size != 1:
             raise ValueError(f"item: needs a tensor of one element, got shape {self.shape}")
-        return float(self.data.reshape(()))
+        return self.data.reshape(()).item()
 
     def numpy(self) -> Array:
         """Return the data as an array; refused while it requires a gradient (`detach` first)."""
@@ -116,8 +129,8 @@ class Tensor:
     def backward(self, grad: Any = None, *, retain_graph: bool = False) -> None:
         """Add ∂(self · grad)/∂leaf to `grad` of every leaf; without `grad`, self must have one element."""
         dself = _seed("backward", self, grad)
-        for leaf, dleaf in pull_back(self, dself, keep=(), retain_graph=retain_graph):
-            leaf.grad = dleaf if leaf.grad is None else leaf.grad + dleaf
+        for leaf, dleaf in pull_back(self, dself, wanted=None, retain_graph=retain_graph):
+            leaf.grad = np.copy(dleaf) if leaf.grad is None else leaf.grad + dleaf
 
     # elementwise arithmetic
 
@@ -181,22 +194,47 @@ class Tensor:
         return apply(elementwise.minimum_forward, elementwise.minimum_backward, self, _operand(self, other))
 
     def astype(self, dtype: Any) -> Tensor:
-        """Return the values rounded to float32 or float64; the gradient is rounded back."""
+        """Return the values rounded to float32 or float64; the gradient is rounded back. Integers become floats."""
+        if self.data.dtype.kind != "f":
+            return Tensor(self.data.astype(np.dtype(dtype)))
         return apply(elementwise.cast_forward, elementwise.cast_backward, self, dtype=np.dtype(dtype).name)
 
     # comparisons
 
     def __lt__(self, other: Any) -> NDArray[np.bool_]:
-        return self.data < _operand(self, other).data
+        return self._compared(operator.lt, other)
 
     def __le__(self, other: Any) -> NDArray[np.bool_]:
-        return self.data <= _operand(self, other).data
+        return self._compared(operator.le, other)
 
     def __gt__(self, other: Any) -> NDArray[np.bool_]:
-        return self.data > _operand(self, other).data
+        return self._compared(operator.gt, other)
 
     def __ge__(self, other: Any) -> NDArray[np.bool_]:
-        return self.data >= _operand(self, other).data
+        return self._compared(operator.ge, other)
+
+    def __eq__(self, other: Any) -> NDArray[np.bool_]:  # type: ignore[override]
+        return self._compared(operator.eq, other)
+
+    def __ne__(self, other: Any) -> NDArray[np.bool_]:  # type: ignore[override]
+        return self._compared(operator.ne, other)
+
+    __hash__ = object.__hash__
+
+    def __contains__(self, value: Any) -> bool:
+        return bool(np.any(self == value))
+
+    def _compared(self, compare: Callable[[Any, Any], Any], other: Any) -> NDArray[np.bool_]:
+        """Compare elementwise: a Python number as it is, anything else of the same dtype."""
+        if not _is_number(other):
+            other = other.data if isinstance(other, Tensor) else as_array(other)
+            if other.dtype != self.dtype:
+                raise TypeError(
+                    f"comparison: x is {self.dtype.name} but y is {other.dtype.name}; convert one with astype"
+                )
+            broadcast_shape("comparison", self.data, other)
+        result: NDArray[np.bool_] = compare(self.data, other)
+        return result
 
     # reductions
 
@@ -224,12 +262,12 @@ class Tensor:
 
     def flatten(self, start_axis: int = 0) -> Tensor:
         """Return the axes from `start_axis` on as one."""
-        length = int(np.prod(self.shape[start_axis:]))
-        return self.reshape(*self.shape[:start_axis], length)
+        start = check_axis("flatten", start_axis, self.ndim)
+        return self.reshape(*self.shape[:start], math.prod(self.shape[start:]))
 
-    def transpose(self, *axes: int | tuple[int, ...]) -> Tensor:
+    def transpose(self, *axes: int | tuple[int, ...] | None) -> Tensor:
         """Return x with its axes in the order `axes`, or reversed if none are given."""
-        order = _one_tuple(axes) if axes else tuple(reversed(range(self.ndim)))
+        order = tuple(reversed(range(self.ndim))) if axes in ((), (None,)) else _one_tuple(axes)
         return apply(shaping.transpose_forward, shaping.transpose_backward, self, axes=order)
 
     @property
@@ -237,15 +275,17 @@ class Tensor:
         """The tensor with its axes reversed."""
         return self.transpose()
 
-    def broadcast_to(self, shape: tuple[int, ...]) -> Tensor:
+    def broadcast_to(self, *shape: int | tuple[int, ...]) -> Tensor:
         """Return x repeated to `shape`."""
-        return apply(shaping.broadcast_to_forward, shaping.broadcast_to_backward, self, shape=tuple(shape))
+        return apply(shaping.broadcast_to_forward, shaping.broadcast_to_backward, self, shape=_one_tuple(shape))
 
     def __getitem__(self, key: Any) -> Tensor:
         parts = key if isinstance(key, tuple) else (key,)
-        if all(k is None or isinstance(k, (int, np.integer, slice, EllipsisType)) for k in parts):
+        if all(k is None or isinstance(k, (slice, EllipsisType)) or _is_index(k) for k in parts):
             return apply(shaping.index_forward, shaping.index_backward, self, key=key)
-        return apply(shaping.gather_forward, shaping.gather_backward, self, key=key)
+        # arrays and lists in the key are copied: the gradient reads where the value was read
+        copied = tuple(k if k is None or isinstance(k, (slice, EllipsisType)) else np.array(k) for k in parts)
+        return apply(shaping.gather_forward, shaping.gather_backward, self, key=copied)
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
@@ -258,10 +298,25 @@ def as_array(data: Any) -> Array:
     if not isinstance(data, np.generic) and not isinstance(data, np.ndarray) and hasattr(data, "__array_function__"):
         array: Array = data
         return array
-    array = np.asarray(data)
+    if isinstance(data, np.ma.MaskedArray):
+        raise TypeError("Tensor: a masked array would lose its mask; fill it first")
+    try:
+        array = np.asarray(data)
+    except ValueError as error:  # a ragged list
+        raise TypeError(f"Tensor: data must be numbers in a regular array ({error})") from None
     if array.dtype.kind not in "biuf":
         raise TypeError(f"Tensor: data must be numbers, got {array.dtype} from {type(data).__name__}")
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def as_tensor(op: str, name: str, x: Any) -> Tensor:
+    """Return `x` itself or a tensor of it; a message about what it is not names the op and the argument."""
+    if isinstance(x, Tensor):
+        return x
+    try:
+        return Tensor(x)
+    except TypeError as error:
+        raise TypeError(f"{op}: {name}: {str(error).removeprefix('Tensor: ')}") from None
 
 
 def apply(
@@ -294,10 +349,19 @@ def apply_with_extras(
 
 
 def gradients(result: Tensor, inputs: Sequence[Tensor], grad: Any = None, *, retain_graph: bool = False) -> list[Array]:
-    """Return ∂(result · grad)/∂x for each x of `inputs`, leaf or not; touch no `grad`; zeros where x has no part."""
+    """Return ∂(result · grad)/∂x for each x of `inputs`, leaf or not; touch no `grad`; zeros where x has no part.
+
+    Only the graph between the result and the inputs is walked, and freed.
+    """
+    if isinstance(inputs, Tensor):
+        raise TypeError("gradients: inputs must be a sequence of tensors; write [x] for one")
+    inputs = list(inputs)
+    for i, x in enumerate(inputs):
+        if not isinstance(x, Tensor) or not x.requires_grad:
+            raise TypeError(f"gradients: inputs[{i}] must be a Tensor that requires a gradient, got {type(x).__name__}")
     dresult = _seed("gradients", result, grad)
-    reached = {id(t): g for t, g in pull_back(result, dresult, keep=inputs, retain_graph=retain_graph)}
-    return [reached[id(x)] if id(x) in reached else np.zeros_like(x.data) for x in inputs]
+    reached = {id(t): g for t, g in pull_back(result, dresult, wanted=inputs, retain_graph=retain_graph)}
+    return [np.copy(reached[id(x)]) if id(x) in reached else np.zeros_like(x.data) for x in inputs]
 
 
 def _seed(op: str, result: Tensor, grad: Any) -> Array:
@@ -307,8 +371,12 @@ def _seed(op: str, result: Tensor, grad: Any) -> Array:
         if result.size != 1:
             raise ValueError(f"{op}: without `grad` the result must have one element, got shape {result.shape}")
         return np.ones_like(result.data)
-    seed = grad.data if isinstance(grad, Tensor) else as_array(grad)
-    check_gradient(op, seed, result.shape, result.data)
+    seed = _operand(result, grad).data
+    if shape_of(seed) != result.shape or seed.dtype != result.dtype:
+        raise ValueError(
+            f"{op}: grad must have shape {result.shape} and dtype {result.dtype.name}, those of the result, "
+            f"got {shape_of(seed)} and {seed.dtype.name}"
+        )
     return seed
 
 
@@ -316,11 +384,19 @@ def _operand(tensor: Tensor, other: Any) -> Tensor:
     """Return `other` as a tensor; a Python number takes the dtype of the tensor it meets."""
     if isinstance(other, Tensor):
         return other
-    if isinstance(other, (int, float)) and not isinstance(other, np.generic):
+    if _is_number(other):
         return Tensor(np.full_like(tensor.data, other, shape=()))
     return Tensor(other)
 
 
+def _is_number(x: object) -> bool:
+    return isinstance(x, (int, float)) and not isinstance(x, np.generic)
+
+
+def _is_index(k: object) -> bool:
+    return isinstance(k, (int, np.integer)) and not isinstance(k, bool)
+
+
 def _one_tuple(lengths: tuple[Any, ...]) -> tuple[int, ...]:
     """Accept both `f(2, 3)` and `f((2, 3))`."""
-    return tuple(lengths[0]) if len(lengths) == 1 and isinstance(lengths[0], (tuple, list)) else lengths
+    return tuple(lengths[0]) if len(lengths) == 1 and isinstance(lengths[0], (tuple, list, np.ndarray)) else lengths

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 import numbers
+import operator
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -21,8 +23,7 @@ def check_floating(op: str, **arrays: Array | None) -> None:
     for name, x in arrays.items():
         if x is None:
             continue
-        if not hasattr(x, "dtype") or not hasattr(x, "shape"):
-            raise TypeError(f"{op}: {name} must be an array, got {type(x).__name__}")
+        _check_array(op, name, x)
         if x.dtype.kind != "f" or x.dtype.itemsize not in (4, 8):
             raise TypeError(f"{op}: {name} must be float32 or float64, got {x.dtype.name}; convert it with astype")
         if first is None:
@@ -36,12 +37,16 @@ def check_floating(op: str, **arrays: Array | None) -> None:
 def check_integer(op: str, **arrays: Array | None) -> None:
     """Refuse arrays that do not hold integers (booleans are not integers here)."""
     for name, x in arrays.items():
-        if x is not None and x.dtype.kind not in "iu":
+        if x is None:
+            continue
+        _check_array(op, name, x)
+        if x.dtype.kind not in "iu":
             raise TypeError(f"{op}: {name} must be an integer array, got {x.dtype.name}")
 
 
 def check_rank(op: str, name: str, x: Array, layout: str) -> None:
     """Refuse `x` unless it has one axis per comma-separated name of `layout`, e.g. `"N, C, H, W"`."""
+    _check_array(op, name, x)
     rank = layout.count(",") + 1
     if x.ndim != rank:
         raise ValueError(f"{op}: {name} must have rank {rank} ({layout}), got rank {x.ndim} with shape {shape_of(x)}")
@@ -67,37 +72,61 @@ def check_choice(op: str, name: str, value: object, choices: Collection[str]) ->
 
 def check_number(
     op: str, name: str, value: float, *, low: float = -math.inf, high: float = math.inf, open_low: bool = False
-) -> None:
-    """Refuse what is not a finite real number in [low, high], or in (low, high] with `open_low`."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+) -> float:
+    """Return `value` as a float; refuse what is not a finite number in [low, high], or (low, high] with `open_low`.
+
+    A float of Python's takes the dtype of the array it meets, a scalar of NumPy's may change it.
+    """
+    try:
+        finite = not isinstance(value, bool) and isinstance(value, numbers.Real) and math.isfinite(value)
+    except OverflowError:  # an integer beyond the largest float
+        finite = False
+    if not finite:
         raise ValueError(f"{op}: {name} must be a finite number, got {value!r}")
     if value < low or value > high or (open_low and value == low):
         interval = f"{'(' if open_low or low == -math.inf else '['}{low:g}, {high:g}{')' if high == math.inf else ']'}"
         raise ValueError(f"{op}: {name} must lie in {interval}, got {value!r}")
+    return float(value)
 
 
 def check_axis(op: str, axis: int, ndim: int) -> int:
     """Return `axis` counted from the front."""
-    if isinstance(axis, bool) or not hasattr(axis, "__index__"):
+    i_axis = _as_index(axis)
+    if i_axis is None:
         raise TypeError(f"{op}: axis must be an integer, got {axis!r}")
-    if not -ndim <= axis < ndim:
-        raise ValueError(f"{op}: axis {axis} does not exist in an array of rank {ndim}")
-    return axis.__index__() % ndim
+    if not -ndim <= i_axis < ndim:
+        raise ValueError(f"{op}: axis {i_axis} does not exist in an array of rank {ndim}")
+    return i_axis % ndim
 
 
 def integers(op: str, name: str, value: Any, *, count: int, low: int) -> tuple[int, ...]:
     """Return one integer for each of `count` axes from an int or a sequence; refuse anything below `low`."""
-    values: Sequence[Any] = (
-        value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else [value] * count
-    )
+    several = isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, (str, bytes)) and np.ndim(value) == 1
+    values = list(value) if several else [value] * count
     if len(values) != count:
         raise ValueError(f"{op}: {name} must be an integer or {count} of them, got {value!r}")
-    for v in values:
-        if isinstance(v, bool) or not hasattr(v, "__index__"):
-            raise TypeError(f"{op}: {name} must hold integers, got {value!r}")
-        if v < low:
-            raise ValueError(f"{op}: {name} must be at least {low}, got {value!r}")
-    return tuple(v.__index__() for v in values)
+    indices = [_as_index(v) for v in values]
+    if None in indices:
+        raise TypeError(f"{op}: {name} must hold integers, got {value!r}")
+    found = tuple(i for i in indices if i is not None)
+    if any(i < low for i in found):
+        raise ValueError(f"{op}: {name} must be at least {low}, got {value!r}")
+    return found
+
+
+def _as_index(value: Any) -> int | None:
+    """Return a Python or NumPy integer as an int; None for anything else, truth values included."""
+    if isinstance(value, (bool, np.bool_)) or np.ndim(value) > 0:
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def _check_array(op: str, name: str, x: object) -> None:
+    if not hasattr(x, "dtype") or not hasattr(x, "shape"):
+        raise TypeError(f"{op}: {name} must be an array, got {type(x).__name__}")
 
 
 def shape_of(x: Array) -> tuple[int, ...]:

@@ -3,6 +3,8 @@
 Where y = f(a, b) broadcasts its operands, the gradient of each operand is the sum over the axes along which it was
 repeated: ∂L/∂a = Σ_repeats ∂L/∂y · ∂f/∂a.
 
+Forward passes warn as NumPy does; gradients are silent: a division by 0 in one is the ±∞ or NaN that it is.
+
 Kinks: |·| has gradient 0 at 0; at a tie of `maximum` and `minimum` the first operand receives the whole gradient; √ has
 gradient +∞ at 0. Operands must share one dtype: nothing is promoted. NaN propagates, as in NumPy.
 """
@@ -54,7 +56,8 @@ def sum_to_shape(dy: Array, shape: tuple[int, ...]) -> Array:
     return np.reshape(np.sum(dy, axis=axes), shape) if axes else dy
 
 
-def _broadcast_shape(op: str, x: Array, y: Array) -> tuple[int, ...]:
+def broadcast_shape(op: str, x: Array, y: Array) -> tuple[int, ...]:
+    """Return the shape to which x and y broadcast, or say that they do not."""
     try:
         return np.broadcast_shapes(x.shape, y.shape)
     except ValueError:
@@ -64,14 +67,14 @@ def _broadcast_shape(op: str, x: Array, y: Array) -> tuple[int, ...]:
 def _check_binary(op: str) -> Any:
     def check(x: Array, y: Array, *, keep_residual: bool) -> None:
         check_floating(op, x=x, y=y)
-        _broadcast_shape(op, x, y)
+        broadcast_shape(op, x, y)
 
     return check
 
 
 def _check_binary_backward(op: str) -> Any:
     def check(residual: Operands, dy: Array, *, needs: tuple[bool, bool]) -> None:
-        check_gradient(op, dy, _broadcast_shape(op, residual.x, residual.y), residual.x)
+        check_gradient(op, dy, broadcast_shape(op, residual.x, residual.y), residual.x)
 
     return check
 
@@ -140,7 +143,8 @@ def divide_forward(x: Array, y: Array, *, keep_residual: bool) -> tuple[Array, O
 def divide_backward(residual: Operands, dy: Array, *, needs: tuple[bool, bool]) -> Gradients:
     """∂(x / y)/∂x = 1/y, ∂(x / y)/∂y = −x/y²."""
     x, y = residual
-    return _each(residual, needs, lambda: dy / y, lambda: -dy * (x / y) / y)  # y² might overflow
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _each(residual, needs, lambda: dy / y, lambda: -dy * (x / y) / y)  # y² might overflow
 
 
 @kernel("maximum.forward", check=_check_binary("maximum"), portable=True)
@@ -223,7 +227,8 @@ def log_forward(x: Array, *, keep_residual: bool) -> tuple[Array, Operand | None
 @kernel("log.backward", check=_check_unary_backward("log"), portable=True)
 def log_backward(residual: Operand, dy: Array, *, needs: tuple[bool]) -> Gradients:
     """d ln x/dx = 1/x."""
-    return (dy / residual.x,)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (dy / residual.x,)
 
 
 @kernel("sqrt.forward", check=_check_unary("sqrt"), portable=True)
@@ -272,7 +277,8 @@ def power_backward(residual: Operand, dy: Array, *, needs: tuple[bool], exponent
     """d xᵖ/dx = p·xᵖ⁻¹, and 0 everywhere (x = 0 too) for p = 0."""
     if exponent == 0:
         return (np.zeros_like(dy),)
-    return (dy * (float(exponent) * residual.x ** float(exponent - 1)),)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (dy * (float(exponent) * residual.x ** float(exponent - 1)),)
 
 
 def _check_cast(x: Array, *, dtype: str, keep_residual: bool) -> None:

@@ -58,8 +58,8 @@ def check_windows_fit(
     if min(n_windows) < 1:
         raise ValueError(
             f"{op}: the output would be {n_windows[0]} × {n_windows[1]}: "
-            f"the kernel {kernel_size[0]} × {kernel_size[1]} with dilation {dilation} does not fit "
-            f"into x {size[0]} × {size[1]} with padding {padding}"
+            f"the kernel {kernel_size[0]} × {kernel_size[1]} with dilation {dilation} "
+            f"does not fit into x {size[0]} × {size[1]} with padding {padding}"
         )
 
 
@@ -116,6 +116,24 @@ def same_padding(size: int, kernel: int, *, stride: int, dilation: int, conventi
     total = max(0, (n_windows - 1) * stride + window_extent(kernel, dilation) - size)
     less, more = total // 2, total - total // 2
     return (less, more) if convention == "same_upper" else (more, less)
+
+
+def check_geometry(op: str, *, padding: Padding | None = None, groups: int | None = None, **pairs: Pair) -> None:
+    """Refuse params of a kernel that are not canonical: pairs of integers ≥ 1, padding of two pairs ≥ 0, groups ≥ 1.
+
+    >>> check_geometry("conv2d", stride=(1, 2), dilation=(1, 1), padding=((0, 1), (0, 0)), groups=1)
+    """
+    for name, value in pairs.items():
+        if not isinstance(value, tuple):
+            raise TypeError(f"{op}: {name} must be (vertical, horizontal), got {value!r}")
+        integers(op, name, value, count=2, low=1)
+    if padding is not None:
+        if not isinstance(padding, tuple) or len(padding) != 2 or not all(isinstance(p, tuple) for p in padding):
+            raise TypeError(f"{op}: padding must be ((top, bottom), (left, right)), got {padding!r}")
+        for sides in padding:
+            integers(op, "padding", sides, count=2, low=0)
+    if groups is not None:
+        integers(op, "groups", groups, count=1, low=1)
 
 
 def pair(op: str, name: str, value: Any, *, low: int) -> Pair:

@@ -139,7 +139,7 @@ def _check_gradient_like_output(residual: ShapingResidual, dy: Array, *, needs: 
 @kernel("index.forward", check=_check_index, portable=True)
 def index_forward(x: Array, *, key: Any, keep_residual: bool) -> tuple[Array, ShapingResidual | None]:
     """Return x[key] for a key of integers, slices, None and Ellipsis."""
-    return x[key], ShapingResidual(x) if keep_residual else None
+    return _read("index", x, key), ShapingResidual(x) if keep_residual else None
 
 
 @kernel("index.backward", check=_check_gradient_like_output, portable=True)
@@ -155,13 +155,22 @@ def _check_gather(x: Array, *, key: Any, keep_residual: bool) -> None:
 
 
 def _check_gather_backward(residual: ShapingResidual, dy: Array, *, needs: tuple[bool], key: Any) -> None:
-    check_floating("gather", x=residual.x, dy=dy)
+    check_gradient("gather", dy, np.broadcast_to(np.zeros(()), residual.x.shape)[key].shape, residual.x)
 
 
 @kernel("gather.forward", check=_check_gather)
 def gather_forward(x: Array, *, key: Any, keep_residual: bool) -> tuple[Array, ShapingResidual | None]:
     """Return x[key] for a key with integer or boolean arrays."""
-    return x[key], ShapingResidual(x) if keep_residual else None
+    return _read("gather", x, key), ShapingResidual(x) if keep_residual else None
+
+
+def _read(op: str, x: Array, key: Any) -> Array:
+    """Return x[key], or say what was read from what."""
+    try:
+        values: Array = x[key]
+    except IndexError as error:
+        raise IndexError(f"{op}: the key {key!r} does not fit x of shape {shape_of(x)}: {error}") from None
+    return values
 
 
 @kernel("gather.backward", check=_check_gather_backward)

@@ -25,10 +25,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from refdet.autograd.differentiable import differentiable
-from refdet.autograd.tensor import Tensor
+from refdet.autograd.tensor import Tensor, as_tensor
 from refdet.core.check import Array, check_gradient, check_rank
 from refdet.core.elementwise import Gradients
-from refdet.core.geometry import Padding, Pair, padding_pairs, pair
+from refdet.core.geometry import Padding, Pair, check_geometry, padding_pairs, pair
 from refdet.core.kernel import kernel
 from refdet.ops.pooling import PoolingWindows, check_windows, output_shape
 
@@ -52,6 +52,7 @@ def _check(
     convention: str,
     keep_residual: bool,
 ) -> None:
+    check_geometry("avg_pool2d", kernel_size=kernel_size, stride=stride, padding=padding)
     check_windows("avg_pool2d", x, _windows(kernel_size, stride, padding, ceil_mode, convention))
 
 
@@ -163,7 +164,7 @@ def avg_pool2d(
     >>> avg_pool2d(np.array([[[[1.0, 3.0, 5.0]]]]), (1, 2), ceil_mode=True).data[0, 0]
     array([[2., 5.]])
     """
-    x = x if isinstance(x, Tensor) else Tensor(x)
+    x = as_tensor("avg_pool2d", "x", x)
     check_rank("avg_pool2d", "x", x.data, "N, C, H, W")
     kernel_sizes = pair("avg_pool2d", "kernel_size", kernel_size, low=1)
     strides = kernel_sizes if stride is None else pair("avg_pool2d", "stride", stride, low=1)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from refdet.autograd.differentiable import differentiable
-from refdet.autograd.tensor import Tensor
+from refdet.autograd.tensor import Tensor, as_tensor
 from refdet.core.check import Array
 from refdet.core.elementwise import Gradients
 from refdet.core.kernel import kernel
@@ -105,7 +105,7 @@ def binary_cross_entropy_with_logits(
     >>> binary_cross_entropy_with_logits(logits, targets, reduction="none").data.round(3)
     array([  0.693,   0.   , 100.   ])
     """
-    targets = targets if isinstance(targets, Tensor) else Tensor(targets)
+    targets = as_tensor("binary_cross_entropy_with_logits", "targets", targets)
     t = targets.data
     position = first_position(~((t >= 0) & (t <= 1)))
     if position is not None:

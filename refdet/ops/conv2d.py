@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from refdet.autograd.differentiable import differentiable
-from refdet.autograd.tensor import Tensor
+from refdet.autograd.tensor import Tensor, as_tensor
 from refdet.core.check import Array, check_floating, check_gradient, check_rank, check_shape, integers, shape_of
 from refdet.core.elementwise import Gradients
-from refdet.core.geometry import Padding, Pair, check_windows_fit, conv_output_size, padding_pairs, pair
+from refdet.core.geometry import Padding, Pair, check_geometry, check_windows_fit, conv_output_size, padding_pairs, pair
 from refdet.core.kernel import kernel
 from refdet.ops.correlation import Geometry, correlate, correlate_input_adjoint, correlate_weight_adjoint
 
@@ -53,9 +53,10 @@ def _check(
     check_rank("conv2d", "x", x, "N, C, H, W")
     check_rank("conv2d", "weight", weight, "O, C/groups, kh, kw")
     check_floating("conv2d", x=x, weight=weight, bias=bias)
+    check_geometry("conv2d", stride=stride, padding=padding, dilation=dilation, groups=groups)
     shapes = f"(shapes {shape_of(weight)}, {shape_of(x)})"
     (_, C), (O, C_per_group) = x.shape[:2], weight.shape[:2]
-    if groups < 1 or C % groups or O % groups:
+    if C % groups or O % groups:
         raise ValueError(
             f"conv2d: groups must divide the {C} channels of x and the {O} of the output, got {groups} {shapes}"
         )
@@ -159,7 +160,7 @@ def conv2d(
     array([[ 8., 12.],
            [20., 24.]])
     """
-    x, weight = (t if isinstance(t, Tensor) else Tensor(t) for t in (x, weight))
+    x, weight = as_tensor("conv2d", "x", x), as_tensor("conv2d", "weight", weight)
     check_rank("conv2d", "x", x.data, "N, C, H, W")
     check_rank("conv2d", "weight", weight.data, "O, C/groups, kh, kw")
     strides, dilations = pair("conv2d", "stride", stride, low=1), pair("conv2d", "dilation", dilation, low=1)

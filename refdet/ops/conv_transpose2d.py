@@ -22,10 +22,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from refdet.autograd.differentiable import differentiable
-from refdet.autograd.tensor import Tensor
+from refdet.autograd.tensor import Tensor, as_tensor
 from refdet.core.check import Array, check_floating, check_gradient, check_rank, check_shape, integers, shape_of
 from refdet.core.elementwise import Gradients
-from refdet.core.geometry import Padding, Pair, conv_transpose_output_size, padding_pairs, pair
+from refdet.core.geometry import Padding, Pair, check_geometry, conv_transpose_output_size, padding_pairs, pair
 from refdet.core.kernel import kernel
 from refdet.ops.correlation import Geometry, correlate, correlate_input_adjoint, correlate_weight_adjoint
 
@@ -61,10 +61,12 @@ def _check(
     check_rank("conv_transpose2d", "x", x, "N, Cin, H, W")
     check_rank("conv_transpose2d", "weight", weight, "Cin, Cout/groups, kh, kw")
     check_floating("conv_transpose2d", x=x, weight=weight, bias=bias)
+    check_geometry("conv_transpose2d", stride=stride, padding=padding, dilation=dilation, groups=groups)
+    integers("conv_transpose2d", "output_padding", output_padding, count=2, low=0)
     shapes = f"(shapes {shape_of(weight)}, {shape_of(x)})"
     if weight.shape[0] != x.shape[1]:
         raise ValueError(f"conv_transpose2d: weight has {weight.shape[0]} input channels, x has {x.shape[1]} {shapes}")
-    if groups < 1 or x.shape[1] % groups:
+    if x.shape[1] % groups:
         raise ValueError(f"conv_transpose2d: groups must divide the {x.shape[1]} channels of x, got {groups} {shapes}")
     if 0 in weight.shape[2:] or 0 in x.shape[2:]:
         raise ValueError(f"conv_transpose2d: neither x nor the kernel may have a side of 0 {shapes}")
@@ -178,7 +180,7 @@ def conv_transpose2d(
     array([[1., 1., 2., 2.],
            [1., 1., 2., 2.]])
     """
-    x, weight = (t if isinstance(t, Tensor) else Tensor(t) for t in (x, weight))
+    x, weight = as_tensor("conv_transpose2d", "x", x), as_tensor("conv_transpose2d", "weight", weight)
     check_rank("conv_transpose2d", "weight", weight.data, "Cin, Cout/groups, kh, kw")
     strides = pair("conv_transpose2d", "stride", stride, low=1)
     dilations = pair("conv_transpose2d", "dilation", dilation, low=1)

@@ -8,8 +8,8 @@ which is linear in x and in w. `correlate` computes y; `correlate_input_adjoint`
 transposed convolution) and `correlate_weight_adjoint` the one from dy to dw. There is no flip: deck 003 writes it so.
 
 All three read the windows of xp as the columns of a matrix, one block of positions at a time, so that the sums are
-matrix products: W·columns, Wᵀ·dy and dy·columnsᵀ. A block depends on the shapes alone; neither its columns nor its
-products exceed `BLOCK_BYTES` (unless those of a single position do). Sums accumulate in the dtype of x.
+matrix products: W·columns, Wᵀ·dy and dy·columnsᵀ. A block depends on shapes and dtype alone; neither its columns nor
+its products exceed `BLOCK_BYTES` (unless those of a single position do). Sums accumulate in the dtype of x.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def correlate_input_adjoint(dy: Array, weight: Array, input_size: Pair, geometry
         for a in range(kh):
             for b in range(kw):  # within one tap no two windows touch the same pixel
                 dwindows[images, :, rows, columns, a, b] += taps[:, a, b].transpose(1, 0, 2, 3)
-    return dxp[:, :, top : top + input_size[0], left : left + input_size[1]]
+    return np.ascontiguousarray(dxp[:, :, top : top + input_size[0], left : left + input_size[1]])
 
 
 def correlate_weight_adjoint(x: Array, dy: Array, geometry: Geometry) -> Array:

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from refdet.autograd.differentiable import differentiable
-from refdet.autograd.tensor import Tensor
+from refdet.autograd.tensor import Tensor, as_tensor
 from refdet.core.check import Array, check_choice, check_floating, check_gradient, check_number, check_shape, shape_of
 from refdet.core.elementwise import Gradients
 from refdet.core.kernel import kernel
@@ -127,7 +127,7 @@ def dropout(
     >>> sorted(set(y.data.tolist()))
     [0.0, 2.0]
     """
-    x = x if isinstance(x, Tensor) else Tensor(x)
+    x = as_tensor("dropout", "x", x)
     _check_options(p, training, convention)
     keep = None
     if training:

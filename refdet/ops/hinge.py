@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from refdet.autograd.differentiable import differentiable
-from refdet.autograd.tensor import Tensor
+from refdet.autograd.tensor import Tensor, as_tensor
 from refdet.core.check import Array, check_number
 from refdet.core.elementwise import Gradients
 from refdet.core.kernel import kernel
@@ -93,7 +93,7 @@ def hinge(
     >>> hinge(np.array([2.0, 0.5, 0.5]), np.array([1.0, 1.0, -1.0]), reduction="none").data
     array([0. , 0.5, 1.5])
     """
-    signs = signs if isinstance(signs, Tensor) else Tensor(signs)
+    signs = as_tensor("hinge", "signs", signs)
     y = signs.data
     position = first_position((y != 1) & (y != -1))
     if position is not None:

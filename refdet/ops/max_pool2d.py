@@ -27,10 +27,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from refdet.autograd.differentiable import differentiable
-from refdet.autograd.tensor import Tensor
-from refdet.core.check import Array, check_gradient, check_rank
+from refdet.autograd.tensor import Tensor, as_tensor
+from refdet.core.check import Array, check_gradient, check_integer, check_rank, check_shape
 from refdet.core.elementwise import Gradients
-from refdet.core.geometry import Padding, Pair, padding_pairs, pair, window_extent
+from refdet.core.geometry import Padding, Pair, check_geometry, padding_pairs, pair, window_extent
 from refdet.core.kernel import kernel
 from refdet.ops.pooling import PoolingWindows, add_at_switches, check_windows, output_shape
 
@@ -51,6 +51,7 @@ def _check(
     convention: str,
     keep_residual: bool,
 ) -> None:
+    check_geometry("max_pool2d", kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation)
     for pads, k, d in zip(padding, kernel_size, dilation, strict=True):
         if max(pads) >= window_extent(k, d):
             raise ValueError(
@@ -74,6 +75,8 @@ def _check_backward(
 ) -> None:
     windows = PoolingWindows(kernel_size, stride, padding, dilation, ceil_mode, convention)
     check_gradient("max_pool2d", dy, output_shape(residual.x, windows), residual.x)
+    check_integer("max_pool2d", switches=residual.switches)
+    check_shape("max_pool2d", "switches", residual.switches, output_shape(residual.x, windows), "one per window")
 
 
 @kernel("max_pool2d.forward", check=_check)
@@ -154,7 +157,7 @@ def max_pool2d(
     >>> y.data[0, 0], switches[0, 0]
     (array([[5., 7.]]), array([[5, 7]]))
     """
-    x = x if isinstance(x, Tensor) else Tensor(x)
+    x = as_tensor("max_pool2d", "x", x)
     check_rank("max_pool2d", "x", x.data, "N, C, H, W")
     kernel_sizes = pair("max_pool2d", "kernel_size", kernel_size, low=1)
     strides = kernel_sizes if stride is None else pair("max_pool2d", "stride", stride, low=1)

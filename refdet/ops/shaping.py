@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Sequence
-from types import EllipsisType
 from typing import Any
 
 import numpy as np
 
 from refdet.autograd.differentiable import differentiable
-from refdet.autograd.tensor import Tensor
+from refdet.autograd.tensor import Tensor, as_tensor
 from refdet.core import shaping
 from refdet.core.check import Array, check_axis, check_integer, integers
 from refdet.core.geometry import padding_pairs
@@ -37,7 +36,7 @@ def reshape(x: Tensor | Array, shape: Shape) -> Tensor:
     array([[0., 1.],
            [2., 3.]])
     """
-    return _reshape(x, shape=tuple(shape))
+    return _reshape(x, shape=integers("reshape", "shape", shape, count=np.size(shape), low=-1))
 
 
 def transpose(x: Tensor | Array, axes: tuple[int, ...] | None = None) -> Tensor:
@@ -46,7 +45,7 @@ def transpose(x: Tensor | Array, axes: tuple[int, ...] | None = None) -> Tensor:
     >>> transpose(np.zeros((2, 3, 5)), (2, 0, 1)).shape
     (5, 2, 3)
     """
-    x = x if isinstance(x, Tensor) else Tensor(x)
+    x = as_tensor("transpose", "x", x)
     return _transpose(x, axes=tuple(reversed(range(x.ndim))) if axes is None else tuple(axes))
 
 
@@ -57,7 +56,7 @@ def broadcast_to(x: Tensor | Array, shape: Shape) -> Tensor:
     array([[1., 1., 1.],
            [2., 2., 2.]])
     """
-    return _broadcast_to(x, shape=tuple(shape))
+    return _broadcast_to(x, shape=integers("broadcast_to", "shape", shape, count=np.size(shape), low=0))
 
 
 def index(x: Tensor | Array, key: Any) -> Tensor:
@@ -68,10 +67,7 @@ def index(x: Tensor | Array, key: Any) -> Tensor:
     >>> index(np.array([1.0, 2.0, 3.0]), slice(None, None, -1)).data
     array([3., 2., 1.])
     """
-    parts = key if isinstance(key, tuple) else (key,)
-    if all(k is None or isinstance(k, (numbers.Integral, slice, EllipsisType)) for k in parts):
-        return _index(x, key=key)
-    return _gather(x, key=key)
+    return as_tensor("index", "x", x)[key]
 
 
 def take(x: Tensor | Array, indices: Array, *, axis: int) -> Tensor:
@@ -84,7 +80,7 @@ def take(x: Tensor | Array, indices: Array, *, axis: int) -> Tensor:
     >>> take(np.array([[1.0, 2.0, 3.0]]), np.array([2, 2, 0]), axis=1).data
     array([[3., 3., 1.]])
     """
-    x = x if isinstance(x, Tensor) else Tensor(x)
+    x = as_tensor("take", "x", x)
     axis = check_axis("take", axis, x.ndim)
     check_integer("take", indices=indices)
     length = x.shape[axis]
@@ -93,7 +89,7 @@ def take(x: Tensor | Array, indices: Array, *, axis: int) -> Tensor:
             f"take: indices must lie in [−{length}, {length}) for axis {axis} of x {x.shape}, "
             f"got {np.min(indices)} … {np.max(indices)}"
         )
-    return _gather(x, key=(slice(None),) * axis + (indices,))
+    return x[(slice(None),) * axis + (indices,)]
 
 
 def crop(x: Tensor | Array, *, top: int, left: int, height: int, width: int) -> Tensor:
@@ -105,7 +101,7 @@ def crop(x: Tensor | Array, *, top: int, left: int, height: int, width: int) -> 
     array([[3., 4.],
            [6., 7.]])
     """
-    x = x if isinstance(x, Tensor) else Tensor(x)
+    x = as_tensor("crop", "x", x)
     if x.ndim < 2:
         raise ValueError(f"crop: x must have at least two axes, got shape {x.shape}")
     corner = integers("crop", "(top, left)", (top, left), count=2, low=0)
@@ -130,7 +126,7 @@ def pad(x: Tensor | Array, padding: Any, *, border: str = "constant", value: flo
     >>> pad(np.array([[1.0, 2.0, 3.0]]), (0, 2), border="reflect").data
     array([[3., 2., 1., 2., 3., 2., 1.]])
     """
-    x = x if isinstance(x, Tensor) else Tensor(x)
+    x = as_tensor("pad", "x", x)
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"pad: value must be a number, got {value!r}")
     if border != "constant" and value != 0:

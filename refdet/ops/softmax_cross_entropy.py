@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from refdet.autograd.differentiable import differentiable
-from refdet.autograd.tensor import Tensor
+from refdet.autograd.tensor import Tensor, as_tensor
 from refdet.core.check import (
     Array,
     check_choice,
@@ -191,7 +191,8 @@ def softmax_cross_entropy(
     >>> softmax_cross_entropy(np.zeros((2, 4)), np.array([3, 255]), ignore_label=255).data.round(3)
     np.float64(1.386)
     """
-    logits, labels = (t if isinstance(t, Tensor) else Tensor(t) for t in (logits, labels))
+    logits = as_tensor("softmax_cross_entropy", "logits", logits)
+    labels = as_tensor("softmax_cross_entropy", "labels", labels)
     _check_labels(logits.data, labels.data, ignore_label)
     return _softmax_cross_entropy(logits, labels, weight, ignore_label=ignore_label, normalize=normalize)
 

@@ -49,10 +49,21 @@ def test_float32_is_refused() -> None:
 def test_a_gradient_of_the_wrong_shape_names_its_op() -> None:
     x = Tensor(np.ones(3), requires_grad=True)
     y = apply(_cube, lambda x, dy, needs: (dy[:2],), x)
-    with pytest.raises(ValueError, match=r"backward of _cube: gradient of shape \(2,\) for input 0 of shape \(3,\)"):
+    message = r"backward of _cube: gradient of shape \(2,\) and dtype float64 for input 0 of shape \(3,\)"
+    with pytest.raises(ValueError, match=message):
         y.sum().backward()
 
 
 def test_kernels_that_do_not_pair() -> None:
     with pytest.raises(ValueError, match=r"'add.forward' and 'exp.backward' do not pair"):
         differentiable(KERNELS["add.forward"], KERNELS["exp.backward"])
+
+
+def test_what_cannot_be_checked_is_refused() -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(TypeError, match="gradcheck: input 0 must be an array, got list"):
+        gradcheck(lambda x: x, [[1.0]], rng=rng)  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="gradcheck: the function must return a Tensor, got ndarray"):
+        gradcheck(lambda x: x.data, [np.ones(2)], rng=rng)
+    with pytest.raises(ValueError, match="gradcheck: step must lie in"):
+        gradcheck(lambda x: x, [np.ones(2)], rng=rng, step=0.0)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from refdet.autograd import Tensor, gradcheck, gradients, no_grad
+from refdet.autograd.tensor import apply
 
 
 def leaf(*values: float) -> Tensor:
@@ -101,7 +102,7 @@ def test_seed_gradient() -> None:
     y = x * x
     with pytest.raises(ValueError, match=r"without `grad` the result must have one element, got shape \(2,\)"):
         y.backward()
-    with pytest.raises(ValueError, match=r"backward: dy must have shape \(2,\)"):
+    with pytest.raises(ValueError, match=r"backward: grad must have shape \(2,\) and dtype float64"):
         y.backward(np.ones(3))
     y.backward(np.array([1.0, 10.0]))
     np.testing.assert_array_equal(grad(x), [2, 40])
@@ -139,9 +140,98 @@ def test_arrays_on_the_left_are_answered_by_the_tensor() -> None:
 
 def test_comparisons_are_plain_arrays() -> None:
     x = leaf(1, 2, 3)
-    for result, expected in ((x > 2, [0, 0, 1]), (x >= 2, [0, 1, 1]), (x < 2, [1, 0, 0]), (x <= 2, [1, 1, 0])):
+    for result, expected in (
+        (x > 2, [0, 0, 1]),
+        (x >= 2, [0, 1, 1]),
+        (x < 2, [1, 0, 0]),
+        (x <= 2, [1, 1, 0]),
+        (x == 2, [0, 1, 0]),
+        (x != np.array([1.0, 0.0, 3.0]), [0, 1, 0]),
+    ):
         assert isinstance(result, np.ndarray)
         np.testing.assert_array_equal(result, np.array(expected, bool))
+    assert 2.0 in x
+    assert 5.0 not in x
+    assert len({id(key) for key in {x: 0}}) == 1  # hashed by identity
+
+
+def test_comparisons_neither_truncate_nor_promote() -> None:
+    np.testing.assert_array_equal(Tensor(np.arange(3)) < 1.5, [True, True, False])
+    with pytest.raises(TypeError, match="comparison: x is float64 but y is float32"):
+        leaf(1) < np.ones(1, np.float32)  # noqa: B015
+    with pytest.raises(ValueError, match="comparison: shapes do not broadcast together"):
+        leaf(1, 2) < leaf(1, 2, 3)  # noqa: B015
+
+
+def test_gradients_belong_to_the_caller() -> None:
+    """They share memory neither with each other nor with what was passed in, and can be written to."""
+    x, y, seed = leaf(1, 2), leaf(3, 4), np.array([1.0, 1.0])
+    (x + y).backward(seed)
+    seed[:] = 7
+    grad(x)[:] = 5
+    np.testing.assert_array_equal(grad(y), [1, 1])
+    z = leaf(1, 2)
+    z.sum().backward()
+    grad(z)[0] = 3
+    first, second = gradients(z, [z, z], np.ones(2))
+    assert not np.shares_memory(first, second)
+    scalar = Tensor(3.0, requires_grad=True)
+    (scalar * scalar).backward()
+    assert isinstance(scalar.grad, np.ndarray)
+
+
+def test_gradients_refuses_what_it_cannot_answer() -> None:
+    x = leaf(1, 2)
+    loss = (x * x).sum()
+    with pytest.raises(TypeError, match=r"gradients: inputs must be a sequence of tensors; write \[x\]"):
+        gradients(loss, x)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"inputs\[1\] must be a Tensor that requires a gradient, got ndarray"):
+        gradients(loss, [x, x.data])  # type: ignore[list-item]
+    np.testing.assert_array_equal(gradients(loss, iter([x]))[0], [2, 4])  # type: ignore[arg-type]
+
+
+def test_gradients_walk_no_further_than_asked() -> None:
+    x = leaf(1, 2)
+    y = x * x
+    z = (y * 3).sum()
+    gradients(z, [y])
+    y.sum().backward()  # what lies below y was not freed
+    np.testing.assert_array_equal(grad(x), [2, 4])
+
+
+def test_an_error_on_the_way_leaves_the_graph_whole() -> None:
+    fail = [True]
+
+    def backward(x: Any, dy: Any, needs: Any) -> Any:
+        if fail[0]:
+            raise KeyboardInterrupt
+        return (dy,)
+
+    x = leaf(1, 2)
+    y = (apply(lambda x, keep_residual: (x, x), backward, x) * 2).sum()
+    with pytest.raises(KeyboardInterrupt):
+        y.backward()
+    assert x.grad is None
+    fail[0] = False
+    y.backward()
+    np.testing.assert_array_equal(grad(x), [2, 2])
+
+
+def test_a_key_changed_afterwards_does_not_matter() -> None:
+    x, key = leaf(1, 2, 3), np.array([0, 0])
+    y = x[key]
+    key[:] = 2
+    y.sum().backward()
+    np.testing.assert_array_equal(grad(x), [2, 0, 0])
+
+
+def test_keys_that_do_not_fit_say_so() -> None:
+    x = leaf(1, 2, 3)
+    with pytest.raises(IndexError, match=r"index: the key 5 does not fit x of shape \(3,\)"):
+        x[5]
+    with pytest.raises(IndexError, match=r"gather: the key .* does not fit x of shape \(3,\)"):
+        x[np.array([True, False])]
+    assert x[True].shape == (1, 3)  # as NumPy has it
 
 
 def test_conversion_to_an_array_is_refused_where_a_gradient_would_be_lost() -> None:
@@ -159,8 +249,16 @@ def test_what_a_tensor_can_hold() -> None:
     assert Tensor(np.ones(2, ">f4")).dtype.isnative
     assert (len(Tensor(np.zeros((3, 2)))), Tensor(2.0).ndim, Tensor(np.zeros((2, 3))).size) == (3, 0, 6)
     assert isinstance(Tensor(np.ones(3)).sum().data, np.ndarray)  # not a NumPy scalar
-    with pytest.raises(TypeError, match="only floating-point data can require a gradient, got int64"):
+    with pytest.raises(TypeError, match="only float32 and float64 data can require a gradient, got int64"):
         Tensor(np.arange(3), requires_grad=True)
+    with pytest.raises(TypeError, match="only float32 and float64 data can require a gradient, got float16"):
+        Tensor(np.ones(2, np.float16), requires_grad=True)
+    with pytest.raises(TypeError, match="a masked array would lose its mask"):
+        Tensor(np.ma.masked_equal([1.0, 2.0], 2.0))
+    with pytest.raises(TypeError, match="must be numbers in a regular array"):
+        Tensor([[1.0], [1.0, 2.0]])
+    np.testing.assert_array_equal(Tensor(np.arange(3)).astype(np.float32).data, np.arange(3, dtype=np.float32))
+    assert (Tensor(2**53 + 1).item(), int(Tensor(3.0))) == (2**53 + 1, 3)
     with pytest.raises(TypeError, match="data must be numbers"):
         Tensor(["a"])
     with pytest.raises(TypeError, match="already a Tensor"):
@@ -175,7 +273,10 @@ def test_repr_shows_values_and_origin() -> None:
 def test_shape_methods() -> None:
     x = Tensor(np.arange(24.0).reshape(2, 3, 4), requires_grad=True)
     assert x.reshape(4, -1).shape == x.reshape((4, 6)).shape == (4, 6)
-    assert x.flatten(1).shape == (2, 12)
+    assert x.flatten(1).shape == x.flatten(-2).shape == (2, 12)
+    with pytest.raises(ValueError, match="flatten: axis 5 does not exist"):
+        x.flatten(5)
+    assert Tensor(np.ones(3)).broadcast_to(2, 3).shape == (2, 3)
     assert x.transpose(2, 0, 1).shape == (4, 2, 3)
     assert x.T.shape == (4, 3, 2)
     assert x[:, 1].shape == (2, 4)

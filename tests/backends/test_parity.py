@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from refdet.core.kernel import KERNELS, Kernel
+from refdet.ops.max_pool2d import MaxPool2dResidual
 from refdet.verify.case import Algorithm, Case
 from refdet.verify.catalogue import algorithm_of, backends, load_all
 from refdet.verify.generate import case_module
@@ -89,3 +90,12 @@ def test_same_answers_and_residuals(backend: str, kernel: str, dtype: str, layou
         else:
             assert_same(body(*inputs, keep_residual=True, **case.params), expected, what)
             assert body(*inputs, keep_residual=False, **case.params)[1] is None, what
+
+
+def test_a_switch_outside_its_plane_is_refused_before_compiled_code_writes_there() -> None:
+    residual = MaxPool2dResidual(np.zeros((1, 1, 2, 2)), np.array([[[[10**9]]]]))
+    params = {"kernel_size": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0)), "dilation": (1, 1)}
+    with pytest.raises(IndexError, match="max_pool2d: a switch of 1000000000 lies outside a plane of 4 pixels"):
+        TABLES["numba-cpu"]["max_pool2d.backward"](
+            residual, np.ones((1, 1, 1, 1)), needs=(True,), ceil_mode=False, convention="torch", **params
+        )

@@ -63,3 +63,27 @@ def test_axis() -> None:
         check.check_axis("op", 3, 3)
     with pytest.raises(TypeError, match=r"op: axis must be an integer, got 1\.0"):
         check.check_axis("op", 1.0, 3)  # type: ignore[arg-type]
+
+
+def test_arrays_of_integers_are_sequences_and_nothing_else_is_an_integer() -> None:
+    assert check.integers("op", "stride", np.array([1, 2]), count=2, low=1) == (1, 2)
+    assert check.integers("op", "stride", np.int8(3), count=2, low=1) == (3, 3)
+    for value in (np.array([1.0, 2.0]), np.True_, None, "12", np.array([[1, 2]])):
+        with pytest.raises(TypeError, match="op: stride must hold integers"):
+            check.integers("op", "stride", value, count=2, low=1)
+
+
+def test_what_is_no_array_is_named() -> None:
+    with pytest.raises(TypeError, match="op: x must be an array, got NoneType"):
+        check.check_rank("op", "x", None, "N, C")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="op: labels must be an array, got list"):
+        check.check_integer("op", labels=[1])  # type: ignore[arg-type]
+
+
+def test_a_number_too_large_for_a_float() -> None:
+    with pytest.raises(ValueError, match="op: lr must be a finite number"):
+        check.check_number("op", "lr", 10**400)
+
+
+def test_numbers_come_back_as_floats_of_pythons() -> None:
+    assert type(check.check_number("op", "momentum", np.float64(0.9))) is float

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refdet.autograd import Tensor, gradcheck
-from refdet.ops.conv2d import conv2d
+from refdet.ops.conv2d import conv2d, conv2d_forward
 from refdet.ops.correlation import BLOCK_BYTES
 from tests.agreement import assert_agrees, dtypes, in_layout, layouts, seeds
 from tests.oracles import conv2d as oracle
@@ -151,3 +151,28 @@ def test_bad_dtypes() -> None:
         conv2d(np.ones((1, 1, 3, 3)), np.ones((1, 1, 3, 3), np.float32))
     with pytest.raises(ValueError, match=r"conv2d: bias must have shape \(2,\)"):
         conv2d(np.ones((1, 1, 3, 3)), np.ones((2, 1, 3, 3)), np.ones(3))
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"stride": (0, 0)}, "conv2d: stride must be at least 1"),
+        ({"stride": 1}, r"conv2d: stride must be \(vertical, horizontal\), got 1"),
+        ({"dilation": (0, 1)}, "conv2d: dilation must be at least 1"),
+        ({"padding": 1}, r"conv2d: padding must be \(\(top, bottom\), \(left, right\)\), got 1"),
+        ({"padding": ((-1, 0), (0, 0))}, "conv2d: padding must be at least 0"),
+        ({"groups": 1.0}, "conv2d: groups must hold integers"),
+    ],
+)
+def test_the_kernel_checks_its_params_itself(params: dict[str, Any], message: str) -> None:
+    complete: dict[str, Any] = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}
+    with pytest.raises((TypeError, ValueError), match=message):
+        conv2d_forward(np.ones((1, 1, 3, 3)), np.ones((1, 1, 1, 1)), None, keep_residual=False, **complete | params)
+
+
+def test_what_is_no_array_is_named() -> None:
+    nothing: Any = None
+    with pytest.raises(TypeError, match="conv2d: x: data must be numbers"):
+        conv2d(nothing, np.ones((1, 1, 1, 1)))
+    with pytest.raises(TypeError, match="conv2d: weight: data must be numbers"):
+        conv2d(np.ones((1, 1, 1, 1)), nothing)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from refdet.autograd import Tensor
 from refdet.core.kernel import KERNELS
@@ -24,8 +23,6 @@ from tests.onnx_node import run_in_onnx, run_in_onnxruntime
 from tests.torch_agreement import assert_same_as_torch
 
 pytestmark = pytest.mark.oracle
-
-Array = NDArray[Any]
 
 
 @pytest.fixture

@@ -46,6 +46,9 @@ def forward(
 def backward(residual: MaxPool2dResidual, dy: Array, *, needs: tuple[bool], **params: Any) -> tuple[Array | None, ...]:
     """Return dx: every dy added to the pixel that won its window."""
     x, switches = residual
+    n_pixels = x.shape[2] * x.shape[3]
+    if switches.size and np.max(switches) >= n_pixels:  # compiled code does not look where it writes
+        raise IndexError(f"max_pool2d: a switch of {np.max(switches)} lies outside a plane of {n_pixels} pixels")
     dx = _backward(_planes(dy), np.ascontiguousarray(switches).reshape(-1, *switches.shape[2:]), x.shape[2:])
     return (dx.reshape(x.shape),)
 
