@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
-def check_floating(op: str, **arrays: Array | None) -> None:
-    """Refuse arrays that are not float32 or float64, or that differ among each other; `None` is an absent input."""
+def check_floating(op: str, *, optional: Collection[str] = (), **arrays: Array | None) -> None:
+    """Refuse arrays that are not float32 or float64, or that differ in that; only `optional` ones may be None."""
     first: tuple[str, Any] | None = None
     for name, x in arrays.items():
-        if x is None:
+        if x is None and name in optional:
             continue
         _check_array(op, name, x)
         if x.dtype.kind != "f" or x.dtype.itemsize not in (4, 8):
@@ -54,6 +54,7 @@ def check_rank(op: str, name: str, x: Array, layout: str) -> None:
 
 def check_shape(op: str, name: str, x: Array, expected: tuple[int, ...], because: str) -> None:
     """Refuse `x` unless it has the `expected` shape, which holds `because` of something said in words."""
+    _check_array(op, name, x)
     if shape_of(x) != expected:
         raise ValueError(f"{op}: {name} must have shape {expected} ({because}), got {shape_of(x)}")
 
@@ -89,9 +90,16 @@ def check_number(
     return float(value)
 
 
+def check_flag(op: str, name: str, value: object) -> bool:
+    """Return a truth value; refuse anything else, which might be meant otherwise than Python reads it."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{op}: {name} must be True or False, got {value!r}")
+    return bool(value)
+
+
 def check_axis(op: str, axis: int, ndim: int) -> int:
     """Return `axis` counted from the front."""
-    i_axis = _as_index(axis)
+    i_axis = as_index(axis)
     if i_axis is None:
         raise TypeError(f"{op}: axis must be an integer, got {axis!r}")
     if not -ndim <= i_axis < ndim:
@@ -105,7 +113,7 @@ def integers(op: str, name: str, value: Any, *, count: int, low: int) -> tuple[i
     values = list(value) if several else [value] * count
     if len(values) != count:
         raise ValueError(f"{op}: {name} must be an integer or {count} of them, got {value!r}")
-    indices = [_as_index(v) for v in values]
+    indices = [as_index(v) for v in values]
     if None in indices:
         raise TypeError(f"{op}: {name} must hold integers, got {value!r}")
     found = tuple(i for i in indices if i is not None)
@@ -114,7 +122,7 @@ def integers(op: str, name: str, value: Any, *, count: int, low: int) -> tuple[i
     return found
 
 
-def _as_index(value: Any) -> int | None:
+def as_index(value: Any) -> int | None:
     """Return a Python or NumPy integer as an int; None for anything else, truth values included."""
     if isinstance(value, (bool, np.bool_)) or np.ndim(value) > 0:
         return None
@@ -124,7 +132,7 @@ def _as_index(value: Any) -> int | None:
         return None
 
 
-def _check_array(op: str, name: str, x: object) -> None:
+def _check_array(op: str, name: str, x: Any) -> None:
     if not hasattr(x, "dtype") or not hasattr(x, "shape"):
         raise TypeError(f"{op}: {name} must be an array, got {type(x).__name__}")
 

@@ -41,6 +41,22 @@ def _reduced_shape(x: Array, axes: tuple[int, ...], keepdims: bool) -> tuple[int
     return tuple(1 if i in axes else n for i, n in enumerate(shape_of(x)) if keepdims or i not in axes)
 
 
+def total(x: Array, axes: tuple[int, ...], *, keepdims: bool = False) -> Array:
+    """Return Σ x over `axes`, added pairwise in row-major order.
+
+    NumPy adds pairwise along the axis that is last in memory, and term by term along any other: the sum of 2²⁵ ones in
+    float32 is then 2²⁴. So the reduced axes are made one, contiguous, last axis first.
+
+    >>> total(np.ones((2**25, 2), np.float32), (0,)) == 2**25
+    array([ True,  True])
+    """
+    kept = tuple(a for a in range(x.ndim) if a not in axes)
+    n_terms = math.prod(x.shape[a] for a in axes)
+    rows = np.reshape(np.transpose(x, kept + axes), (*(x.shape[a] for a in kept), n_terms))
+    sums = np.sum(np.copy(rows, order="C") if kept else np.ravel(rows), axis=-1)
+    return np.reshape(sums, _reduced_shape(x, axes, keepdims))
+
+
 def _check(op: str, x: Array, axis: Axis) -> None:
     check_floating(op, x=x)
     reduced_axes(op, axis, x.ndim)
@@ -70,7 +86,8 @@ def _check_sum_backward(
 @kernel("sum.forward", check=_check_sum, portable=True)
 def sum_forward(x: Array, *, axis: Axis, keepdims: bool, keep_residual: bool) -> tuple[Array, ReductionResidual | None]:
     """Return Σ x over `axis`."""
-    return np.sum(x, axis=axis, keepdims=keepdims), ReductionResidual(x) if keep_residual else None
+    y = total(x, reduced_axes("sum", axis, x.ndim), keepdims=keepdims)
+    return y, ReductionResidual(x) if keep_residual else None
 
 
 @kernel("sum.backward", check=_check_sum_backward, portable=True)
@@ -96,9 +113,10 @@ def mean_forward(
     x: Array, *, axis: Axis, keepdims: bool, keep_residual: bool
 ) -> tuple[Array, ReductionResidual | None]:
     """Return (1/n) Σ x over `axis`, n being the number of terms."""
-    n_terms = math.prod(x.shape[a] for a in reduced_axes("mean", axis, x.ndim))
+    axes = reduced_axes("mean", axis, x.ndim)
+    n_terms = math.prod(x.shape[a] for a in axes)
     with np.errstate(invalid="ignore"):  # 0/0 where there are no terms
-        return np.sum(x, axis=axis, keepdims=keepdims) / n_terms, ReductionResidual(x) if keep_residual else None
+        return total(x, axes, keepdims=keepdims) / n_terms, ReductionResidual(x) if keep_residual else None
 
 
 @kernel("mean.backward", check=_check_mean_backward, portable=True)

@@ -8,8 +8,9 @@ Along one axis, output i has a source coordinate c(i), in which the centre of in
 | `"asymmetric"` | i·r: the centre of the first pixel stays |
 | `"align_corners"` | i·(n_in − 1)/(n_out − 1), or 0 where n_out = 1: the centres of the first and last pixels stay |
 
-r is the ratio of sizes, input over output; align_corners does not use it. The taps of i are the pixels around c, with
-these weights:
+r is the ratio of sizes, input over output; align_corners does not use it. Where r is n_in/n_out, the product comes
+first, i·n_in/n_out, so that a coordinate that is a whole number is met exactly: with i·r, 49·(2/98) is less than 1. The
+taps of i are the pixels around c, with these weights:
 
 | kernel | taps | weights |
 |---|---|---|
@@ -19,7 +20,7 @@ these weights:
 
     k(d) = (a + 2)d³ − (a + 3)d² + 1 for d ≤ 1,     a·d³ − 5a·d² + 8a·d − 4a for 1 < d < 2
 
-Keys, "Cubic convolution interpolation for digital image processing" (1981), eq. 15; his own choice is a = −½.
+Keys, "Cubic convolution interpolation for digital image processing" (1981); his own choice is a = −½.
 
 Conventions: a tap outside the image reads the border pixel, with its weight unchanged. Coordinates and weights are
 computed in float64; weights are rounded once to the dtype of the image, in which the sums accumulate, rows first. A tap
@@ -58,11 +59,11 @@ def source_coordinates(n_in: int, n_out: int, *, ratio: float, coordinates: str)
     array([-0.25,  0.25,  0.75,  1.25])
     """
     i = np.arange(n_out, dtype=np.float64)
-    if coordinates == "half_pixel":
-        return (i + 0.5) * ratio - 0.5
-    if coordinates == "asymmetric":
-        return i * ratio
-    return i * (n_in - 1) / max(n_out - 1, 1)  # the product first: the last corner is then met exactly
+    if coordinates == "align_corners":
+        return i * (n_in - 1) / max(n_out - 1, 1)  # the product first here too: the last corner is met exactly
+    offset = 0.5 if coordinates == "half_pixel" else 0.0
+    scaled = (i + offset) * n_in / n_out if ratio == n_in / n_out else (i + offset) * ratio
+    return scaled - offset
 
 
 def nearest_taps(c: Array, n_in: int, dtype: np.dtype[np.floating], *, rounding: str) -> Taps:
@@ -140,7 +141,8 @@ def size_and_ratio(
 ) -> tuple[Pair, Ratio]:
     """Return the output's size and the ratio per axis: in/out where the size is given, 1/scale where the scale is.
 
-    With a scale the output has ⌊in · scale⌋ pixels, the product being taken in float64:
+    With a scale the output has ⌊in · scale⌋ pixels, the product being taken in float64, where 49 · (1/49) is less than
+    1: give the size where it must be exact.
 
     >>> size_and_ratio("resize_bilinear", np.zeros((1, 1, 5, 4)), None, (1.5, 2))
     ((7, 8), (0.6666666666666666, 0.5))
@@ -160,6 +162,9 @@ def size_and_ratio(
         check_number(op, "scale", s, low=0, open_low=True)
     vertical, horizontal = float(scales[0]), float(scales[1])
     out = (math.floor(height * vertical), math.floor(width * horizontal))
-    if 0 in out:
-        raise ValueError(f"{op}: scale {scale!r} turns {height} × {width} pixels into {out[0]} × {out[1]}")
+    if 0 in out or max(out) >= 2**31:
+        raise ValueError(
+            f"{op}: scale {scale!r} turns {height} × {width} pixels into {out[0]} × {out[1]}; "
+            "give size= where it must be exact"
+        )
     return out, (1 / vertical, 1 / horizontal)

@@ -16,9 +16,11 @@ What others call these (no antialiasing anywhere):
 | bicubic, half_pixel, a = −¾ | torch, OpenCV, ONNX by default |
 | bicubic, half_pixel, a = −½ | Keys; PIL and TensorFlow 2 away from the border, where they leave out the taps outside |
 
-Coordinates are float64 here and float32 in torch and ONNX Runtime, so at coordinates that are integers, or halves, up
-to rounding they may choose another nearest pixel. A NaN pixel reaches every output that has it among its taps, also
-with weight 0. An empty batch, or no channel, gives an empty output; an image or an output without a pixel is refused.
+Coordinates are exact here where they are whole numbers, and float32 in torch and ONNX Runtime, which may therefore
+choose another nearest pixel there. Where a scale leaves the size of an axis as it is (9 pixels by 1.1), torch's nearest
+and bilinear and ONNX Runtime's linear copy that axis; here it is resampled at r = 1/scale. A NaN pixel reaches every
+output that has it among its taps, also with weight 0. An empty batch, or no channel, gives an empty output; an image or
+an output without a pixel is refused.
 """
 
 from __future__ import annotations

@@ -9,7 +9,9 @@ from refdet.core import check
 
 
 def test_floating() -> None:
-    check.check_floating("op", x=np.zeros(2), y=None, z=np.zeros((), np.float64))
+    check.check_floating("op", optional=("y",), x=np.zeros(2), y=None, z=np.zeros((), np.float64))
+    with pytest.raises(TypeError, match="op: y must be an array, got NoneType"):
+        check.check_floating("op", x=np.zeros(2), y=None)
     with pytest.raises(TypeError, match="op: x must be float32 or float64, got int64; convert it with astype"):
         check.check_floating("op", x=np.zeros(2, np.int64))
     with pytest.raises(TypeError, match="op: x must be float32 or float64, got float16"):
@@ -87,3 +89,10 @@ def test_a_number_too_large_for_a_float() -> None:
 
 def test_numbers_come_back_as_floats_of_pythons() -> None:
     assert type(check.check_number("op", "momentum", np.float64(0.9))) is float
+
+
+def test_flags() -> None:
+    assert check.check_flag("op", "training", np.True_) is True
+    for value in ("no", 1, None):
+        with pytest.raises(TypeError, match="op: training must be True or False"):
+            check.check_flag("op", "training", value)

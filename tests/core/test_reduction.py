@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from refdet.autograd import Tensor, gradcheck
 from refdet.core.kernel import KERNELS
 from refdet.ops import arithmetic
-from tests.agreement import assert_agrees, dtypes, in_layout, layouts, seeds
+from tests.agreement import LAYOUTS, assert_agrees, dtypes, in_layout, layouts, seeds
 from tests.oracles import matmul as matmul_oracle
 
 REDUCTIONS = ("sum", "mean", "amax")
@@ -158,3 +158,14 @@ def test_bad_dtypes_and_gradients(op: str) -> None:
     _, residual = KERNELS[f"{op}.forward"](np.ones((2, 3)), axis=1, keepdims=False, keep_residual=True)
     with pytest.raises(ValueError, match=rf"{op}: dy must have shape \(2,\)"):
         KERNELS[f"{op}.backward"](residual, np.ones((2, 1)), needs=(True,), axis=1, keepdims=False)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("axis", [0, 1, (0, 1)])
+def test_float32_sums_do_not_depend_on_the_layout(layout: str, axis: int | tuple[int, ...]) -> None:
+    """A long sum of 0.1 along a slow axis: term by term it would be off in the third digit."""
+    x = in_layout(np.full((300_000, 2), 0.1, np.float32), layout)
+    for name in ("sum", "mean"):
+        y, _ = KERNELS[f"{name}.forward"](x, axis=axis, keepdims=False, keep_residual=False)
+        exact = getattr(np, name)(np.full((300_000, 2), np.float64(np.float32(0.1))), axis=axis)
+        np.testing.assert_allclose(y, exact, rtol=1e-6)

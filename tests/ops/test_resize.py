@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -209,3 +211,26 @@ def test_bad_options() -> None:
         resize_nearest(row(1), 2, rounding="nearest")
     with pytest.raises(ValueError, match="resize_bicubic: a must be a finite number, got nan"):
         resize_bicubic(row(1), 2, a=np.nan)
+
+
+@pytest.mark.parametrize(
+    ("coordinates", "rounding"),
+    [("asymmetric", "floor"), ("asymmetric", "ceil"), ("half_pixel", "round_prefer_ceil"), ("half_pixel", "floor")],
+)
+def test_nearest_is_exact_at_every_size(coordinates: str, rounding: str) -> None:
+    """Against rational arithmetic: a coordinate that is a whole number, or a half, is met exactly."""
+    half = Fraction(1, 2)
+    for n_in in range(1, 60):
+        x = np.arange(float(n_in))[None, None, None]
+        for n_out in (1, 2, 49, 98, 3 * n_in, 7 * n_in, 60 - n_in):
+            r = Fraction(n_in, n_out)
+            c = [i * r if coordinates == "asymmetric" else (i + half) * r - half for i in range(n_out)]
+            to_pixel = {"floor": math.floor, "ceil": math.ceil, "round_prefer_ceil": lambda u: math.floor(u + half)}
+            expected = [min(max(to_pixel[rounding](u), 0), n_in - 1) for u in c]
+            y = resize_nearest(x, (1, n_out), coordinates=coordinates, rounding=rounding)
+            np.testing.assert_array_equal(y.data.ravel(), expected, err_msg=f"{n_in} → {n_out}")
+
+
+def test_nearest_by_an_integer_scale_repeats_every_pixel_as_often() -> None:
+    y = resize_nearest(np.arange(2.0)[None, None, None], scale=(1, 49))
+    np.testing.assert_array_equal(y.data.ravel(), np.repeat([0.0, 1.0], 49))

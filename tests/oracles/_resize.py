@@ -6,7 +6,7 @@ where (row_a, wy_a) are the taps of output row i, those of the source coordinate
 
     half_pixel      u = (i + 0.5) ratio - 0.5
     asymmetric      u = i ratio
-    align_corners   u = i (in - 1) / (out - 1), product first so that the last pixel is hit; 0 if out = 1; no ratio
+    align_corners   u = i (in - 1) / (out - 1), or 0 if out = 1; the ratio is not read
 
 and likewise for columns. A tap outside the image reads the border pixel; its weight stays. dx sums dy times the same
 weights by source pixel.
@@ -16,6 +16,7 @@ Source: ONNX operator Resize, "coordinate_transformation_mode".
 
 import math
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 
 import numpy as np
 
@@ -42,11 +43,12 @@ def resample_adjoint(x_shape: Index, dy: Array, ratio: Ratio, coordinates: str, 
 
 def source_coordinate(i: int, n_in: int, n_out: int, ratio: float, coordinates: str) -> float:
     """Return the coordinate, in units of input pixels, that output position i looks at."""
+    if coordinates == "align_corners":
+        return float(Fraction(i * (n_in - 1), n_out - 1)) if n_out > 1 else 0.0
+    exact_ratio = Fraction(n_in, n_out) if ratio == n_in / n_out else Fraction(ratio)
     if coordinates == "half_pixel":
-        return (i + 0.5) * ratio - 0.5
-    if coordinates == "asymmetric":
-        return i * ratio
-    return i * (n_in - 1) / (n_out - 1) if n_out > 1 else 0.0
+        return float((i + Fraction(1, 2)) * exact_ratio - Fraction(1, 2))
+    return float(i * exact_ratio)
 
 
 def split(u: float) -> tuple[int, float]:
