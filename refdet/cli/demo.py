@@ -45,14 +45,13 @@ def _check_every_op(seed: int) -> bool:
     from rich.table import Table
 
     from refdet.verify.catalogue import load_all
-    from refdet.verify.generate import case_module, case_names
+    from refdet.verify.generate import SourceTreeError, case_module, case_names
     from refdet.verify.self_check import self_check
-    from refdet.verify.suite import SuiteError
 
     load_all()
     try:
         names = case_names()
-    except SuiteError:
+    except SourceTreeError:
         console.print(
             "The naive oracles come with the source tree, not with the installed package: no table of checks."
         )

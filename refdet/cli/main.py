@@ -68,6 +68,8 @@ def _refdet(
 ) -> None:
     """The executable specification of convnet object detection, localisation and segmentation.
 
+    REFDET_BACKEND=NAME in the environment runs kernels on an installed backend; `refdet backends` shows them.
+
     Examples:
 
         refdet list                        which algorithms there are
@@ -78,6 +80,12 @@ def _refdet(
 
         refdet golden generate --check     whether the golden suite is what its cases say
     """
+    from refdet.core.kernel import active_backend
+
+    try:
+        active_backend()
+    except LookupError as error:
+        raise UsageProblem(f"REFDET_BACKEND: {error}") from None
 
 
 def main() -> None:

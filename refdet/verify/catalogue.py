@@ -92,7 +92,8 @@ def backends() -> dict[str, Mapping[str, Any] | str]:
         try:
             found[name] = find_backend(name).kernels
         except Exception as error:  # whatever a third party's module raises while it is imported
-            found[name] = f"{type(error).__name__}: {error}"
+            cause = error.__cause__ or error
+            found[name] = f"{type(cause).__name__}: {cause}"
     return found
 
 

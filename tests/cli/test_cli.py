@@ -286,3 +286,8 @@ class TestAsAProgram:
         assert (output / "relu.answers.safetensors").read_bytes() == (
             tmp_path / "relu.answers.safetensors"
         ).read_bytes()
+
+
+def test_a_backend_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REFDET_BACKEND", "fast")
+    assert "REFDET_BACKEND: no backend named 'fast'; installed: reference" in said(run("list"), 2)

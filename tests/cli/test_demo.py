@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from refdet.cli.main import app
 from refdet.verify import self_check as module
-from refdet.verify.generate import case_names
+from refdet.verify.generate import SourceTreeError, case_names
 
 
 def test_every_op_is_checked_and_the_picture_is_written(tmp_path: Path) -> None:
@@ -48,3 +48,16 @@ def test_bad_pictures_and_folders(tmp_path: Path) -> None:
         assert result.exit_code == 2, result.output
         assert sentence in result.output.replace("\n", " ")
         assert "Traceback" not in result.output
+
+
+def test_without_the_source_tree_the_picture_is_drawn_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent() -> list[str]:
+        raise SourceTreeError("no source tree")
+
+    monkeypatch.setattr("refdet.verify.generate.case_names", absent)
+    result = CliRunner().invoke(app, ["demo", "--output", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert "no table of checks" in result.output.replace("\n", " ")
+    assert (tmp_path / "feature_maps.png").exists()
