@@ -63,7 +63,7 @@ def _check(
     keep_residual: bool,
 ) -> None:
     per_channel = {"weight": weight, "bias": bias, "running_mean": running_mean, "running_var": running_var}
-    check_floating("batch_norm", x=x, **per_channel)
+    check_floating("batch_norm", optional=tuple(per_channel), x=x, **per_channel)
     check_channels("batch_norm", x)
     for name, values in per_channel.items():
         if values is not None:

@@ -52,7 +52,7 @@ def _check(
 ) -> None:
     check_rank("conv2d", "x", x, "N, C, H, W")
     check_rank("conv2d", "weight", weight, "O, C/groups, kh, kw")
-    check_floating("conv2d", x=x, weight=weight, bias=bias)
+    check_floating("conv2d", optional=("bias",), x=x, weight=weight, bias=bias)
     check_geometry("conv2d", stride=stride, padding=padding, dilation=dilation, groups=groups)
     shapes = f"(shapes {shape_of(weight)}, {shape_of(x)})"
     (_, C), (O, C_per_group) = x.shape[:2], weight.shape[:2]

@@ -60,7 +60,7 @@ def _check(
 ) -> None:
     check_rank("conv_transpose2d", "x", x, "N, Cin, H, W")
     check_rank("conv_transpose2d", "weight", weight, "Cin, Cout/groups, kh, kw")
-    check_floating("conv_transpose2d", x=x, weight=weight, bias=bias)
+    check_floating("conv_transpose2d", optional=("bias",), x=x, weight=weight, bias=bias)
     check_geometry("conv_transpose2d", stride=stride, padding=padding, dilation=dilation, groups=groups)
     integers("conv_transpose2d", "output_padding", output_padding, count=2, low=0)
     shapes = f"(shapes {shape_of(weight)}, {shape_of(x)})"

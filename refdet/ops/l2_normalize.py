@@ -38,7 +38,7 @@ class L2NormalizeResidual(NamedTuple):
 
 
 def _check(x: Array, scale: Array | None, *, eps: float, convention: str, keep_residual: bool) -> None:
-    check_floating("l2_normalize", x=x, scale=scale)
+    check_floating("l2_normalize", optional=("scale",), x=x, scale=scale)
     check_channels("l2_normalize", x)
     if scale is not None:
         check_shape("l2_normalize", "scale", scale, (int(x.shape[1]),), "one per channel of x")

@@ -37,7 +37,7 @@ class LinearResidual(NamedTuple):
 
 
 def _check(x: Array, weight: Array, bias: Array | None, *, keep_residual: bool) -> None:
-    check_floating("linear", x=x, weight=weight, bias=bias)
+    check_floating("linear", optional=("bias",), x=x, weight=weight, bias=bias)
     check_rank("linear", "weight", weight, "O, F")
     if x.ndim < 1:
         raise ValueError("linear: x must have rank 1 or more (..., F), got rank 0")

@@ -17,7 +17,7 @@ REDUCTIONS = ("mean", "sum", "none")
 
 def check_losses(op: str, reduction: str, **arrays: Array | None) -> None:
     """Refuse arrays of different shapes (losses do not broadcast) or dtypes, and an unknown reduction."""
-    check_floating(op, **arrays)
+    check_floating(op, optional=("weight",), **arrays)
     check_choice(op, "reduction", reduction, REDUCTIONS)
     (first, x), *others = ((name, x) for name, x in arrays.items() if x is not None)
     for name, other in others:

@@ -58,7 +58,7 @@ def _check(
     keep_residual: bool,
 ) -> None:
     op = "softmax_cross_entropy"
-    check_floating(op, logits=logits, weight=weight)
+    check_floating(op, optional=("weight",), logits=logits, weight=weight)
     check_integer(op, labels=labels)
     if logits.ndim < 2 or logits.shape[1] == 0:
         raise ValueError(f"{op}: logits must be (N, C, ...) with at least one class, got shape {shape_of(logits)}")
