@@ -11,7 +11,8 @@
 A filter answers cos(θ − φ) times the contrast to a straight edge of direction φ: deck 000 reads histograms of oriented
 gradients this way, as a convolution with directional filters followed by gating. A corner needs two perpendicular
 edges, and min(a, b) = a − relu(a − b) is how rectified layers say "and". A straight edge makes no corner, as
-min(cos φ, sin φ) ≤ cos(φ − 45°) / √2.
+min(cos φ, sin φ) ≤ cos(φ − 45°) / √2, up to discretisation: on a unit step at any angle the corner maps stay below
+0.002, so the difference exceeds the bias by no more than that.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ import numpy as np
 
 from refdet import nn, ops
 from refdet.autograd.tensor import Tensor, no_grad
-from refdet.core.check import Array, check_rank
+from refdet.core.check import Array, check_floating, check_rank, shape_of
 
 N_DIRECTIONS = 8
 SIGMA = 1.2  # of the Gaussian, in pixels
-RADIUS = 3  # 2.5 σ: the 7 × 7 window holds all but 1 % of the filter
+RADIUS = 3  # 2.5 σ: the 7 × 7 window holds all but 2 % of the filter's absolute sum (1.5 to 1.7 %)
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 CORNER_BIAS = 0.02  # of a full step from black to white
+SMALLEST_SIDE = 3  # of an image: the pooling window
 
 
 class FeatureMaps(NamedTuple):
@@ -94,8 +96,18 @@ def edge_net() -> nn.Sequential:
 
 
 def feature_maps(image: Array) -> FeatureMaps:
-    """Return what every stage sees in `image` (H, W, 3), values in [0, 1]; borders repeat the edge pixel."""
+    """Return what every stage sees in `image` (H, W, 3), values in [0, 1]; borders repeat the edge pixel.
+
+    H and W must be at least 3. The image is float32 or float64; integers, whose white may be 255, are refused.
+    """
+    check_floating("feature_maps", image=image)
     check_rank("feature_maps", "image", image, "H, W, 3")
+    H, W, n_channels = shape_of(image)
+    if n_channels != 3 or min(H, W) < SMALLEST_SIDE:
+        raise ValueError(
+            f"feature_maps: image must have shape (H, W, 3) with H and W of at least {SMALLEST_SIDE}, "
+            f"got {shape_of(image)}"
+        )
     x = Tensor(np.moveaxis(image, 2, 0)[None].astype(np.float32))
     maps = {}
     with no_grad():

@@ -1,10 +1,13 @@
 """Optimisers: how parameters follow their gradients.
 
-SGD (Caffe's form and Sutskever et al. 2013), with learning rate ε, momentum μ and weight decay λ:
+SGD in torch's form, with learning rate ε, momentum μ and weight decay λ:
 
     g ← ∂L/∂w + λ w
     v ← μ v + g
     w ← w − ε v               Nesterov: w ← w − ε (g + μ v)
+
+Nesterov's line is torch's rearrangement of Sutskever et al. (2013), eq. 3 and 4, in which the gradient is taken at the
+parameters themselves, not ahead of them.
 
 Adam (Kingma & Ba 2015, algorithm 1; the weight decay λ is part of the gradient, as in SGD):
 
@@ -12,10 +15,14 @@ Adam (Kingma & Ba 2015, algorithm 1; the weight decay λ is part of the gradient
     s ← β₂ s + (1 − β₂) g²
     w ← w − ε · m / (1 − β₁ᵗ) / (√(s / (1 − β₂ᵗ)) + eps)
 
-Conventions: v starts at 0, so the first step is −ε g; ε multiplies v when it is applied (torch), it is not stored in v
-(Caffe, which differs when ε changes between steps). A parameter that needs no gradient, has none, or has a
-learning-rate multiplier of 0 keeps its bits. Each step sets `parameter.data` to a new array; no array is changed in
-place. Gradients must be finite: otherwise `step` names the parameter and changes nothing.
+Conventions: v starts at 0, so the first step is −ε g; ε multiplies v when it is applied, it is not stored in v (Caffe,
+which differs when ε changes between steps). t counts the steps of the parameter itself, as in torch, so that one that
+is unfrozen late starts as the others did. A parameter that needs no gradient, has none, or has a learning-rate
+multiplier of 0 keeps its bits. Each step sets `parameter.data` to a new array; no array is changed in place.
+
+Hyperparameters are stored as Python floats, so that none of them promotes float32 parameters. Gradients and slots must
+have the shape and dtype of their parameter, and gradients must be finite: otherwise `step` names the parameter. `step`
+computes all new values before it assigns the first, so an error in it changes nothing.
 
 A parameter may come with multipliers of learning rate and weight decay (Caffe's lr_mult, decay_mult): see
 `Multipliers`.
@@ -29,8 +36,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from refdet.autograd.tensor import as_array
 from refdet.core.check import Array, check_number, shape_of
-from refdet.nn.module import Parameter
+from refdet.nn.module import Module, Parameter, is_array, misfit
 
 
 class Multipliers(NamedTuple):
@@ -43,8 +51,6 @@ class Multipliers(NamedTuple):
 class Optimiser:
     """What all optimisers share: named parameters, their multipliers, the rate, and a state that can be saved."""
 
-    slots: tuple[str, ...] = ()  # the arrays that are kept per parameter
-
     def __init__(
         self,
         named_parameters: Iterable[tuple[str, Parameter]],
@@ -53,17 +59,10 @@ class Optimiser:
         weight_decay: float,
         multipliers: Mapping[str, Multipliers] | None,
     ) -> None:
-        self.parameters = dict(named_parameters)
-        self.multipliers = dict(multipliers or {})
-        unknown = sorted(set(self.multipliers) - set(self.parameters))
-        if unknown:
-            raise ValueError(f"{self.name}: multipliers name parameters that do not exist: {', '.join(unknown)}")
-        for name, (lr_multiplier, decay_multiplier) in self.multipliers.items():
-            check_number(self.name, f"lr multiplier of {name}", lr_multiplier, low=0)
-            check_number(self.name, f"weight_decay multiplier of {name}", decay_multiplier, low=0)
-        check_number(self.name, "lr", lr, low=0)
-        check_number(self.name, "weight_decay", weight_decay, low=0)
-        self.lr, self.weight_decay = float(lr), float(weight_decay)
+        self.parameters = _by_name(self.name, named_parameters)
+        self.multipliers = _checked_multipliers(self.name, multipliers, self.parameters)
+        self.lr = check_number(self.name, "lr", lr, low=0)
+        self.weight_decay = check_number(self.name, "weight_decay", weight_decay, low=0)
         self.n_steps = 0
         self.state: dict[str, dict[str, Array]] = {}  # parameter → slot → array
 
@@ -79,23 +78,45 @@ class Optimiser:
 
     def step(self, *, lr: float | None = None) -> None:
         """Move every parameter that has a gradient; `lr` replaces the rate for this and later steps."""
-        if lr is not None:
-            check_number(self.name, "lr", lr, low=0)
-            self.lr = float(lr)
+        rate = self.lr if lr is None else check_number(self.name, "lr", lr, low=0)
         moving = [(n, p, p.grad) for n, p in self.parameters.items() if p.requires_grad and p.grad is not None]
-        for name, _, gradient in moving:
+        for name, parameter, gradient in moving:
+            self._check_fits(f"the gradient of {name}", gradient, parameter.data)
             if not np.all(np.isfinite(gradient)):
                 raise FloatingPointError(f"{self.name}: the gradient of {name} is not finite; no parameter was changed")
-        self.n_steps += 1
+        moved = {}
         for name, parameter, gradient in moving:
             multiplier = self.multipliers.get(name, Multipliers())
             if multiplier.lr == 0:
                 continue
             w = parameter.data
+            slots = self.state.get(name) or self.initial_slots(w)
+            for slot, value in slots.items():
+                if value.dtype.kind == "f":  # not Adam's count of steps
+                    self._check_fits(f"{slot} of {name}", value, w)
             g = gradient + self.weight_decay * multiplier.weight_decay * w
-            slots = self.state.setdefault(name, {slot: np.zeros_like(w) for slot in self.slots})
-            direction, self.state[name] = self.direction(g, slots)
-            parameter.data = w - self.lr * multiplier.lr * direction
+            direction, new_slots = self.direction(g, slots)
+            moved[name] = as_array(w - rate * multiplier.lr * direction), new_slots
+        for name, (w, new_slots) in moved.items():
+            self.parameters[name].data = w
+            if new_slots:
+                self.state[name] = new_slots
+        self.lr = rate
+        self.n_steps += 1
+
+    def _check_fits(self, what: str, value: Array, like: Array) -> None:
+        if not is_array(value):
+            raise TypeError(f"{self.name}: {what} is not an array but {type(value).__name__}; no parameter was changed")
+        if value.dtype != like.dtype or shape_of(value) != shape_of(like):
+            raise ValueError(
+                f"{self.name}: {what} is {value.dtype} of shape {shape_of(value)}, its parameter asks for {like.dtype} "
+                f"of shape {shape_of(like)}; no parameter was changed "
+                "(after Module.astype, take new gradients and call load_state_dict(state_dict()) on the optimiser)"
+            )
+
+    def initial_slots(self, w: Array) -> dict[str, Array]:
+        """Return the arrays that are kept for a parameter, as they are before its first step."""
+        raise NotImplementedError
 
     def direction(self, g: Array, slots: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
         """Return what is subtracted from w, in units of the learning rate, and the new slots."""
@@ -103,32 +124,90 @@ class Optimiser:
 
     def state_dict(self) -> dict[str, Array]:
         """Return what the next step depends on, as arrays: `n_steps`, `lr`, and `slot.parameter` for each."""
-        state = {"n_steps": np.array(self.n_steps), "lr": np.array(self.lr)}
+        state = {"n_steps": np.array(self.n_steps, np.int64), "lr": np.array(self.lr)}
         for name, slots in self.state.items():
             state |= {f"{slot}.{name}": np.copy(value) for slot, value in slots.items()}
         return state
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
-        """Take over a `state_dict`; one error names all that does not fit, and then nothing is changed."""
-        expected = {f"{slot}.{name}": (name, slot) for name in self.parameters for slot in self.slots}
-        problems = [f"missing {name}" for name in ("n_steps", "lr") if name not in state]
-        problems += [f"unexpected {key}" for key in state if key not in expected and key not in ("n_steps", "lr")]
-        for key, (name, _) in expected.items():
-            if key in state and shape_of(state[key]) != self.parameters[name].shape:
-                problems.append(f"{key} has shape {shape_of(state[key])}, expected {self.parameters[name].shape}")
+        """Take over a `state_dict`, slots cast to the dtype of their parameter as `Module.load_state_dict` does.
+
+        A parameter has all of its slots or, before its first step, none. One error names all that does not fit, and
+        then nothing is changed.
+        """
+        slots = {name: self.initial_slots(parameter.data) for name, parameter in self.parameters.items()}
+        expected = {f"{slot}.{name}": like for name in slots for slot, like in slots[name].items()}
+        expected |= {"n_steps": np.array(0, np.int64), "lr": np.array(0.0)}
+        needed = {"n_steps", "lr"}
+        for name in slots:
+            keys = {f"{slot}.{name}" for slot in slots[name]}
+            needed |= keys if any(key in state for key in keys) else set()
+        problems = [f"missing {key}" for key in expected if key in needed and key not in state]
+        problems += [f"unexpected {key}" for key in state if key not in expected]
+        loaded = {}
+        for key, like in expected.items():
+            if key not in state:
+                continue
+            if problem := misfit(state[key], like):
+                problems.append(f"{key} {problem}")
+                continue
+            loaded[key] = np.array(state[key], dtype=like.dtype)
+            is_count = like.dtype.kind == "i"
+            if (is_count or key == "lr") and not 0 <= loaded[key] < math.inf:
+                problems.append(f"{key} is {loaded[key]}, expected a finite number of at least 0")
         if problems:
             raise ValueError(f"load_state_dict: {self.name} does not fit the state: {'; '.join(problems)}")
-        self.n_steps, self.lr = int(state["n_steps"]), float(state["lr"])
-        self.state = {}
-        for key, (name, slot) in expected.items():
-            if key in state:
-                self.state.setdefault(name, {})[slot] = np.copy(state[key])
+        self.n_steps, self.lr = int(loaded["n_steps"]), float(loaded["lr"])
+        self.state = {
+            name: {slot: loaded[f"{slot}.{name}"] for slot in slots[name]}
+            for name in slots
+            if any(f"{slot}.{name}" in loaded for slot in slots[name])
+        }
+
+
+def _by_name(op: str, named_parameters: Any) -> dict[str, Parameter]:
+    """Return name → parameter, once every element is such a pair and comes once."""
+    advice = "pass net.named_parameters()"
+    if isinstance(named_parameters, Module):
+        raise TypeError(f"{op}: needs pairs (name, Parameter), got a Module: {advice}")
+    parameters: dict[str, Parameter] = {}
+    for element in named_parameters:
+        pair = element if isinstance(element, tuple) and len(element) == 2 else (None, None)
+        name, parameter = pair
+        if not isinstance(name, str) or not isinstance(parameter, Parameter):
+            raise TypeError(f"{op}: needs pairs (name, Parameter), got {type(element).__name__}: {advice}")
+        if name in parameters:
+            raise ValueError(f"{op}: the name {name} comes twice")
+        if any(parameter is other for other in parameters.values()):
+            raise ValueError(f"{op}: the parameter {name} comes twice, under another name before: {advice}")
+        parameters[name] = parameter
+    return parameters
+
+
+def _checked_multipliers(
+    op: str, multipliers: Mapping[str, Multipliers] | None, parameters: Mapping[str, Parameter]
+) -> dict[str, Multipliers]:
+    """Return name → multipliers as Python floats."""
+    if multipliers is None:
+        return {}
+    if not isinstance(multipliers, Mapping):
+        raise TypeError(f"{op}: multipliers must map names to nn.Multipliers, got {type(multipliers).__name__}")
+    unknown = sorted(str(name) for name in multipliers if name not in parameters)
+    if unknown:
+        raise ValueError(f"{op}: multipliers name parameters that do not exist: {', '.join(unknown)}")
+    checked = {}
+    for name, pair in multipliers.items():
+        if not isinstance(pair, Multipliers):
+            raise TypeError(f"{op}: multipliers of {name} must be nn.Multipliers(lr=, weight_decay=), got {pair!r}")
+        checked[name] = Multipliers(
+            lr=check_number(op, f"lr multiplier of {name}", pair.lr, low=0),
+            weight_decay=check_number(op, f"weight_decay multiplier of {name}", pair.weight_decay, low=0),
+        )
+    return checked
 
 
 class SGD(Optimiser):
-    """Stochastic gradient descent with momentum."""
-
-    slots = ("momentum",)
+    """Stochastic gradient descent, with one slot, v, if the momentum is above 0."""
 
     def __init__(
         self,
@@ -141,21 +220,28 @@ class SGD(Optimiser):
         multipliers: Mapping[str, Multipliers] | None = None,
     ) -> None:
         super().__init__(named_parameters, lr=lr, weight_decay=weight_decay, multipliers=multipliers)
-        check_number("SGD", "momentum", momentum, low=0)
+        self.momentum = check_number("SGD", "momentum", momentum, low=0)
         if nesterov and momentum == 0:
             raise ValueError("SGD: nesterov needs a momentum above 0, got 0")
-        self.momentum, self.nesterov = momentum, nesterov
+        self.nesterov = nesterov
+
+    def initial_slots(self, w: Array) -> dict[str, Array]:
+        """Return v = 0, or nothing without momentum."""
+        return {"momentum": np.zeros_like(w)} if self.momentum > 0 else {}
 
     def direction(self, g: Array, slots: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
-        """Return v, or g + μ v after Nesterov."""
+        """Return v, or g + μ v after Nesterov; g itself without momentum."""
+        if self.momentum == 0:
+            return g, {}
         v = self.momentum * slots["momentum"] + g
         return (g + self.momentum * v if self.nesterov else v), {"momentum": v}
 
 
 class Adam(Optimiser):
-    """Adaptive moments: each parameter's step is scaled by the size of its recent gradients."""
+    """Adaptive moments: each parameter's step is scaled by the size of its recent gradients.
 
-    slots = ("mean", "mean_square")
+    The slots are m, s and, as an int64 scalar, the number of steps t that the parameter has made.
+    """
 
     def __init__(
         self,
@@ -168,18 +254,28 @@ class Adam(Optimiser):
         multipliers: Mapping[str, Multipliers] | None = None,
     ) -> None:
         super().__init__(named_parameters, lr=lr, weight_decay=weight_decay, multipliers=multipliers)
-        for name, beta in zip(("betas[0]", "betas[1]"), betas, strict=True):
-            check_number("Adam", name, beta, low=0, high=math.nextafter(1.0, 0.0))
-        check_number("Adam", "eps", eps, low=0)
-        self.betas, self.eps = betas, eps
+        try:
+            beta1, beta2 = betas
+        except (TypeError, ValueError):
+            raise ValueError(f"Adam: betas must be two numbers, got {betas!r}") from None
+        below_one = math.nextafter(1.0, 0.0)
+        self.betas = (
+            check_number("Adam", "betas[0]", beta1, low=0, high=below_one),
+            check_number("Adam", "betas[1]", beta2, low=0, high=below_one),
+        )
+        self.eps = check_number("Adam", "eps", eps, low=0)
+
+    def initial_slots(self, w: Array) -> dict[str, Array]:
+        """Return m = 0, s = 0 and t = 0."""
+        return {"mean": np.zeros_like(w), "mean_square": np.zeros_like(w), "n_steps": np.array(0, np.int64)}
 
     def direction(self, g: Array, slots: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
         """Return the bias-corrected mean over the root of the bias-corrected mean square."""
-        (beta1, beta2), t = self.betas, self.n_steps
+        (beta1, beta2), t = self.betas, int(slots["n_steps"]) + 1
         m = beta1 * slots["mean"] + (1 - beta1) * g
         s = beta2 * slots["mean_square"] + (1 - beta2) * (g * g)
         direction = m / (1 - beta1**t) / (np.sqrt(s / (1 - beta2**t)) + self.eps)
-        return direction, {"mean": m, "mean_square": s}
+        return direction, {"mean": m, "mean_square": s, "n_steps": np.array(t, np.int64)}
 
 
 def clip_gradients(parameters: Iterable[Parameter], *, max_norm: float) -> float:
@@ -188,7 +284,11 @@ def clip_gradients(parameters: Iterable[Parameter], *, max_norm: float) -> float
     Pascanu, Mikolov & Bengio (2013), algorithm 1. Gradients whose norm is at most max_norm keep their bits. The norm is
     accumulated in float64. A norm that is not finite is an error, and nothing is changed.
     """
-    check_number("clip_gradients", "max_norm", max_norm, low=0)
+    max_norm = check_number("clip_gradients", "max_norm", max_norm, low=0)
+    parameters = list(parameters)
+    for parameter in parameters:
+        if not isinstance(parameter, Parameter):
+            raise TypeError(f"clip_gradients: pass net.parameters(), got an element of type {type(parameter).__name__}")
     gradients = [(p, p.grad) for p in parameters if p.grad is not None]
     norm = math.sqrt(sum(float(np.sum(np.square(g, dtype=np.float64))) for _, g in gradients))
     if not math.isfinite(norm):

@@ -2,7 +2,8 @@
 
 It holds the module's parameters and buffers (`module.…`), the optimiser's slots, rate and step count (`optimiser.…`),
 and, as metadata, the state of the generator that everything random is drawn from, with whatever else the run wants to
-remember (`progress`). The file is written atomically: a crash leaves the old one.
+remember (`progress`). The file is written atomically: a crash leaves the old one. Metadata that `save_training` would
+not write is a `CheckpointError`; arrays that do not fit are the `ValueError` of what they do not fit.
 
     save_training("run.safetensors", module=net, optimiser=optimiser, rng=rng, progress={"epoch": 3})
     progress, rng = load_training("run.safetensors", module=net, optimiser=optimiser)
@@ -42,19 +43,32 @@ def load_training(
     path: str | PathLike[str], *, module: Module, optimiser: Optimiser
 ) -> tuple[dict[str, Any], np.random.Generator]:
     """Put `module` and `optimiser` where they stood; return `progress` and the generator. An error changes nothing."""
-    metadata = load_metadata(path)
-    if metadata.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: is not a training state: its metadata lacks the format {FORMAT!r}")
-    rng = restored_generator(metadata["generator"])
+    progress, rng = _progress_and_generator(path, load_metadata(path))
     tensors = load_tensors(path)
     before = module.state_dict()
     module.load_state_dict(_part(tensors, "module."))
     try:
         optimiser.load_state_dict(_part(tensors, "optimiser."))
-    except ValueError:
+    except BaseException:  # an interruption too
         module.load_state_dict(before)
         raise
-    return metadata["progress"], rng
+    return progress, rng
+
+
+def _progress_and_generator(
+    path: str | PathLike[str], metadata: Mapping[str, Any]
+) -> tuple[dict[str, Any], np.random.Generator]:
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: is not a training state: its metadata lacks the format {FORMAT!r}")
+    progress, generator = metadata.get("progress"), metadata.get("generator")
+    if not isinstance(progress, dict):
+        raise CheckpointError(f"{path}: its progress must be a JSON object, and is a {type(progress).__name__}")
+    if not isinstance(generator, dict):
+        raise CheckpointError(f"{path}: its generator must be a JSON object, and is a {type(generator).__name__}")
+    try:
+        return progress, restored_generator(generator)
+    except Exception as error:  # NumPy raises many kinds for a malformed state
+        raise CheckpointError(f"{path}: its generator state cannot be restored: {error}") from error
 
 
 def _part(tensors: Mapping[str, Any], prefix: str) -> dict[str, Any]:

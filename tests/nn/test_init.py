@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,3 +65,29 @@ def test_bad_numbers() -> None:
         init.gaussian((2, 2), std=-1.0, rng=rng())
     with pytest.raises(ValueError, match="bilinear: kernel_size must be at least 1"):
         init.bilinear(0)
+    with pytest.raises(ValueError, match="bilinear_upsampling: n_channels must be at least 1"):
+        init.bilinear_upsampling(0, 4)
+    with pytest.raises(ValueError, match=r"he: fan_in must lie in \(0, inf\), got 0"):
+        init.he((2, 2), rng=rng(), fan_in=0)
+
+
+def test_groups_must_divide_the_outputs() -> None:
+    with pytest.raises(ValueError, match=r"fans: groups must divide the 64 outputs, got 3 \(shape \(64, 2, 3, 3\)\)"):
+        init.fans((64, 2, 3, 3), groups=3)
+    with pytest.raises(ValueError, match="fans: groups must be at least 1"):
+        init.xavier((64, 2, 3, 3), rng=rng(), groups=0)
+
+
+def test_he_with_a_given_fan() -> None:
+    values = init.he((300, 300), rng=rng(), fan_in=4.5, dtype=np.float64)
+    assert values.std() == pytest.approx(math.sqrt(2 / 4.5), rel=0.01)
+
+
+@pytest.mark.parametrize("initialiser", [init.he, init.xavier, lambda *a, **k: init.gaussian(*a, std=1.0, **k)])
+def test_generator_and_dtype(initialiser: Any) -> None:
+    with pytest.raises(TypeError, match=r"rng must be a numpy\.random\.Generator such as .*, got int"):
+        initialiser((2, 2), rng=0)
+    for dtype in (np.float16, np.int32, None, "nonsense", ">f4"):
+        with pytest.raises(TypeError, match="dtype must be float32 or float64, got"):
+            initialiser((2, 2), rng=rng(), dtype=dtype)
+    assert initialiser((2, 2), rng=rng(), dtype="float64").dtype == np.float64

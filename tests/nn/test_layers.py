@@ -79,3 +79,77 @@ def test_groups_that_do_not_divide() -> None:
         nn.Conv2d(4, 6, 3, rng=rng(), groups=4)
     with pytest.raises(ValueError, match="ConvTranspose2d: groups must divide"):
         nn.ConvTranspose2d(4, 6, 3, rng=rng(), groups=3)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: nn.Conv2d(0, 4, 3, rng=rng()), "Conv2d: in_channels must be at least 1, got 0"),
+        (lambda: nn.Conv2d(4, 4.0, 3, rng=rng()), "Conv2d: out_channels must hold integers, got 4.0"),
+        (lambda: nn.Conv2d(4, 4, 3, rng=rng(), groups=0), "Conv2d: groups must be at least 1, got 0"),
+        (lambda: nn.Conv2d(4, 4, 0, rng=rng()), "Conv2d: kernel_size must be at least 1, got 0"),
+        (lambda: nn.Conv2d(4, 4, 3, rng=0), "Conv2d: rng must be a numpy.random.Generator"),
+        (lambda: nn.Conv2d(4, 4, 3, rng=rng(), dtype=np.int32), "Conv2d: dtype must be float32 or float64, got int32"),
+        (lambda: nn.Conv2d(4, 4, 3, rng=rng(), stride=0), "conv2d: stride must be at least 1, got 0"),
+        (lambda: nn.Conv2d(4, 4, 3, rng=rng(), dilation=0), "Conv2d: dilation must be at least 1, got 0"),
+        (lambda: nn.Conv2d(4, 4, 3, rng=rng(), padding="same"), "conv2d: padding must be one of"),
+        (lambda: nn.ConvTranspose2d(4, 0, 3, rng=rng()), "ConvTranspose2d: out_channels must be at least 1"),
+        (lambda: nn.ConvTranspose2d(4, 4, 3, rng=None), "ConvTranspose2d: rng must be"),
+        (lambda: nn.ConvTranspose2d(4, 4, 3, rng=rng(), stride=0), "ConvTranspose2d: stride must be at least 1"),
+        (lambda: nn.ConvTranspose2d(4, 4, 3, rng=rng(), padding="valid"), "padding must be given in pixels"),
+        (lambda: nn.ConvTranspose2d(4, 4, 3, rng=rng(), output_padding=1), "output_padding must be smaller than"),
+        (lambda: nn.Linear(0, 3, rng=rng()), "Linear: in_features must be at least 1"),
+        (lambda: nn.Linear(3, True, rng=rng()), "Linear: out_features must hold integers"),
+        (lambda: nn.Linear(3, 3, rng=np.random), "Linear: rng must be .* got module"),
+        (lambda: nn.BatchNorm2d(0), "BatchNorm2d: n_channels must be at least 1"),
+        (lambda: nn.BatchNorm2d(3, dtype=np.float16), "BatchNorm2d: dtype must be float32 or float64, got float16"),
+        (lambda: nn.BatchNorm2d(3, eps=-1), "batch_norm: eps must lie in"),
+        (lambda: nn.BatchNorm2d(3, momentum=2), "batch_norm: momentum must lie in"),
+        (lambda: nn.BatchNorm2d(3, convention="caffe"), "batch_norm: convention must be one of"),
+        (lambda: nn.L2Normalize(0), "L2Normalize: n_channels must be at least 1"),
+        (lambda: nn.L2Normalize(3, scale=np.nan), "L2Normalize: scale must be a finite number"),
+        (lambda: nn.L2Normalize(3, eps=-1), "l2_normalize: eps must lie in"),
+        (lambda: nn.Dropout(2), "dropout: p must lie in"),
+        (lambda: nn.Dropout(convention="torch"), "dropout: convention must be one of"),
+        (lambda: nn.LeakyReLU(np.nan), "leaky_relu: negative_slope must be a finite number"),
+        (lambda: nn.LocalResponseNorm(size=0), "local_response_norm: size"),
+        (lambda: nn.LocalResponseNorm(n=5), "local_response_norm.* unexpected keyword argument 'n'"),
+        (lambda: nn.MaxPool2d(0), "MaxPool2d: kernel_size must be at least 1"),
+        (lambda: nn.MaxPool2d(2, foo=1), "max_pool2d.* unexpected keyword argument 'foo'"),
+        (lambda: nn.MaxPool2d(2, stride=0), "max_pool2d: stride must be at least 1"),
+        (lambda: nn.MaxPool2d(2, padding=2), "max_pool2d: padding must be smaller than the extent"),
+        (lambda: nn.AvgPool2d(2, stride=0), "avg_pool2d: stride must be at least 1"),
+        (lambda: nn.AvgPool2d(2, dilation=2), "avg_pool2d.* unexpected keyword argument 'dilation'"),
+        (lambda: nn.Apply(3), "Apply: function must be callable, got int"),
+    ],
+)
+def test_options_are_refused_at_construction(make: Any, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        make()
+
+
+def test_unusual_options_are_accepted() -> None:
+    """The dry run at construction must not refuse what the op takes."""
+    nn.Conv2d(4, 4, (5, 1), rng=rng(), dilation=(2, 3), padding="same_upper", stride=2)
+    nn.ConvTranspose2d(1, 1, 2, rng=rng(), stride=(2, 1), padding=((3, 0), (0, 5)))
+    nn.MaxPool2d((2, 3), dilation=2, padding=2, ceil_mode=True, convention="caffe")
+    nn.AvgPool2d(2, padding="same_lower", count_include_pad=False)
+    nn.LocalResponseNorm(size=4, k=0.0, beta=1.0, convention="onnx")
+    nn.L2Normalize(3, eps=0.0, convention="outside")
+    nn.Dropout(1.0, convention="original")
+
+
+def test_he_of_a_transposed_convolution_keeps_the_variance() -> None:
+    """Away from the borders Cin/g · kh · kw / (sh · sw) products meet in a pixel: y has twice the variance of x."""
+    layer = nn.ConvTranspose2d(32, 16, 4, rng=rng(), stride=2, groups=2, dtype=np.float64)
+    assert layer.weight.data.std() == pytest.approx(np.sqrt(2 / (16 * 4)), rel=0.05)
+    x = np.random.default_rng(2).standard_normal((4, 32, 16, 16))
+    inside = layer(x).data[:, :, 2:-2, 2:-2]
+    assert inside.var() == pytest.approx(2, rel=0.1)
+
+
+def test_flatten_needs_an_axis_to_flatten() -> None:
+    with pytest.raises(
+        ValueError, match=r"Flatten: x must have rank 2 or more \(N, \.\.\.\), got rank 1 with shape \(3,\)"
+    ):
+        nn.Flatten()(np.zeros(3))

@@ -95,10 +95,17 @@ def test_no_array_is_changed_in_place(kind: Any) -> None:
 def test_dtype_is_kept(kind: Any) -> None:
     w = nn.Parameter(np.ones(3, np.float32))
     w.grad = np.ones(3, np.float32)
-    optimiser: Optimiser = kind([("w", w)], lr=0.1, weight_decay=0.1)
+    a_half = np.float64(0.5)
+    own = {"momentum": a_half, "nesterov": True} if kind is nn.SGD else {"betas": np.array([0.5, 0.5]), "eps": a_half}
+    multipliers = {"w": nn.Multipliers(lr=a_half, weight_decay=a_half)}
+    optimiser: Optimiser = kind([("w", w)], lr=a_half, weight_decay=a_half, multipliers=multipliers, **own)
     optimiser.step(lr=np.float64(0.2))
     assert w.data.dtype == np.float32
-    assert all(slot.dtype == np.float32 for slot in optimiser.state["w"].values())
+    slots = {slot: value.dtype for slot, value in optimiser.state["w"].items() if slot != "n_steps"}
+    assert set(slots.values()) == {np.dtype(np.float32)}
+    w.grad = np.ones(3, np.float32)
+    nn.clip_gradients([w], max_norm=np.float64(0.1))
+    assert w.grad.dtype == np.float32
 
 
 @pytest.mark.parametrize("kind", [nn.SGD, nn.Adam])
@@ -205,3 +212,155 @@ def test_against_torch() -> None:
             optimiser.step()
             optimiser_torch.step()
         np.testing.assert_allclose(w.data, w_torch.detach().numpy(), rtol=1e-12)
+
+
+def stepped(kind: Any, names: tuple[str, ...] = ("a", "b")) -> Optimiser:
+    """Return an optimiser with slots, after one step of float32 parameters of two elements."""
+    parameters = [(name, nn.Parameter(np.ones(2, np.float32))) for name in names]
+    optimiser: Optimiser = kind(parameters, lr=0.1, **({"momentum": 0.9} if kind is nn.SGD else {}))
+    for _, p in parameters:
+        p.grad = np.ones(2, np.float32)
+    optimiser.step()
+    return optimiser
+
+
+def assert_unchanged(optimiser: Optimiser, action: Any, kind: Any, message: str) -> None:
+    """Check that the action raises and that neither parameters nor state nor rate nor counts change."""
+    before = {name: p.data for name, p in optimiser.parameters.items()}
+    state, rate = optimiser.state_dict(), optimiser.lr
+    with pytest.raises(kind, match=message):
+        action(optimiser)
+    assert all(optimiser.parameters[name].data is data for name, data in before.items())
+    assert {key: value.tobytes() for key, value in optimiser.state_dict().items()} == {
+        key: value.tobytes() for key, value in state.items()
+    }
+    assert optimiser.lr == rate
+
+
+@pytest.mark.parametrize("kind", [nn.SGD, nn.Adam])
+@pytest.mark.parametrize(
+    ("gradient", "error", "message"),
+    [
+        (np.ones(2), ValueError, "the gradient of b is float64 .* asks for float32 .*; no parameter was changed"),
+        (np.ones((2, 2), np.float32), ValueError, r"the gradient of b is float32 of shape \(2, 2\)"),
+        ([1.0, 1.0], TypeError, "the gradient of b is not an array but list"),
+        (np.array([1, np.inf], np.float32), FloatingPointError, "the gradient of b is not finite"),
+    ],
+)
+def test_a_gradient_that_does_not_fit_changes_nothing(kind: Any, gradient: Any, error: Any, message: str) -> None:
+    optimiser = stepped(kind)
+    optimiser.parameters["b"].grad = gradient
+    assert_unchanged(optimiser, lambda o: o.step(lr=0.5), error, message)
+
+
+@pytest.mark.parametrize("kind", [nn.SGD, nn.Adam])
+def test_slots_of_another_dtype(kind: Any) -> None:
+    """What Module.astype leaves behind is refused by step and cast by load_state_dict."""
+    optimiser = stepped(kind)
+    for p in optimiser.parameters.values():
+        p.data, p.grad = p.data.astype(float), np.ones(2)
+    assert_unchanged(optimiser, lambda o: o.step(), ValueError, r"of a is float32 .* load_state_dict\(state_dict\(\)\)")
+    optimiser.load_state_dict(optimiser.state_dict())
+    optimiser.step()
+    assert all(p.data.dtype == np.float64 for p in optimiser.parameters.values())
+
+
+@pytest.mark.parametrize("kind", [nn.SGD, nn.Adam])
+def test_loading_casts_the_slots(kind: Any) -> None:
+    optimiser = stepped(kind)
+    wide = {k: v.astype(float) if v.dtype.kind == "f" else v for k, v in optimiser.state_dict().items()}
+    optimiser.load_state_dict(wide)
+    optimiser.step()
+    assert all(p.data.dtype == np.float32 for p in optimiser.parameters.values())
+
+
+def test_sgd_without_momentum_keeps_nothing() -> None:
+    w = parameter(1.0)
+    w.grad = np.array([1.0])
+    optimiser = nn.SGD([("w", w)], lr=0.1)
+    optimiser.step()
+    assert optimiser.state == {}
+    assert set(optimiser.state_dict()) == {"n_steps", "lr"}
+
+
+def test_adam_counts_the_steps_of_each_parameter() -> None:
+    """One that is unfrozen late makes a first step of the length of the rate, also after saving and loading."""
+    early, late = parameter(1.0), parameter(1.0)
+    late.requires_grad = False
+    named = [("early", early), ("late", late)]
+    optimiser = nn.Adam(named, lr=0.5, eps=0.0)
+    for _ in range(3):
+        early.grad = np.array([1.0])
+        optimiser.step()
+    assert set(optimiser.state) == {"early"}
+    late.requires_grad, late.grad = True, np.array([7.0])
+    optimiser.step()
+    assert late.data.item() == pytest.approx(0.5, rel=1e-12)
+    saved = optimiser.state_dict()
+    assert (saved["n_steps.early"], saved["n_steps.late"], saved["n_steps"]) == (4, 1, 4)
+    assert (saved["n_steps.late"].dtype, saved["n_steps.late"].shape) == (np.int64, ())
+    other = nn.Adam(named, lr=0.5)
+    other.load_state_dict(saved)
+    assert {name: int(slots["n_steps"]) for name, slots in other.state.items()} == {"early": 4, "late": 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"lr": np.array(np.nan)}, "lr is nan, expected a finite number of at least 0"),
+        ({"lr": np.array(-0.1)}, r"lr is -0\.1, expected"),
+        ({"lr": np.array("0.1")}, "lr has dtype <U3, which does not convert to float64"),
+        ({"n_steps": np.array(-1)}, "n_steps is -1, expected"),
+        ({"n_steps": np.array(1.5)}, "n_steps has dtype float64, which does not convert to int64"),
+        ({"n_steps": np.array([1, 2])}, r"n_steps has shape \(2,\), expected \(\)"),
+        ({"n_steps": 1}, "n_steps is not an array but int"),
+        ({"n_steps.b": np.array(-1)}, r"n_steps\.b is -1"),
+        ({"mean.b": np.array(["a", "b"])}, r"mean\.b has dtype <U1"),
+        ({"mean.b": None}, r"mean\.b is not an array but NoneType"),
+    ],
+)
+def test_loading_a_damaged_state_changes_nothing(change: dict[str, Any], message: str) -> None:
+    state = {key: value + 1 for key, value in stepped(nn.Adam).state_dict().items()} | change
+    message = f"Adam does not fit the state: {message}"
+    assert_unchanged(stepped(nn.Adam), lambda o: o.load_state_dict(state), ValueError, message)
+
+
+def test_loading_some_slots_of_a_parameter_changes_nothing() -> None:
+    state = stepped(nn.Adam).state_dict()
+    del state["mean_square.b"], state["n_steps.b"]
+    message = r"missing mean_square\.b; missing n_steps\.b"
+    assert_unchanged(stepped(nn.Adam), lambda o: o.load_state_dict(state), ValueError, message)
+    del state["mean.b"]
+    optimiser = stepped(nn.Adam)
+    optimiser.load_state_dict(state)
+    assert set(optimiser.state) == {"a"}
+
+
+def test_what_is_to_be_optimised() -> None:
+    net = nn.Sequential(nn.Linear(2, 2, rng=np.random.default_rng(0)))
+    wrong: list[Any] = [net, net.parameters(), [("w", np.ones(2))], [(0, parameter(1.0))], {"w": parameter(1.0)}, "ab"]
+    for named in wrong:
+        with pytest.raises(
+            TypeError, match=r"SGD: needs pairs .* got \w+|got a Module: pass net\.named_parameters\(\)"
+        ):
+            nn.SGD(named, lr=0.1)
+    w = parameter(1.0)
+    with pytest.raises(ValueError, match="SGD: the name w comes twice"):
+        nn.SGD([("w", w), ("w", parameter(1.0))], lr=0.1)
+    with pytest.raises(ValueError, match="SGD: the parameter v comes twice"):
+        nn.SGD([("w", w), ("v", w)], lr=0.1)
+    clipped: Any = net
+    with pytest.raises(TypeError, match=r"clip_gradients: pass net\.parameters\(\), got an element of type Linear"):
+        nn.clip_gradients(clipped, max_norm=1.0)
+
+
+@pytest.mark.parametrize("betas", [0.9, (0.9,), (0.9, 0.99, 0.999), None])
+def test_betas_are_two_numbers(betas: Any) -> None:
+    with pytest.raises(ValueError, match="Adam: betas must be two numbers, got"):
+        nn.Adam([("w", parameter(1.0))], betas=betas)
+
+
+@pytest.mark.parametrize("multipliers", [{"w": 0.1}, {"w": (0.1, 1.0)}, [("w", nn.Multipliers())]])
+def test_multipliers_are_named_tuples(multipliers: Any) -> None:
+    with pytest.raises(TypeError, match=r"SGD: multipliers (of w must be|must map names to) nn\.Multipliers"):
+        nn.SGD([("w", parameter(1.0))], lr=0.1, multipliers=multipliers)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 
-from refdet.nn.schedules import constant, poly, step_decay, warm_up
+from refdet.nn.schedules import Schedule, constant, poly, step_decay, warm_up
 
 
 def test_step_decay() -> None:
@@ -33,3 +36,41 @@ def test_bad_numbers() -> None:
         poly(1.0, n_steps=0)
     with pytest.raises(ValueError, match=r"warm_up: start must lie in \[0, 1\], got 2"):
         warm_up(constant(1.0), n_steps=1, start=2)
+
+
+@pytest.mark.parametrize(
+    "rate",
+    [
+        constant(0.1),
+        step_decay(0.1, every=2),
+        step_decay(0.1, every=(2, 3)),
+        poly(0.1, n_steps=4),
+        warm_up(constant(0.1), n_steps=4),
+    ],
+)
+def test_the_step_is_an_integer_of_at_least_zero(rate: Schedule) -> None:
+    assert rate(np.int64(1)) == rate(1)  # type: ignore[arg-type]
+    fraction: Any = 1.5
+    with pytest.raises(ValueError, match=": i_step must be at least 0, got -1"):
+        rate(-1)
+    with pytest.raises(TypeError, match=r": i_step must hold integers, got 1\.5"):
+        rate(fraction)
+
+
+def test_milestones_in_an_array() -> None:
+    listed, array = step_decay(1.0, every=[2, 5]), step_decay(1.0, every=np.array([2, 5]))
+    assert [array(i) for i in range(7)] == [listed(i) for i in range(7)]
+    with pytest.raises(TypeError, match="step_decay: every must hold integers"):
+        step_decay(1.0, every=np.array([2.0, 5.0]))
+
+
+def test_rates_are_python_floats() -> None:
+    lr = np.float64(0.1)
+    for rate in (constant(lr), step_decay(lr, every=2), poly(lr, n_steps=4), warm_up(constant(lr), n_steps=4)):
+        assert type(rate(1)) is float
+
+
+def test_warm_up_needs_a_schedule() -> None:
+    number: Any = 0.1
+    with pytest.raises(TypeError, match=r"warm_up: schedule must be a function of the step, .* got 0\.1"):
+        warm_up(number, n_steps=4)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from refdet import nn, ops
-from refdet.nn.checkpoint import CheckpointError, save_tensors
+from refdet.nn.checkpoint import CheckpointError, load_metadata, load_tensors, save_tensors
 from refdet.nn.training_state import load_training, save_training
 
 
@@ -83,3 +83,49 @@ def test_weights_alone_are_not_a_training_state(tmp_path: Path) -> None:
     save_tensors(path, net.state_dict())
     with pytest.raises(CheckpointError, match="is not a training state"):
         load_training(path, module=net, optimiser=optimiser)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"progress": None},
+        {"progress": [1]},
+        {"generator": None},
+        {"generator": 5},
+        {"generator": {}},
+        {"generator": {"bit_generator": "MT19937"}},
+        {"generator": {"bit_generator": "PCG64"}},
+        {"generator": {"bit_generator": "PCG64", "state": {"state": -1, "inc": 1}, "has_uint32": 0, "uinteger": 0}},
+        {"generator": {"bit_generator": "PCG64", "state": {"state": "x", "inc": 1}, "has_uint32": 0, "uinteger": 0}},
+    ],
+)
+def test_damaged_metadata_changes_nothing(tmp_path: Path, damage: dict[str, Any]) -> None:
+    net, optimiser = fresh(0, nn.SGD)
+    train(net, optimiser, np.random.default_rng(1), range(1))
+    path = tmp_path / "run.safetensors"
+    save_training(path, module=net, optimiser=optimiser, rng=np.random.default_rng(0))
+    save_tensors(path, load_tensors(path), metadata={**load_metadata(path), **damage})
+    other, other_optimiser = fresh(1, nn.SGD)
+    before = other.state_dict()
+    with pytest.raises(CheckpointError, match=r"run\.safetensors: its (progress|generator)"):
+        load_training(path, module=other, optimiser=other_optimiser)
+    for name, value in other.state_dict().items():
+        assert value.tobytes() == before[name].tobytes()
+    assert other_optimiser.n_steps == 0
+
+
+def test_any_failure_of_the_optimiser_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, optimiser = fresh(0, nn.Adam)
+    path = tmp_path / "run.npz"
+    save_training(path, module=net, optimiser=optimiser, rng=np.random.default_rng(0))
+    other, other_optimiser = fresh(1, nn.Adam)
+    before = other.state_dict()
+
+    def fail(state: object) -> None:
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(other_optimiser, "load_state_dict", fail)
+    with pytest.raises(MemoryError, match="no room"):
+        load_training(path, module=other, optimiser=other_optimiser)
+    for name, value in other.state_dict().items():
+        assert value.tobytes() == before[name].tobytes()
