@@ -23,7 +23,8 @@ def check_floating(op: str, *, optional: Collection[str] = (), **arrays: Array |
     for name, x in arrays.items():
         if x is None and name in optional:
             continue
-        _check_array(op, name, x)
+        if x is None or not is_array(x):
+            raise not_an_array(op, name, x)
         if x.dtype.kind != "f" or x.dtype.itemsize not in (4, 8):
             raise TypeError(f"{op}: {name} must be float32 or float64, got {x.dtype.name}; convert it with astype")
         if first is None:
@@ -39,14 +40,16 @@ def check_integer(op: str, **arrays: Array | None) -> None:
     for name, x in arrays.items():
         if x is None:
             continue
-        _check_array(op, name, x)
+        if not is_array(x):
+            raise not_an_array(op, name, x)
         if x.dtype.kind not in "iu":
             raise TypeError(f"{op}: {name} must be an integer array, got {x.dtype.name}")
 
 
 def check_rank(op: str, name: str, x: Array, layout: str) -> None:
     """Refuse `x` unless it has one axis per comma-separated name of `layout`, e.g. `"N, C, H, W"`."""
-    _check_array(op, name, x)
+    if not is_array(x):
+        raise not_an_array(op, name, x)
     rank = layout.count(",") + 1
     if x.ndim != rank:
         raise ValueError(f"{op}: {name} must have rank {rank} ({layout}), got rank {x.ndim} with shape {shape_of(x)}")
@@ -54,7 +57,8 @@ def check_rank(op: str, name: str, x: Array, layout: str) -> None:
 
 def check_shape(op: str, name: str, x: Array, expected: tuple[int, ...], because: str) -> None:
     """Refuse `x` unless it has the `expected` shape, which holds `because` of something said in words."""
-    _check_array(op, name, x)
+    if not is_array(x):
+        raise not_an_array(op, name, x)
     if shape_of(x) != expected:
         raise ValueError(f"{op}: {name} must have shape {expected} ({because}), got {shape_of(x)}")
 
@@ -132,9 +136,14 @@ def as_index(value: Any) -> int | None:
         return None
 
 
-def _check_array(op: str, name: str, x: Any) -> None:
-    if not hasattr(x, "dtype") or not hasattr(x, "shape"):
-        raise TypeError(f"{op}: {name} must be an array, got {type(x).__name__}")
+def is_array(x: object) -> bool:
+    """Say whether x has what makes an array, of NumPy's type or another."""
+    return hasattr(x, "dtype") and hasattr(x, "shape")
+
+
+def not_an_array(op: str, name: str, x: object) -> TypeError:
+    """Return the error that an argument is no array."""
+    return TypeError(f"{op}: {name} must be an array, got {type(x).__name__}")
 
 
 def shape_of(x: Array) -> tuple[int, ...]:

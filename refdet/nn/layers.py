@@ -7,8 +7,8 @@ that a network names (Fig. 2 of so many papers) is a module as well, so that net
 BatchNorm2d keeps running statistics as buffers. Its forward pass with `training=True` replaces them; nothing else in
 this package changes state in a forward pass. `frozen=True` always uses the stored statistics, whatever `training` says.
 
-Options are refused where they are given, by the op itself: a constructor runs the op once on zeros, as small a tensor
-of one channel as has an output.
+Options are refused where they are given, by the op itself: a constructor runs the op once on the smallest tensor of one
+channel that has an output.
 """
 
 from __future__ import annotations

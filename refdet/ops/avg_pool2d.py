@@ -10,12 +10,12 @@ LeCun, Bottou, Bengio & Haffner (1998), §II, for averaging windows (their "sub-
 | False | the plane, rows [0, H), columns [0, W) | 0/0 = NaN |
 
 Conventions: what a ceil window overhangs beyond the padded extent is never counted. A window that lies beyond the
-padded extent altogether (which only `convention="caffe"` keeps) is 0 whatever `count_include_pad`, as in Caffe. A
-window without a real pixel sends no gradient. Every real pixel of any other window receives dy / D. Sums go through the
-taps in row-major order and accumulate in the dtype of x. Padding is not limited by the kernel size (torch allows at
-most half of it). The default `count_include_pad=True` is torch's and Caffe's; ONNX's is False. The number of windows is
-that of `refdet.core.geometry`: with ceil_mode a last window that starts at or beyond the end of x (counting the padding
-before it) is dropped; under `convention="caffe"` only if any side of any axis is padded.
+padded extent altogether (which only `convention="caffe"` keeps) is 0 whatever `count_include_pad` (Caffe divides 0 by 0
+there). A window without a real pixel sends no gradient. Every real pixel of any other window receives dy / D. Sums go
+through the taps in row-major order and accumulate in the dtype of x. Padding is not limited by the kernel size (torch
+allows at most half of it). The default `count_include_pad=True` is torch's and Caffe's; ONNX's is False. The number of
+windows is that of `refdet.core.geometry`: with ceil_mode a last window that starts at or beyond the end of x (counting
+the padding before it) is dropped; under `convention="caffe"` only if any side of any axis is padded.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy as np
 
 from refdet.autograd.differentiable import differentiable
 from refdet.autograd.tensor import Tensor, as_tensor
-from refdet.core.check import Array, check_gradient, check_rank
+from refdet.core.check import Array, check_flag, check_gradient, check_rank
 from refdet.core.elementwise import Gradients
 from refdet.core.geometry import Padding, Pair, check_geometry, padding_pairs, pair
 from refdet.core.kernel import kernel
@@ -53,6 +53,9 @@ def _check(
     keep_residual: bool,
 ) -> None:
     check_geometry("avg_pool2d", kernel_size=kernel_size, stride=stride, padding=padding)
+    check_flag("avg_pool2d", "ceil_mode", ceil_mode)
+    check_flag("avg_pool2d", "count_include_pad", count_include_pad)
+    check_flag("avg_pool2d", "count_include_pad", count_include_pad)
     check_windows("avg_pool2d", x, _windows(kernel_size, stride, padding, ceil_mode, convention))
 
 
@@ -176,7 +179,7 @@ def avg_pool2d(
         kernel_size=kernel_sizes,
         stride=strides,
         padding=pads,
-        ceil_mode=ceil_mode,
-        count_include_pad=count_include_pad,
+        ceil_mode=check_flag("avg_pool2d", "ceil_mode", ceil_mode),
+        count_include_pad=check_flag("avg_pool2d", "count_include_pad", count_include_pad),
         convention=convention,
     )

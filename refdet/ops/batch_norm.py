@@ -13,26 +13,38 @@ libraries differ, in the meaning of `momentum` and in the variance:
 | `"torch"` | r ← (1 − momentum)·r + momentum·statistic | unbiased, m/(m − 1)·σ² | 0.1 |
 | `"onnx"` | r ← momentum·r + (1 − momentum)·statistic | biased, σ² | 0.9 |
 
-Conventions: the variance is the mean of squared deviations from the mean, in two passes; sums accumulate in the
-input's dtype, pairwise along the fast axis as NumPy does. A channel of m = 1 value has no unbiased variance, so under
-"torch" it is an error to train on one; under "onnx" y is β. Training on m = 0 values is an error; inference of an
-empty batch is empty. A frozen layer is `training=False`: the estimates are constants for the gradient, while γ and β
-still have one.
+Conventions: the mean is corrected by the mean of the deviations from it, which rounding leaves over, and the variance
+is the mean of squared deviations from the mean; sums accumulate in the input's dtype, pairwise. A channel of m = 1
+value has no unbiased variance, so under "torch" it is an error to train on one; under "onnx" y is β. Training on m = 0
+values is an error; inference of an empty batch is empty. A frozen layer is `training=False`: the estimates are
+constants for the gradient, while γ and β still have one.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from refdet.autograd.differentiable import differentiable
 from refdet.autograd.tensor import Tensor
-from refdet.core.check import Array, check_choice, check_floating, check_gradient, check_number, check_shape, shape_of
+from refdet.core.check import (
+    Array,
+    check_choice,
+    check_flag,
+    check_floating,
+    check_gradient,
+    check_number,
+    check_shape,
+    shape_of,
+)
 from refdet.core.elementwise import Gradients
 from refdet.core.kernel import kernel
+from refdet.core.reduction import total
+from refdet.core.reduction import total
 from refdet.ops.channels import all_but_channels, along_channels, check_channels
+from refdet.ops.number import check_number_in_dtype
 
 CONVENTIONS = ("torch", "onnx")
 
@@ -43,6 +55,11 @@ class BatchNormResidual(NamedTuple):
     normalised: Array  # x̂
     deviation: Array  # √(σ² + ε), (1, C, 1, ...)
     weight: Array | None
+
+
+def _mean(x: Array) -> Array:
+    """Return the mean of every channel, (C,)."""
+    return total(x, all_but_channels(x)) / _values_per_channel(x)
 
 
 def _values_per_channel(x: Array) -> int:
@@ -69,10 +86,9 @@ def _check(
         if values is not None:
             check_shape("batch_norm", name, values, (int(x.shape[1]),), "one per channel of x")
     check_number("batch_norm", "momentum", momentum, low=0, high=1)
-    check_number("batch_norm", "eps", eps, low=0, open_low=True)
+    check_number_in_dtype("batch_norm", "eps", eps, x, low=0, open_low=True)
     check_choice("batch_norm", "convention", convention, CONVENTIONS)
-    if not isinstance(training, bool):
-        raise TypeError(f"batch_norm: training must be True or False, got {training!r}")
+    check_flag("batch_norm", "training", training)
     if (running_mean is None) != (running_var is None):
         raise ValueError("batch_norm: running_mean and running_var must be given together, got only one of them")
     if not training and running_mean is None:
@@ -112,12 +128,10 @@ def batch_norm_forward(
 ) -> tuple[Outputs, BatchNormResidual | None]:
     """Return y and the running estimates that follow."""
     if training:
-        axes = all_but_channels(x)
-        mean = np.mean(x, axis=axes)
-        variance = np.mean(np.square(x - along_channels(mean, x)), axis=axes)
-        new_mean, new_var = _followed(
-            running_mean, running_var, mean, variance, _values_per_channel(x), momentum, convention
-        )
+        mean: Any = _mean(x)
+        mean = mean + _mean(x - along_channels(mean, x))  # what rounding of the first left over
+        variance: Any = _mean(np.square(x - along_channels(mean, x)))
+        new_mean, new_var = _followed(running_mean, running_var, mean, variance, m, momentum, convention)
     else:
         mean, variance = new_mean, new_var = running_mean, running_var
     deviation = np.sqrt(along_channels(variance, x) + float(eps))
@@ -169,14 +183,13 @@ def batch_norm_backward(
         gain = 1 / deviation if weight is None else along_channels(weight, dy) / deviation
         centred = dy
         if training:
-            mean_dy = np.mean(dy, axis=axes, keepdims=True)
-            mean_dy_normalised = np.mean(dy * normalised, axis=axes, keepdims=True)
+            mean_dy, mean_dy_normalised = (along_channels(_mean(d), dy) for d in (dy, dy * normalised))
             centred = dy - mean_dy - normalised * mean_dy_normalised
         dx = gain * centred
     if needs[1]:
-        dweight = np.sum(dy * normalised, axis=axes)
+        dweight = total(dy * normalised, axes)
     if needs[2]:
-        dbias = np.sum(dy, axis=axes)
+        dbias = total(dy, axes)
     return dx, dweight, dbias, None, None
 
 
@@ -220,7 +233,15 @@ def batch_norm(
     (array([-1.,  1.]), array([1.]), array([1.5]))
     """
     y, *running = _batch_norm.with_extras(
-        x, weight, bias, running_mean, running_var, training=training, momentum=momentum, eps=eps, convention=convention
+        x,
+        weight,
+        bias,
+        running_mean,
+        running_var,
+        training=check_flag("batch_norm", "training", training),
+        momentum=momentum,
+        eps=eps,
+        convention=convention,
     )
     new_mean, new_var = running
     return y, new_mean, new_var

@@ -7,14 +7,13 @@ Deck 003 writes it without a flip: x_ij = Σ_a Σ_b ω_ab y_(i+a)(j+b). Krizhevs
 Yu & Koltun (2016) for dilation.
 
 Conventions: padding is zeros, and may differ on all four sides; pixels that no window reaches (stride > kernel) get
-gradient 0; an empty batch gives an empty output; sums accumulate in the input's dtype. An output size ≤ 0 is refused.
+gradient 0; an empty batch gives an empty output; sums accumulate in the input's dtype, that of the bias
+gradient pairwise whatever the layout in memory. An output size ≤ 0 is refused.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from refdet.autograd.differentiable import differentiable
 from refdet.autograd.tensor import Tensor, as_tensor
@@ -22,6 +21,8 @@ from refdet.core.check import Array, check_floating, check_gradient, check_rank,
 from refdet.core.elementwise import Gradients
 from refdet.core.geometry import Padding, Pair, check_geometry, check_windows_fit, conv_output_size, padding_pairs, pair
 from refdet.core.kernel import kernel
+from refdet.core.reduction import total
+from refdet.core.reduction import total
 from refdet.ops.correlation import Geometry, correlate, correlate_input_adjoint, correlate_weight_adjoint
 
 
@@ -124,7 +125,7 @@ def conv2d_backward(
     geometry = Geometry(weight.shape[2:], stride, padding, dilation, groups)
     dx = correlate_input_adjoint(dy, weight, x.shape[2:], geometry) if needs[0] else None
     dweight = correlate_weight_adjoint(x, dy, geometry) if needs[1] else None
-    dbias = np.sum(dy, axis=(0, 2, 3)) if needs[2] else None
+    dbias = total(dy, (0, 2, 3)) if needs[2] else None
     return dx, dweight, dbias
 
 

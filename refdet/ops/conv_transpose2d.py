@@ -19,14 +19,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from refdet.autograd.differentiable import differentiable
 from refdet.autograd.tensor import Tensor, as_tensor
 from refdet.core.check import Array, check_floating, check_gradient, check_rank, check_shape, integers, shape_of
 from refdet.core.elementwise import Gradients
 from refdet.core.geometry import Padding, Pair, check_geometry, conv_transpose_output_size, padding_pairs, pair
 from refdet.core.kernel import kernel
+from refdet.core.reduction import total
+from refdet.core.reduction import total
 from refdet.ops.correlation import Geometry, correlate, correlate_input_adjoint, correlate_weight_adjoint
 
 
@@ -140,7 +140,7 @@ def conv_transpose2d_backward(
     geometry = Geometry(weight.shape[2:], stride, padding, dilation, groups)
     dx = correlate(dy, weight, x.shape[2:], geometry) if needs[0] else None
     dweight = correlate_weight_adjoint(dy, x, geometry) if needs[1] else None
-    dbias = np.sum(dy, axis=(0, 2, 3)) if needs[2] else None
+    dbias = total(dy, (0, 2, 3)) if needs[2] else None
     return dx, dweight, dbias
 
 

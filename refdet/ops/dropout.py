@@ -23,7 +23,16 @@ import numpy as np
 
 from refdet.autograd.differentiable import differentiable
 from refdet.autograd.tensor import Tensor, as_tensor
-from refdet.core.check import Array, check_choice, check_floating, check_gradient, check_number, check_shape, shape_of
+from refdet.core.check import (
+    Array,
+    check_choice,
+    check_flag,
+    check_floating,
+    check_gradient,
+    check_number,
+    check_shape,
+    shape_of,
+)
 from refdet.core.elementwise import Gradients
 from refdet.core.kernel import kernel
 
@@ -38,8 +47,7 @@ class DropoutResidual(NamedTuple):
 def _check_options(p: float, training: bool, convention: str) -> None:
     check_number("dropout", "p", p, low=0, high=1)
     check_choice("dropout", "convention", convention, CONVENTIONS)
-    if not isinstance(training, bool):
-        raise TypeError(f"dropout: training must be True or False, got {training!r}")
+    check_flag("dropout", "training", training)
 
 
 def _check(x: Array, keep: Array | None, *, p: float, training: bool, convention: str, keep_residual: bool) -> None:

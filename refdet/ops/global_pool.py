@@ -7,7 +7,7 @@ Lin, Chen & Yan (2014), §3.2, for the average; Oquab, Bottou, Laptev & Sivic (2
 
 Conventions: every pixel receives dy / HW of an average. Of equal maxima the first in row-major order wins and takes the
 whole gradient; a NaN counts as the maximum, the first NaN if there are several. The average of an empty plane is NaN;
-its maximum is −inf with switch −1. Sums accumulate in the dtype of x, pairwise along the fast axis as NumPy does.
+its maximum is −inf with switch −1. Sums accumulate in the dtype of x, pairwise in row-major order whatever the layout in memory.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ import numpy as np
 
 from refdet.autograd.differentiable import differentiable
 from refdet.autograd.tensor import Tensor
-from refdet.core.check import Array, check_floating, check_gradient, check_rank, shape_of
+from refdet.core.check import Array, check_flag, check_flag, check_floating, check_gradient, check_rank, shape_of
 from refdet.core.elementwise import Gradients
 from refdet.core.kernel import kernel
+from refdet.core.reduction import total
+from refdet.core.reduction import total
 
 
 class GlobalAvgPool2dResidual(NamedTuple):
@@ -37,13 +39,15 @@ def _pooled_shape(x: Array, keepdims: bool) -> tuple[int, ...]:
     return (N, C, 1, 1) if keepdims else (N, C)
 
 
-def _check(op: str, x: Array) -> None:
+def _check(op: str, x: Array, keepdims: bool) -> None:
     check_rank(op, "x", x, "N, C, H, W")
     check_floating(op, x=x)
+    check_flag(op, "keepdims", keepdims)
 
 
 def _check_avg(x: Array, *, keepdims: bool, keep_residual: bool) -> None:
-    _check("global_avg_pool2d", x)
+    check_flag("global_avg_pool2d", "keepdims", keepdims)
+    _check("global_avg_pool2d", x, keepdims)
 
 
 def _check_avg_backward(residual: GlobalAvgPool2dResidual, dy: Array, *, needs: tuple[bool], keepdims: bool) -> None:
@@ -56,7 +60,7 @@ def global_avg_pool2d_forward(
 ) -> tuple[Array, GlobalAvgPool2dResidual | None]:
     """Return y (N, C), or (N, C, 1, 1) with `keepdims`."""
     with np.errstate(invalid="ignore"):  # 0/0 in an empty plane
-        y = np.sum(x, axis=(2, 3), keepdims=keepdims) / (x.shape[2] * x.shape[3])
+        y = total(x, (2, 3), keepdims=keepdims) / (x.shape[2] * x.shape[3])
     return y, GlobalAvgPool2dResidual(x) if keep_residual else None
 
 
@@ -70,7 +74,8 @@ def global_avg_pool2d_backward(
 
 
 def _check_max(x: Array, *, keepdims: bool, keep_residual: bool) -> None:
-    _check("global_max_pool2d", x)
+    check_flag("global_max_pool2d", "keepdims", keepdims)
+    _check("global_max_pool2d", x, keepdims)
 
 
 def _check_max_backward(residual: GlobalMaxPool2dResidual, dy: Array, *, needs: tuple[bool], keepdims: bool) -> None:
@@ -122,7 +127,7 @@ def global_avg_pool2d(x: Tensor | Array, *, keepdims: bool = False) -> Tensor:
     >>> global_avg_pool2d(np.arange(8.0).reshape(1, 2, 2, 2)).data
     array([[1.5, 5.5]])
     """
-    return _global_avg_pool2d(x, keepdims=keepdims)
+    return _global_avg_pool2d(x, keepdims=check_flag("global_avg_pool2d", "keepdims", keepdims))
 
 
 def global_max_pool2d(x: Tensor | Array, *, keepdims: bool = False) -> tuple[Tensor, Array]:
@@ -139,5 +144,5 @@ def global_max_pool2d(x: Tensor | Array, *, keepdims: bool = False) -> tuple[Ten
     >>> y.data, switches
     (array([[4.]]), array([[1]]))
     """
-    y, *extras = _global_max_pool2d.with_extras(x, keepdims=keepdims)
+    y, *extras = _global_max_pool2d.with_extras(x, keepdims=check_flag("global_max_pool2d", "keepdims", keepdims))
     return y, extras[0]

@@ -52,7 +52,7 @@ def hinge_forward(
     scores: Array, signs: Array, *, margin: float, power: int, reduction: str, keep_residual: bool
 ) -> tuple[Array, HingeResidual | None]:
     """Return max(0, m − y·s)^p, reduced."""
-    shortfall = np.maximum(margin - signs * scores, 0)
+    shortfall = np.maximum(float(margin) - signs * scores, 0)
     losses = shortfall if power == 1 else shortfall * shortfall
     return reduce_losses(losses, reduction), HingeResidual(scores, signs) if keep_residual else None
 
@@ -63,7 +63,7 @@ def hinge_backward(
 ) -> Gradients:
     """∂L/∂s = −y·p·max(0, m − y·s)^(p − 1), and 0 at the kink."""
     scores, signs = residual
-    shortfall = np.maximum(margin - signs * scores, 0)
+    shortfall = np.maximum(float(margin) - signs * scores, 0)
     slope = np.sign(shortfall) if power == 1 else 2 * shortfall
     return gradient_of_losses(dy, scores, reduction) * (-signs * slope) if needs[0] else None, None
 
@@ -98,4 +98,5 @@ def hinge(
     position = first_position((y != 1) & (y != -1))
     if position is not None:
         raise ValueError(f"hinge: signs must be +1 or −1, got {y[position].item()!r} at index {position}")
+    margin = check_number("hinge", "margin", margin, low=0)
     return _hinge(scores, signs, margin=margin, power=power, reduction=reduction)

@@ -10,10 +10,11 @@
 
 Liu, Rabinovich & Berg, "ParseNet" (2015); Liu et al., "SSD" (2016), section 3.1, with s = 20 at first on conv4_3.
 
-Conventions: the derivative of ‖x‖ at x = 0 is 0; under "clamp" n is constant where ‖x‖ ≤ ε. So x = 0 gives y = 0, with
+Conventions: the derivative of ‖x‖ at x = 0 is 0; under "clamp" n is constant where ‖x‖ ≤ ε (torch lets the
+gradient of ‖x‖ pass at equality). So x = 0 gives y = 0, with
 gradient s·dy/n(0); for ε = 0 both are 0/0 = NaN. No channels or no positions give an empty output. The squares are
-summed in the input's dtype; they overflow, with NumPy's warning, and y is 0, beyond |x| ≈ 1.8e19 in float32 (1.3e154
-in float64).
+summed in the input's dtype; they overflow, with NumPy's warning, and y is 0, beyond |x| ≈ 1.8e19 in float32 (1.3e154 in
+float64), and vanish below |x| ≈ 1e-23 (1e-162), where a vector counts as 0.
 """
 
 from __future__ import annotations

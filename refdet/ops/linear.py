@@ -11,22 +11,24 @@ viewed as a convolution"; Sermanet et al., "OverFeat", 2014; Long, Shelhamer & D
 
 On a larger map the convolution gives the layer's answer for every H × W window of it.
 
-Conventions: the weight is (outputs, inputs); sums accumulate in the input's dtype, in the order of the BLAS in use; no
-features give y = b; no rows or no outputs give an empty y.
+Conventions: the weight is (outputs, inputs); sums accumulate in the input's dtype, in the order of the BLAS in use, and
+over the rows of db pairwise; no features give y = b; no rows or no outputs give an empty y.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
 from refdet.autograd.differentiable import differentiable
-from refdet.autograd.tensor import Tensor
+from refdet.autograd.tensor import Tensor, as_tensor
 from refdet.core.check import Array, check_floating, check_gradient, check_rank, check_shape, integers, shape_of
 from refdet.core.elementwise import Gradients
 from refdet.core.kernel import kernel
+from refdet.core.reduction import total
+from refdet.core.reduction import total
 
 Weight = TypeVar("Weight", Tensor, Array)
 
@@ -73,7 +75,7 @@ def linear_backward(residual: LinearResidual, dy: Array, *, needs: tuple[bool, b
     rows, drows = _rows(x), _rows(dy)  # (n, F), (n, O)
     dx = np.reshape(np.matmul(drows, weight), x.shape) if needs[0] else None
     dweight = np.matmul(np.transpose(drows), rows) if needs[1] else None
-    dbias = np.sum(drows, axis=0) if needs[2] else None
+    dbias = total(drows, (0,)) if needs[2] else None
     return dx, dweight, dbias
 
 
@@ -113,7 +115,7 @@ def linear_as_conv(weight: Weight, *, shape: tuple[int, int, int]) -> Weight:
     array([[4., 5.],
            [6., 7.]])
     """
-    check_floating("linear_as_conv", weight=_data(weight))
+    weight = _tensor_or_array("linear_as_conv", weight)
     check_rank("linear_as_conv", "weight", _data(weight), "O, F")
     C, H, W = integers("linear_as_conv", "shape", shape, count=3, low=1)
     O, F = weight.shape
@@ -137,10 +139,17 @@ def conv_as_linear(weight: Weight) -> Weight:
     >>> conv_as_linear(np.arange(8.0).reshape(1, 2, 2, 2))
     array([[0., 1., 2., 3., 4., 5., 6., 7.]])
     """
-    check_floating("conv_as_linear", weight=_data(weight))
+    weight = _tensor_or_array("conv_as_linear", weight)
     check_rank("conv_as_linear", "weight", _data(weight), "O, C, H, W")
     O, *chw = weight.shape
     return weight.reshape((O, math.prod(chw)))
+
+
+def _tensor_or_array(op: str, weight: Weight) -> Weight:
+    """Return a tensor as it is, and anything else as the array that a tensor of it would hold."""
+    found: Any = weight if isinstance(weight, Tensor) else as_tensor(op, "weight", weight).data
+    check_floating(op, weight=_data(found))
+    return cast(Weight, found)
 
 
 def _data(weight: Tensor | Array) -> Array:

@@ -30,7 +30,16 @@ import numpy as np
 
 from refdet.autograd.differentiable import differentiable
 from refdet.autograd.tensor import Tensor
-from refdet.core.check import Array, check_choice, check_floating, check_gradient, check_number, integers, shape_of
+from refdet.core.check import (
+    Array,
+    as_index,
+    check_choice,
+    check_floating,
+    check_gradient,
+    check_number,
+    integers,
+    shape_of,
+)
 from refdet.core.elementwise import Gradients
 from refdet.core.geometry import Pair
 from refdet.core.kernel import kernel
@@ -46,6 +55,8 @@ class LocalResponseNormResidual(NamedTuple):
 
 def check_normalisation(op: str, size: int, alpha: float, beta: float, k: float) -> None:
     """Refuse a window that is empty, and numbers that could make the base of the power negative."""
+    if as_index(size) is None:
+        raise TypeError(f"{op}: size must be an integer, got {size!r}")
     integers(op, "size", size, count=1, low=1)
     check_number(op, "alpha", alpha, low=0)
     check_number(op, "beta", beta)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from refdet.core.check import Array, check_choice, check_floating, check_rank, shape_of
+from refdet.core.check import Array, check_choice, check_flag, check_floating, check_rank, shape_of
 from refdet.core.geometry import POOLING_CONVENTIONS, Padding, Pair, check_windows_fit, pool_output_size
 
 Rectangle = tuple[slice, slice]
@@ -87,6 +87,7 @@ def check_windows(op: str, x: Array, windows: PoolingWindows) -> None:
     check_rank(op, "x", x, "N, C, H, W")
     check_floating(op, x=x)
     check_choice(op, "convention", windows.convention, POOLING_CONVENTIONS)
+    check_flag(op, "ceil_mode", windows.ceil_mode)
     check_windows_fit(
         op,
         windows.output_size(x.shape[2:]),

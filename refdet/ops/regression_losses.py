@@ -56,8 +56,8 @@ def smooth_l1_forward(
     distance = np.absolute(x - target)
     losses = distance
     if beta > 0:
-        q = np.minimum(distance, beta)
-        losses = q * (q / beta) / 2 + (distance - q)
+        q = np.minimum(distance, float(beta))
+        losses = q * (q / float(beta)) / 2 + (distance - q)
     return reduce_losses(losses, reduction), RegressionResidual(x, target) if keep_residual else None
 
 
@@ -69,7 +69,7 @@ def smooth_l1_backward(
     d = residual.x - residual.target
     slope = np.sign(d)
     if beta > 0:
-        slope = slope * (np.minimum(np.absolute(d), beta) / beta)
+        slope = slope * (np.minimum(np.absolute(d), float(beta)) / float(beta))
     return _of_both(gradient_of_losses(dy, d, reduction) * slope, needs)
 
 
@@ -144,7 +144,7 @@ def smooth_l1(x: Tensor | Array, target: Tensor | Array, *, beta: float = 1.0, r
     >>> smooth_l1(np.array([0.0, 0.5, 1.0, -3.0]), np.zeros(4), reduction="none").data
     array([0.   , 0.125, 0.5  , 2.5  ])
     """
-    return _smooth_l1(x, target, beta=beta, reduction=reduction)
+    return _smooth_l1(x, target, beta=check_number("smooth_l1", "beta", beta, low=0), reduction=reduction)
 
 
 def l1(x: Tensor | Array, target: Tensor | Array, *, reduction: str = "mean") -> Tensor:

@@ -9,12 +9,13 @@
 | `"weight"` | Σ w[y_i] over those; nothing, or weights of 0 alone, gives 0/0 = NaN | torch "mean" |
 | `"full"` | the number of all labels, ignored or not, at least 1 | Caffe FULL |
 | `"batch"` | N, at least 1 | Caffe BATCH_SIZE |
-| `"sum"` | 1 | Caffe NONE, torch "sum", FCN's training |
+| `"sum"` | 1 | Caffe NONE, torch "sum"; FCN's training, of one image a batch (`normalize: false`, Caffe's BATCH_SIZE) |
 | `"none"` | no sum: ℓ itself | torch "none" |
 
 Logits are shifted by their largest, so they may be of any size. The logits of an ignored label have no part: a NaN
 there costs nothing, and their gradient is 0, for any D. Logits of −∞ rule a class out; NaN, or a largest logit of ±∞,
-gives NaN. Weights and labels get no gradient. Sums accumulate in the dtype of the logits.
+gives NaN, and so does a weight of 0 times an infinite loss. Weights and labels get no gradient. Sums accumulate in the
+dtype of the logits.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from refdet.autograd.differentiable import differentiable
 from refdet.autograd.tensor import Tensor, as_tensor
 from refdet.core.check import (
     Array,
+    as_index,
     check_choice,
     check_floating,
     check_gradient,
@@ -67,7 +69,7 @@ def _check(
     if weight is not None:
         check_shape(op, "weight", weight, (C,), "one per class")
     check_choice(op, "normalize", normalize, NORMALIZERS)
-    if ignore_label is not None and (isinstance(ignore_label, bool) or not hasattr(ignore_label, "__index__")):
+    if ignore_label is not None and as_index(ignore_label) is None:
         raise TypeError(f"{op}: ignore_label must be an integer or None, got {ignore_label!r}")
 
 

@@ -10,6 +10,9 @@ import pytest
 from refdet import nn, ops
 from refdet.autograd import Tensor
 
+NOT_A_GENERATOR: Any = 0
+NOT_A_FUNCTION: Any = 3
+FLOAT: Any = 4.0
 X = np.random.default_rng(0).standard_normal((2, 4, 8, 8)).astype(np.float32)
 
 
@@ -85,22 +88,22 @@ def test_groups_that_do_not_divide() -> None:
     ("make", "message"),
     [
         (lambda: nn.Conv2d(0, 4, 3, rng=rng()), "Conv2d: in_channels must be at least 1, got 0"),
-        (lambda: nn.Conv2d(4, 4.0, 3, rng=rng()), "Conv2d: out_channels must hold integers, got 4.0"),
+        (lambda: nn.Conv2d(4, FLOAT, 3, rng=rng()), "Conv2d: out_channels must hold integers, got 4.0"),
         (lambda: nn.Conv2d(4, 4, 3, rng=rng(), groups=0), "Conv2d: groups must be at least 1, got 0"),
         (lambda: nn.Conv2d(4, 4, 0, rng=rng()), "Conv2d: kernel_size must be at least 1, got 0"),
-        (lambda: nn.Conv2d(4, 4, 3, rng=0), "Conv2d: rng must be a numpy.random.Generator"),
+        (lambda: nn.Conv2d(4, 4, 3, rng=NOT_A_GENERATOR), "Conv2d: rng must be a numpy.random.Generator"),
         (lambda: nn.Conv2d(4, 4, 3, rng=rng(), dtype=np.int32), "Conv2d: dtype must be float32 or float64, got int32"),
         (lambda: nn.Conv2d(4, 4, 3, rng=rng(), stride=0), "conv2d: stride must be at least 1, got 0"),
         (lambda: nn.Conv2d(4, 4, 3, rng=rng(), dilation=0), "Conv2d: dilation must be at least 1, got 0"),
         (lambda: nn.Conv2d(4, 4, 3, rng=rng(), padding="same"), "conv2d: padding must be one of"),
         (lambda: nn.ConvTranspose2d(4, 0, 3, rng=rng()), "ConvTranspose2d: out_channels must be at least 1"),
-        (lambda: nn.ConvTranspose2d(4, 4, 3, rng=None), "ConvTranspose2d: rng must be"),
+        (lambda: nn.ConvTranspose2d(4, 4, 3, rng=NOT_A_GENERATOR), "ConvTranspose2d: rng must be"),
         (lambda: nn.ConvTranspose2d(4, 4, 3, rng=rng(), stride=0), "ConvTranspose2d: stride must be at least 1"),
         (lambda: nn.ConvTranspose2d(4, 4, 3, rng=rng(), padding="valid"), "padding must be given in pixels"),
         (lambda: nn.ConvTranspose2d(4, 4, 3, rng=rng(), output_padding=1), "output_padding must be smaller than"),
         (lambda: nn.Linear(0, 3, rng=rng()), "Linear: in_features must be at least 1"),
         (lambda: nn.Linear(3, True, rng=rng()), "Linear: out_features must hold integers"),
-        (lambda: nn.Linear(3, 3, rng=np.random), "Linear: rng must be .* got module"),
+        (lambda: nn.Linear(3, 3, rng=NOT_A_GENERATOR), "Linear: rng must be .* got int"),
         (lambda: nn.BatchNorm2d(0), "BatchNorm2d: n_channels must be at least 1"),
         (lambda: nn.BatchNorm2d(3, dtype=np.float16), "BatchNorm2d: dtype must be float32 or float64, got float16"),
         (lambda: nn.BatchNorm2d(3, eps=-1), "batch_norm: eps must lie in"),
@@ -120,7 +123,7 @@ def test_groups_that_do_not_divide() -> None:
         (lambda: nn.MaxPool2d(2, padding=2), "max_pool2d: padding must be smaller than the extent"),
         (lambda: nn.AvgPool2d(2, stride=0), "avg_pool2d: stride must be at least 1"),
         (lambda: nn.AvgPool2d(2, dilation=2), "avg_pool2d.* unexpected keyword argument 'dilation'"),
-        (lambda: nn.Apply(3), "Apply: function must be callable, got int"),
+        (lambda: nn.Apply(NOT_A_FUNCTION), "Apply: function must be callable, got int"),
     ],
 )
 def test_options_are_refused_at_construction(make: Any, message: str) -> None:

@@ -112,7 +112,7 @@ def test_sequential_takes_modules_only() -> None:
 
 @pytest.mark.parametrize("name", ["forward", "parts", "_buffers", "__class__", "a.b", "", "1a"])
 def test_names_of_parts(name: str) -> None:
-    with pytest.raises(ValueError, match="Sequential: (the name of a part|a part cannot be named)"):
+    with pytest.raises(ValueError, match=r"Sequential: (the name of a part|a part cannot be named)"):
         nn.Sequential(**{name: nn.ReLU()})
 
 
@@ -146,7 +146,8 @@ def test_parts_inside_a_container_are_refused(container: Any) -> None:
             super().__init__()
             self.blocks = container
 
-    for walk in (lambda m: m.parameters(), lambda m: m.state_dict(), lambda m: m.freeze()):
+    walks: list[Any] = [nn.Module.parameters, nn.Module.state_dict, nn.Module.freeze, nn.Module.zero_grad]
+    for walk in walks:
         with pytest.raises(TypeError, match=r"Holder: part\.blocks is a \w+ that holds .* use Sequential"):
             walk(nn.Sequential(part=Holder()))
 

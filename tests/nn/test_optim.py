@@ -297,8 +297,9 @@ def test_adam_counts_the_steps_of_each_parameter() -> None:
     optimiser.step()
     assert late.data.item() == pytest.approx(0.5, rel=1e-12)
     saved = optimiser.state_dict()
-    assert (saved["n_steps.early"], saved["n_steps.late"], saved["n_steps"]) == (4, 1, 4)
-    assert (saved["n_steps.late"].dtype, saved["n_steps.late"].shape) == (np.int64, ())
+    assert [saved[key].item() for key in ("n_steps.early", "n_steps.late", "n_steps")] == [4, 1, 4]
+    assert saved["n_steps.late"].dtype == np.int64
+    assert saved["n_steps.late"].shape == ()
     other = nn.Adam(named, lr=0.5)
     other.load_state_dict(saved)
     assert {name: int(slots["n_steps"]) for name, slots in other.state.items()} == {"early": 4, "late": 1}

@@ -191,3 +191,19 @@ def test_bad_types() -> None:
         batch_norm(HAND, None, None, None, None, training=1)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="batch_norm: x must be float32 or float64, got int64"):
         batch_norm(np.ones((3, 2), int), None, None, None, None, training=True)
+
+
+def test_long_float32_channels_keep_their_mean() -> None:
+    """200000 values a channel, one constant: its deviations are what rounding of the mean leaves, not 0.064 σ."""
+    x = np.stack([np.full(200_000, 100.1), np.arange(200_000) % 2], axis=1).astype(np.float32)
+    y, *_ = batch_norm(x, None, None, None, None, training=True)
+    assert np.abs(y.data[:, 0]).max() < 0.01
+    np.testing.assert_allclose(y.data[:2, 1], [-1, 1], rtol=1e-4)
+
+
+def test_a_picture_stored_channels_last_gives_the_same_statistics() -> None:
+    x = (np.random.default_rng(0).standard_normal((1, 200, 200, 3)) + 1000).astype(np.float32).transpose(0, 3, 1, 2)
+    y, *_ = batch_norm(x, None, None, None, None, training=True)
+    contiguous, *_ = batch_norm(np.ascontiguousarray(x), None, None, None, None, training=True)
+    np.testing.assert_allclose(y.data, contiguous.data, atol=1e-3)
+    np.testing.assert_allclose(y.data.mean(axis=(0, 2, 3), dtype=np.float64), 0, atol=1e-4)

@@ -141,3 +141,14 @@ def test_bad_gradient() -> None:
     for y in (global_avg_pool2d(x), global_max_pool2d(x)[0]):
         with pytest.raises(ValueError, match=r"must have shape \(1, 2\)"):
             y.backward(np.ones((1, 2, 1, 1)))
+
+
+def test_the_mean_of_a_picture_stored_channels_last() -> None:
+    """Added term by term along the slow axis, 0.1 would come out as 0.116."""
+    x = np.full((1500, 1500, 3), 0.1, np.float32).transpose(2, 0, 1)[None]
+    np.testing.assert_allclose(global_avg_pool2d(x).data, np.float32(0.1), rtol=1e-5)
+
+
+def test_flags_are_truth_values() -> None:
+    with pytest.raises(TypeError, match="global_avg_pool2d: keepdims must be True or False, got 'x'"):
+        global_avg_pool2d(np.ones((1, 1, 2, 2)), keepdims="x")  # type: ignore[arg-type]

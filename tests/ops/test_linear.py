@@ -114,3 +114,10 @@ def test_bad_reshape() -> None:
         conv_as_linear(np.ones((1, 8)))
     with pytest.raises(TypeError, match="conv_as_linear: weight must be an array, got list"):
         conv_as_linear([[1.0]])  # type: ignore[type-var]
+
+
+def test_the_bias_gradient_of_many_rows() -> None:
+    bias = Tensor(np.zeros(2, np.float32), requires_grad=True)
+    y = linear(np.zeros((200_000, 1), np.float32), np.zeros((2, 1), np.float32), bias)
+    y.backward(np.full(y.shape, 0.1, np.float32))
+    np.testing.assert_allclose(bias.grad, 20_000, rtol=1e-5)  # type: ignore[arg-type]

@@ -127,5 +127,5 @@ def test_bad_input(shape: tuple[int, ...], options: dict[str, Any], message: str
 def test_bad_dtypes() -> None:
     with pytest.raises(TypeError, match="local_response_norm: x must be float32 or float64, got int64"):
         local_response_norm(np.ones((1, 4), int))
-    with pytest.raises(TypeError, match=r"local_response_norm: size must hold integers, got 2\.5"):
+    with pytest.raises(TypeError, match=r"local_response_norm: size must be an integer, got 2\.5"):
         local_response_norm(np.ones((1, 4)), size=2.5)  # type: ignore[arg-type]

@@ -144,3 +144,14 @@ def test_bad_input(name: str, loss: Callable[..., Tensor], params: dict[str, Any
 def test_bad_beta(beta: Any) -> None:
     with pytest.raises(ValueError, match="smooth_l1: beta must"):
         smooth_l1(np.zeros(2), np.zeros(2), beta=beta)
+
+
+def test_a_numpy_scalar_does_not_change_the_dtype() -> None:
+    x = np.ones(3, np.float32)
+    assert smooth_l1(x, np.zeros(3, np.float32), beta=np.float64(0.5), reduction="none").dtype == np.float32
+
+
+def test_smooth_l1_of_huge_distances_does_not_overflow() -> None:
+    """½ d²/β with d = 1e25 and β = 1e30 is 5e19, though d² is beyond float32."""
+    y = smooth_l1(np.array([1e25], np.float32), np.zeros(1, np.float32), beta=1e30, reduction="sum")
+    np.testing.assert_allclose(y.data, 5e19, rtol=1e-6)

@@ -216,3 +216,10 @@ def test_bad_dtypes() -> None:
     )
     with pytest.raises(ValueError, match=r"softmax_cross_entropy: dy must have shape \(\)"):
         KERNELS["softmax_cross_entropy.backward"](residual, np.ones(3), needs=(True, False, False), **params)
+
+
+def test_an_ignore_label_is_one_integer() -> None:
+    with pytest.raises(TypeError, match="ignore_label must be an integer or None"):
+        softmax_cross_entropy(np.zeros((2, 2)), np.array([0, 1]), ignore_label=np.array([0, 1]))  # type: ignore[arg-type]
+    loss = softmax_cross_entropy(np.zeros((2, 2)), np.array([0, 1]), ignore_label=np.int64(1))  # type: ignore[arg-type]
+    assert loss.item() == pytest.approx(np.log(2))
