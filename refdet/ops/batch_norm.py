@@ -42,7 +42,6 @@ from refdet.core.check import (
 from refdet.core.elementwise import Gradients
 from refdet.core.kernel import kernel
 from refdet.core.reduction import total
-from refdet.core.reduction import total
 from refdet.ops.channels import all_but_channels, along_channels, check_channels
 from refdet.ops.number import check_number_in_dtype
 
@@ -131,7 +130,9 @@ def batch_norm_forward(
         mean: Any = _mean(x)
         mean = mean + _mean(x - along_channels(mean, x))  # what rounding of the first left over
         variance: Any = _mean(np.square(x - along_channels(mean, x)))
-        new_mean, new_var = _followed(running_mean, running_var, mean, variance, m, momentum, convention)
+        new_mean, new_var = _followed(
+            running_mean, running_var, mean, variance, _values_per_channel(x), momentum, convention
+        )
     else:
         mean, variance = new_mean, new_var = running_mean, running_var
     deviation = np.sqrt(along_channels(variance, x) + float(eps))

@@ -7,7 +7,8 @@ Lin, Chen & Yan (2014), §3.2, for the average; Oquab, Bottou, Laptev & Sivic (2
 
 Conventions: every pixel receives dy / HW of an average. Of equal maxima the first in row-major order wins and takes the
 whole gradient; a NaN counts as the maximum, the first NaN if there are several. The average of an empty plane is NaN;
-its maximum is −inf with switch −1. Sums accumulate in the dtype of x, pairwise in row-major order whatever the layout in memory.
+its maximum is −inf with switch −1. Sums accumulate in the dtype of x, pairwise in row-major order whatever the layout
+in memory.
 """
 
 from __future__ import annotations
@@ -18,10 +19,9 @@ import numpy as np
 
 from refdet.autograd.differentiable import differentiable
 from refdet.autograd.tensor import Tensor
-from refdet.core.check import Array, check_flag, check_flag, check_floating, check_gradient, check_rank, shape_of
+from refdet.core.check import Array, check_flag, check_floating, check_gradient, check_rank, shape_of
 from refdet.core.elementwise import Gradients
 from refdet.core.kernel import kernel
-from refdet.core.reduction import total
 from refdet.core.reduction import total
 
 

@@ -28,7 +28,6 @@ from refdet.core.check import Array, check_floating, check_gradient, check_rank,
 from refdet.core.elementwise import Gradients
 from refdet.core.kernel import kernel
 from refdet.core.reduction import total
-from refdet.core.reduction import total
 
 Weight = TypeVar("Weight", Tensor, Array)
 

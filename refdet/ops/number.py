@@ -10,7 +10,7 @@ from refdet.core.check import Array, check_number
 def check_number_in_dtype(
     op: str, name: str, value: float, x: Array, *, low: float = 0.0, open_low: bool = False
 ) -> float:
-    """Return `value` as a float, as `check_number` does; refuse what the dtype of `x` rounds to ∞, or to 0 unless it is.
+    """Return `value` as a float; refuse what the dtype of `x` rounds to ∞, or to 0 unless it is 0.
 
     >>> check_number_in_dtype("f", "eps", 0.5, np.zeros(1, np.float32))
     0.5
