@@ -284,7 +284,7 @@ class Tensor:
         if all(k is None or isinstance(k, (slice, EllipsisType)) or _is_index(k) for k in parts):
             return apply(shaping.index_forward, shaping.index_backward, self, key=key)
         # arrays and lists in the key are copied: the gradient reads where the value was read
-        copied = tuple(k if k is None or isinstance(k, (slice, EllipsisType)) else np.array(k) for k in parts)
+        copied = tuple(k if k is None or isinstance(k, (slice, EllipsisType)) else _indices(k) for k in parts)
         return apply(shaping.gather_forward, shaping.gather_backward, self, key=copied)
 
     def __iter__(self) -> Iterator[Tensor]:
@@ -391,6 +391,12 @@ def _operand(tensor: Tensor, other: Any) -> Tensor:
 
 def _is_number(x: object) -> bool:
     return isinstance(x, (int, float)) and not isinstance(x, np.generic)
+
+
+def _indices(k: Any) -> Array:
+    """Return a copy of an array or list of indices; an empty list holds integers, as in NumPy."""
+    copied = np.array(k)
+    return copied if copied.size else copied.astype(np.int64) if copied.dtype.kind == "f" else copied
 
 
 def _is_index(k: object) -> bool:

@@ -168,7 +168,7 @@ def _read(op: str, x: Array, key: Any) -> Array:
     """Return x[key], or say what was read from what."""
     try:
         values: Array = x[key]
-    except IndexError as error:
+    except (IndexError, ValueError) as error:  # out of range; a slice with step 0
         raise IndexError(f"{op}: the key {key!r} does not fit x of shape {shape_of(x)}: {error}") from None
     return values
 

@@ -168,7 +168,11 @@ def cast(x: Tensor | Array, dtype: Any) -> Tensor:
     >>> cast(np.array([1.0, 0.1]), "float32").data
     array([1. , 0.1], dtype=float32)
     """
-    return _cast(x, dtype=np.dtype(dtype).name)
+    try:
+        name = str(dtype) if dtype is None else np.dtype(dtype).name  # NumPy reads None as float64
+    except TypeError:
+        name = str(dtype)
+    return _cast(x, dtype=name)
 
 
 def sum(x: Tensor | Array, axis: Axis = None, *, keepdims: bool = False) -> Tensor:

@@ -17,7 +17,7 @@ import numpy as np
 
 from refdet.autograd.differentiable import differentiable
 from refdet.autograd.tensor import Tensor, as_tensor
-from refdet.core.check import Array, check_number
+from refdet.core.check import Array, as_index, check_number
 from refdet.core.elementwise import Gradients
 from refdet.core.kernel import kernel
 from refdet.ops.loss_reduction import (
@@ -37,7 +37,7 @@ class HingeResidual(NamedTuple):
 def _check(scores: Array, signs: Array, *, margin: float, power: int, reduction: str, keep_residual: bool) -> None:
     check_losses("hinge", reduction, scores=scores, signs=signs)
     check_number("hinge", "margin", margin, low=0)
-    if isinstance(power, bool) or power not in (1, 2):
+    if as_index(power) not in (1, 2):
         raise ValueError(f"hinge: power must be 1 or 2, got {power!r}")
 
 

@@ -25,10 +25,11 @@ import numpy as np
 
 from refdet.autograd.differentiable import differentiable
 from refdet.autograd.tensor import Tensor
-from refdet.core.check import Array, check_choice, check_floating, check_gradient, check_number, check_shape, shape_of
+from refdet.core.check import Array, check_choice, check_floating, check_gradient, check_shape, shape_of
 from refdet.core.elementwise import Gradients
 from refdet.core.kernel import kernel
 from refdet.ops.channels import all_but_channels, along_channels, check_channels
+from refdet.ops.number import check_number_in_dtype
 
 CONVENTIONS = ("inside", "outside", "clamp")
 
@@ -43,7 +44,7 @@ def _check(x: Array, scale: Array | None, *, eps: float, convention: str, keep_r
     check_channels("l2_normalize", x)
     if scale is not None:
         check_shape("l2_normalize", "scale", scale, (int(x.shape[1]),), "one per channel of x")
-    check_number("l2_normalize", "eps", eps, low=0)
+    check_number_in_dtype("l2_normalize", "eps", eps, x)
     check_choice("l2_normalize", "convention", convention, CONVENTIONS)
 
 

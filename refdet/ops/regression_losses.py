@@ -25,6 +25,7 @@ from refdet.core.check import Array, check_number
 from refdet.core.elementwise import Gradients
 from refdet.core.kernel import kernel
 from refdet.ops.loss_reduction import check_losses, check_losses_gradient, gradient_of_losses, reduce_losses
+from refdet.ops.number import check_number_in_dtype
 
 
 class RegressionResidual(NamedTuple):
@@ -39,7 +40,7 @@ def _of_both(dx: Array, needs: tuple[bool, bool]) -> Gradients:
 
 def _check_smooth_l1(x: Array, target: Array, *, beta: float, reduction: str, keep_residual: bool) -> None:
     check_losses("smooth_l1", reduction, x=x, target=target)
-    check_number("smooth_l1", "beta", beta, low=0)
+    check_number_in_dtype("smooth_l1", "beta", beta, x)
 
 
 def _check_smooth_l1_backward(

@@ -46,7 +46,12 @@ def transpose(x: Tensor | Array, axes: tuple[int, ...] | None = None) -> Tensor:
     (5, 2, 3)
     """
     x = as_tensor("transpose", "x", x)
-    return _transpose(x, axes=tuple(reversed(range(x.ndim))) if axes is None else tuple(axes))
+    return _transpose(
+        x,
+        axes=tuple(reversed(range(x.ndim)))
+        if axes is None
+        else integers("transpose", "axes", axes, count=x.ndim, low=-x.ndim),
+    )
 
 
 def broadcast_to(x: Tensor | Array, shape: Shape) -> Tensor:
@@ -82,6 +87,9 @@ def take(x: Tensor | Array, indices: Array, *, axis: int) -> Tensor:
     """
     x = as_tensor("take", "x", x)
     axis = check_axis("take", axis, x.ndim)
+    indices = indices.data if isinstance(indices, Tensor) else indices
+    if indices is None:
+        raise TypeError("take: indices must be an integer array, got None")
     check_integer("take", indices=indices)
     length = x.shape[axis]
     if indices.size and not (np.min(indices) >= -length and np.max(indices) < length):
@@ -155,7 +163,7 @@ def concat(xs: Sequence[Tensor | Array], *, axis: int) -> Tensor:
     >>> concat([np.array([1.0]), np.array([2.0, 3.0])], axis=0).data
     array([1., 2., 3.])
     """
-    return _concat(*xs, axis=axis)
+    return _concat(*_several("concat", xs), axis=axis)
 
 
 def stack(xs: Sequence[Tensor | Array], *, axis: int) -> Tensor:
@@ -165,4 +173,11 @@ def stack(xs: Sequence[Tensor | Array], *, axis: int) -> Tensor:
     array([[1., 3.],
            [2., 4.]])
     """
-    return _stack(*xs, axis=axis)
+    return _stack(*_several("stack", xs), axis=axis)
+
+
+def _several(op: str, xs: Sequence[Tensor | Array]) -> list[Tensor]:
+    """Return a sequence of tensors; one that is not a sequence, or holds what is not an array, is named."""
+    if not isinstance(xs, (Sequence, Tensor, np.ndarray)):
+        raise TypeError(f"{op}: needs a sequence of tensors or arrays, got {type(xs).__name__}")
+    return [as_tensor(op, f"input {i}", x) for i, x in enumerate(xs)]

@@ -136,7 +136,8 @@ def softmax_cross_entropy_forward(
     """Return Σ_i ℓ_i / D, or ℓ (N, ...) for "none"."""
     selection = _select(logits, labels, weight, ignore_label)
     negative_log_p = np.where(selection.is_label, _negative_log_softmax(logits), np.zeros_like(logits))
-    losses = selection.weight * np.sum(negative_log_p, axis=1)  # (N, ...)
+    with np.errstate(invalid="ignore"):  # a weight of 0 times an infinite loss
+        losses = selection.weight * np.sum(negative_log_p, axis=1)  # (N, ...)
     residual = SoftmaxCrossEntropyResidual(logits, labels, weight) if keep_residual else None
     if normalize == "none":
         return losses, residual

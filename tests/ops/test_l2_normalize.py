@@ -108,3 +108,8 @@ def test_nan_stays_at_its_position() -> None:
 def test_bad_input(x: Any, scale: Any, options: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=f"l2_normalize: {message}"):
         l2_normalize(x, scale, **options)
+
+
+def test_an_eps_that_vanishes_in_the_dtype_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"l2_normalize: eps = 1e-50 becomes 0 in float32"):
+        l2_normalize(np.zeros((1, 2), np.float32), eps=1e-50)

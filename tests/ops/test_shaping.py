@@ -136,3 +136,19 @@ def test_bad_types() -> None:
         shaping.pad(IMAGE, 1, value="a")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="crop"):
         shaping.crop(IMAGE, top=0.5, left=0, height=1, width=1)  # type: ignore[arg-type]
+
+
+def test_what_the_public_ops_are_given_is_named() -> None:
+    x = np.arange(3.0)
+    nothing: Any = None
+    np.testing.assert_array_equal(shaping.take(x, Tensor(np.array([2, 0])), axis=0).data, [2, 0])
+    with pytest.raises(TypeError, match="take: indices must be an integer array, got None"):
+        shaping.take(x, nothing, axis=0)
+    with pytest.raises(TypeError, match="concat: needs a sequence of tensors or arrays, got NoneType"):
+        shaping.concat(nothing, axis=0)
+    with pytest.raises(TypeError, match="stack: input 1: data must be numbers"):
+        shaping.stack([x, nothing], axis=0)
+    assert shaping.transpose(x, 0).shape == (3,)  # type: ignore[arg-type]
+    assert shaping.index(x, []).shape == (0,)
+    with pytest.raises(IndexError, match=r"index: the key .* does not fit x"):
+        shaping.index(x, slice(None, None, 0))

@@ -223,3 +223,8 @@ def test_an_ignore_label_is_one_integer() -> None:
         softmax_cross_entropy(np.zeros((2, 2)), np.array([0, 1]), ignore_label=np.array([0, 1]))  # type: ignore[arg-type]
     loss = softmax_cross_entropy(np.zeros((2, 2)), np.array([0, 1]), ignore_label=np.int64(1))  # type: ignore[arg-type]
     assert loss.item() == pytest.approx(np.log(2))
+
+
+def test_a_weight_of_zero_times_an_infinite_loss_is_nan_and_silent() -> None:
+    loss = softmax_cross_entropy(np.array([[0.0, -np.inf]]), np.array([1]), weight=np.array([1.0, 0.0]))
+    assert np.isnan(loss.data)
