@@ -75,7 +75,7 @@ def index(x: Tensor | Array, key: Any) -> Tensor:
     return as_tensor("index", "x", x)[key]
 
 
-def take(x: Tensor | Array, indices: Array, *, axis: int) -> Tensor:
+def take(x: Tensor | Array, indices: Tensor | Array, *, axis: int) -> Tensor:
     """Return the slices of x along `axis` that `indices` name, repeats allowed.
 
     Args:
