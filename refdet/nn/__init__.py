@@ -1,27 +1,23 @@
 """Floor 3: modules, layers, initialisers, optimisers, schedules and checkpoints."""
 
 from refdet.nn import checkpoint, init, optim, schedules
-from refdet.nn.layers import (
+from refdet.nn.function_layers import (
     Apply,
     AvgPool2d,
-    BatchNorm2d,
-    Conv2d,
-    ConvTranspose2d,
     Dropout,
     Flatten,
     GlobalAvgPool2d,
-    L2Normalize,
     LeakyReLU,
-    Linear,
     LocalResponseNorm,
     MaxPool2d,
     ReLU,
-    Sequential,
     Sigmoid,
     Tanh,
 )
+from refdet.nn.layers import BatchNorm2d, Conv2d, ConvTranspose2d, L2Normalize, Linear
 from refdet.nn.module import Module, Parameter
 from refdet.nn.optim import SGD, Adam, Multipliers, Optimiser, clip_gradients
+from refdet.nn.sequential import Sequential
 
 __all__ = [
     "SGD",
