@@ -71,7 +71,7 @@ def check_gradient(op: str, dy: Array, shape: tuple[int, ...], like: Array) -> N
 
 def check_choice(op: str, name: str, value: object, choices: Collection[str]) -> None:
     """Refuse a convention that is not one of `choices`."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{op}: {name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
 
 

@@ -79,11 +79,21 @@ def leaky_relu_backward(residual: Operand, dy: Array, *, needs: tuple[bool], neg
         return (np.where(residual.x > 0, dy, float(negative_slope) * dy),)
 
 
+def logistic(x: Array) -> Array:
+    """Return 1 / (1 + e^(−x)) by the form whose exponential is at most 1.
+
+    >>> logistic(np.array([0.0]))
+    array([0.5])
+    """
+    small = np.exp(-np.absolute(x))
+    y: Array = np.where(x >= 0, 1 / (1 + small), small / (1 + small))
+    return y
+
+
 @kernel("sigmoid.forward", check=_check("sigmoid"), portable=True)
 def sigmoid_forward(x: Array, *, keep_residual: bool) -> tuple[Array, Output | None]:
     """Return 1 / (1 + e^(−x))."""
-    small = np.exp(-np.absolute(x))
-    y = np.where(x >= 0, 1 / (1 + small), small / (1 + small))
+    y = logistic(x)
     return y, Output(y) if keep_residual else None
 
 

@@ -53,8 +53,6 @@ def _check(
     keep_residual: bool,
 ) -> None:
     check_geometry("avg_pool2d", kernel_size=kernel_size, stride=stride, padding=padding)
-    check_flag("avg_pool2d", "ceil_mode", ceil_mode)
-    check_flag("avg_pool2d", "count_include_pad", count_include_pad)
     check_flag("avg_pool2d", "count_include_pad", count_include_pad)
     check_windows("avg_pool2d", x, _windows(kernel_size, stride, padding, ceil_mode, convention))
 
@@ -179,7 +177,7 @@ def avg_pool2d(
         kernel_size=kernel_sizes,
         stride=strides,
         padding=pads,
-        ceil_mode=check_flag("avg_pool2d", "ceil_mode", ceil_mode),
-        count_include_pad=check_flag("avg_pool2d", "count_include_pad", count_include_pad),
+        ceil_mode=ceil_mode,
+        count_include_pad=count_include_pad,
         convention=convention,
     )

@@ -16,8 +16,8 @@ libraries differ, in the meaning of `momentum` and in the variance:
 Conventions: the mean is corrected by the mean of the deviations from it, which rounding leaves over, and the variance
 is the mean of squared deviations from the mean; sums accumulate in the input's dtype, pairwise. A channel of m = 1
 value has no unbiased variance, so under "torch" it is an error to train on one; under "onnx" y is β. Training on m = 0
-values is an error; inference of an empty batch is empty. A frozen layer is `training=False`: the estimates are
-constants for the gradient, while γ and β still have one.
+values is an error, and so is an ε that is 0 in the dtype of x; inference of an empty batch is empty. A frozen layer is
+`training=False`: the estimates are constants for the gradient, while γ and β still have one.
 """
 
 from __future__ import annotations
@@ -239,7 +239,7 @@ def batch_norm(
         bias,
         running_mean,
         running_var,
-        training=check_flag("batch_norm", "training", training),
+        training=training,
         momentum=momentum,
         eps=eps,
         convention=convention,

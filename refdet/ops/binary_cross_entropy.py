@@ -20,6 +20,7 @@ from refdet.autograd.tensor import Tensor, as_tensor
 from refdet.core.check import Array
 from refdet.core.elementwise import Gradients
 from refdet.core.kernel import kernel
+from refdet.ops.activations import logistic
 from refdet.ops.loss_reduction import (
     check_losses,
     check_losses_gradient,
@@ -66,15 +67,9 @@ def binary_cross_entropy_with_logits_backward(
     dlosses = gradient_of_losses(dy, logits, reduction)
     if weight is not None:
         dlosses = dlosses * weight
-    dlogits = dlosses * (_sigmoid(logits) - targets) if needs[0] else None
+    dlogits = dlosses * (logistic(logits) - targets) if needs[0] else None
     dtargets = dlosses * -logits if needs[1] else None
     return dlogits, dtargets, None
-
-
-def _sigmoid(x: Array) -> Array:
-    """Return 1/(1 + e^(−x)) by the form whose exponential is at most 1."""
-    e = np.exp(-np.absolute(x))
-    return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
 
 
 _binary_cross_entropy_with_logits = differentiable(

@@ -46,7 +46,6 @@ def _check(op: str, x: Array, keepdims: bool) -> None:
 
 
 def _check_avg(x: Array, *, keepdims: bool, keep_residual: bool) -> None:
-    check_flag("global_avg_pool2d", "keepdims", keepdims)
     _check("global_avg_pool2d", x, keepdims)
 
 
@@ -74,7 +73,6 @@ def global_avg_pool2d_backward(
 
 
 def _check_max(x: Array, *, keepdims: bool, keep_residual: bool) -> None:
-    check_flag("global_max_pool2d", "keepdims", keepdims)
     _check("global_max_pool2d", x, keepdims)
 
 
@@ -127,7 +125,7 @@ def global_avg_pool2d(x: Tensor | Array, *, keepdims: bool = False) -> Tensor:
     >>> global_avg_pool2d(np.arange(8.0).reshape(1, 2, 2, 2)).data
     array([[1.5, 5.5]])
     """
-    return _global_avg_pool2d(x, keepdims=check_flag("global_avg_pool2d", "keepdims", keepdims))
+    return _global_avg_pool2d(x, keepdims=keepdims)
 
 
 def global_max_pool2d(x: Tensor | Array, *, keepdims: bool = False) -> tuple[Tensor, Array]:
@@ -144,5 +142,5 @@ def global_max_pool2d(x: Tensor | Array, *, keepdims: bool = False) -> tuple[Ten
     >>> y.data, switches
     (array([[4.]]), array([[1]]))
     """
-    y, *extras = _global_max_pool2d.with_extras(x, keepdims=check_flag("global_max_pool2d", "keepdims", keepdims))
+    y, *extras = _global_max_pool2d.with_extras(x, keepdims=keepdims)
     return y, extras[0]

@@ -15,7 +15,6 @@ Conventions:
   that wins several windows adds up their gradients, in row-major order of the windows and in the dtype of x.
 - A NaN counts as the maximum, the first NaN of the window if there are several. torch propagates NaN too but remembers
   the last one; onnxruntime prefers any number to NaN.
-- Where we depart from Caffe: its empty window has y = −FLT_MAX, and a window of nothing but −∞ keeps the mask −1.
 - Padding must be smaller than the extent of the window, d(k − 1) + 1, on every side. (torch allows at most half the
   kernel size.)
 - The number of windows is that of `refdet.core.geometry`: with ceil_mode a last window that starts at or beyond the end
@@ -30,7 +29,7 @@ import numpy as np
 
 from refdet.autograd.differentiable import differentiable
 from refdet.autograd.tensor import Tensor, as_tensor
-from refdet.core.check import Array, check_flag, check_gradient, check_integer, check_rank, check_shape
+from refdet.core.check import Array, check_gradient, check_integer, check_rank, check_shape
 from refdet.core.elementwise import Gradients
 from refdet.core.geometry import Padding, Pair, check_geometry, padding_pairs, pair, window_extent
 from refdet.core.kernel import kernel
@@ -54,7 +53,6 @@ def _check(
     keep_residual: bool,
 ) -> None:
     check_geometry("max_pool2d", kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation)
-    check_flag("max_pool2d", "ceil_mode", ceil_mode)
     for pads, k, d in zip(padding, kernel_size, dilation, strict=True):
         if max(pads) >= window_extent(k, d):
             raise ValueError(
@@ -174,7 +172,7 @@ def max_pool2d(
         stride=strides,
         padding=pads,
         dilation=dilations,
-        ceil_mode=check_flag("max_pool2d", "ceil_mode", ceil_mode),
+        ceil_mode=ceil_mode,
         convention=convention,
     )
     return y, extras[0]

@@ -95,7 +95,7 @@ class _Selection(NamedTuple):
 
 def _select(logits: Array, labels: Array, weight: Array | None, ignore_label: int | None) -> _Selection:
     is_valid = labels == labels if ignore_label is None else labels != ignore_label
-    i_class = np.cumsum(np.ones_like(logits, dtype=np.int64), axis=1) - 1  # (N, C, ...)
+    i_class = np.reshape(np.arange(logits.shape[1], like=labels), (-1,) + (1,) * (logits.ndim - 2))  # (C, 1, ...)
     is_label = (labels[:, None] == i_class) & is_valid[:, None]
     per_class = np.ones_like(logits)
     if weight is not None:
