@@ -45,7 +45,8 @@ def pull_back(
     that an error on the way leaves the graph whole.
     """
     order = users_first(result)
-    targets = {id(t) for t in (order if wanted is None else wanted) if wanted is not None or t.node is None}
+    leaves = [tensor for tensor in order if tensor.node is None]
+    targets = {id(tensor) for tensor in (leaves if wanted is None else wanted)}
     leads_to_target: set[int] = set()
     for tensor in reversed(order):
         inputs = tensor.node.inputs if tensor.node else ()

@@ -6,7 +6,7 @@ repeated: ∂L/∂a = Σ_repeats ∂L/∂y · ∂f/∂a.
 Forward passes warn as NumPy does; gradients are silent: a division by 0 in one is the ±∞ or NaN that it is.
 
 Kinks: |·| has gradient 0 at 0; at a tie of `maximum` and `minimum` the first operand receives the whole gradient; √ has
-gradient +∞ at 0. Operands must share one dtype: nothing is promoted. NaN propagates, as in NumPy.
+gradient +∞ at 0 (NaN where dy is 0). Operands must share one dtype: nothing is promoted. NaN propagates, as in NumPy.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from refdet.core.check import (
     shapes_of,
 )
 from refdet.core.kernel import kernel
+from refdet.core.summation import total
 
 Gradients = tuple[Array | None, ...]
 
@@ -53,7 +54,7 @@ def sum_to_shape(dy: Array, shape: tuple[int, ...]) -> Array:
     added = tuple(range(dy.ndim - len(shape)))
     stretched = tuple(i + len(added) for i, n in enumerate(shape) if n == 1 and dy.shape[i + len(added)] != 1)
     axes = added + stretched
-    return np.reshape(np.sum(dy, axis=axes), shape) if axes else dy
+    return np.reshape(total(dy, axes), shape) if axes else dy
 
 
 def broadcast_shape(op: str, x: Array, y: Array) -> tuple[int, ...]:

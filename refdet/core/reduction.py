@@ -1,8 +1,8 @@
 """Sums, means and maxima over axes, and the matrix product, with their gradients.
 
 `axis` is None (all), an integer, or a tuple. The sum of nothing is 0, the mean of nothing NaN, the maximum of nothing
-an error. Sums accumulate in the input's dtype, pairwise along the fast axis as NumPy does. At a tie of `amax` the first
-maximum in row-major order over the reduced axes takes the whole gradient; a NaN counts as the maximum.
+an error. Sums accumulate in the input's dtype, pairwise whatever the memory layout (`core.summation`). At a tie of
+`amax` the first maximum in row-major order over the reduced axes takes the whole gradient; a NaN counts as the maximum.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from refdet.core.check import Array, check_axis, check_floating, check_gradient, shape_of, shapes_of
 from refdet.core.elementwise import Gradients, Operands, sum_to_shape
 from refdet.core.kernel import kernel
+from refdet.core.summation import reduced_shape, total
 
 Axis = int | tuple[int, ...] | None
 
@@ -37,40 +38,20 @@ def reduced_axes(op: str, axis: Axis, ndim: int) -> tuple[int, ...]:
     return tuple(axes)
 
 
-def _reduced_shape(x: Array, axes: tuple[int, ...], keepdims: bool) -> tuple[int, ...]:
-    return tuple(1 if i in axes else n for i, n in enumerate(shape_of(x)) if keepdims or i not in axes)
-
-
-def total(x: Array, axes: tuple[int, ...], *, keepdims: bool = False) -> Array:
-    """Return Σ x over `axes`, added pairwise in row-major order.
-
-    NumPy adds pairwise along the axis that is last in memory, and term by term along any other: the sum of 2²⁵ ones in
-    float32 is then 2²⁴. So the reduced axes are made one, contiguous, last axis first.
-
-    >>> total(np.ones((2**25, 2), np.float32), (0,)) == 2**25
-    array([ True,  True])
-    """
-    kept = tuple(a for a in range(x.ndim) if a not in axes)
-    n_terms = math.prod(x.shape[a] for a in axes)
-    rows = np.reshape(np.transpose(x, kept + axes), (*(x.shape[a] for a in kept), n_terms))
-    sums = np.sum(np.copy(rows, order="C") if kept else np.ravel(rows), axis=-1)
-    return np.reshape(sums, _reduced_shape(x, axes, keepdims))
-
-
 def _check(op: str, x: Array, axis: Axis) -> None:
     check_floating(op, x=x)
     reduced_axes(op, axis, x.ndim)
 
 
 def _check_backward(op: str, residual: ReductionResidual, dy: Array, axis: Axis, keepdims: bool) -> None:
-    shape = _reduced_shape(residual.x, reduced_axes(op, axis, residual.x.ndim), keepdims)
+    shape = reduced_shape(residual.x, reduced_axes(op, axis, residual.x.ndim), keepdims)
     check_gradient(op, dy, shape, residual.x)
 
 
 def _spread(dy: Array, x: Array, axis: Axis) -> Array:
     """Repeat `dy` along the reduced axes, back to the shape of `x`."""
     axes = reduced_axes("spread", axis, x.ndim)
-    return np.broadcast_to(np.reshape(dy, _reduced_shape(x, axes, keepdims=True)), x.shape)
+    return np.broadcast_to(np.reshape(dy, reduced_shape(x, axes, keepdims=True)), x.shape)
 
 
 def _check_sum(x: Array, *, axis: Axis, keepdims: bool, keep_residual: bool) -> None:

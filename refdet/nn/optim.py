@@ -297,22 +297,3 @@ def clip_gradients(parameters: Iterable[Parameter], *, max_norm: float) -> float
         for parameter, g in gradients:
             parameter.grad = g * (max_norm / norm)
     return norm
-
-
-def generator_state(rng: np.random.Generator) -> dict[str, Any]:
-    """Return the state of a generator as JSON-able numbers and names, to be saved beside the parameters."""
-    state = dict(rng.bit_generator.state)
-    if state["bit_generator"] != "PCG64":
-        raise ValueError(
-            f"generator_state: only PCG64 (numpy.random.default_rng) is saved, got {state['bit_generator']}"
-        )
-    return state
-
-
-def restored_generator(state: Mapping[str, Any]) -> np.random.Generator:
-    """Return a generator that continues where the saved one stood."""
-    if state.get("bit_generator") != "PCG64":
-        raise ValueError(f"restored_generator: needs a PCG64 state, got {state.get('bit_generator')!r}")
-    bit_generator = np.random.PCG64()
-    bit_generator.state = dict(state)  # type: ignore[assignment]  # NumPy types it as its own TypedDict
-    return np.random.Generator(bit_generator)

@@ -19,7 +19,7 @@ import numpy as np
 
 from refdet.nn.checkpoint import CheckpointError, load_metadata, load_tensors, save_tensors
 from refdet.nn.module import Module
-from refdet.nn.optim import Optimiser, generator_state, restored_generator
+from refdet.nn.optim import Optimiser
 
 FORMAT = "refdet training state 1"
 
@@ -73,3 +73,22 @@ def _progress_and_generator(
 
 def _part(tensors: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def generator_state(rng: np.random.Generator) -> dict[str, Any]:
+    """Return the state of a generator as JSON-able numbers and names, to be saved beside the parameters."""
+    state = dict(rng.bit_generator.state)
+    if state["bit_generator"] != "PCG64":
+        raise ValueError(
+            f"generator_state: only PCG64 (numpy.random.default_rng) is saved, got {state['bit_generator']}"
+        )
+    return state
+
+
+def restored_generator(state: Mapping[str, Any]) -> np.random.Generator:
+    """Return a generator that continues where the saved one stood."""
+    if state.get("bit_generator") != "PCG64":
+        raise ValueError(f"restored_generator: needs a PCG64 state, got {state.get('bit_generator')!r}")
+    bit_generator = np.random.PCG64()
+    bit_generator.state = dict(state)  # type: ignore[assignment]  # NumPy types it as its own TypedDict
+    return np.random.Generator(bit_generator)

@@ -41,7 +41,7 @@ from refdet.core.check import (
 )
 from refdet.core.elementwise import Gradients
 from refdet.core.kernel import kernel
-from refdet.core.reduction import total
+from refdet.core.summation import total
 from refdet.ops.channels import all_but_channels, along_channels, check_channels
 from refdet.ops.number import check_number_in_dtype
 

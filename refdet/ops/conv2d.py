@@ -21,7 +21,7 @@ from refdet.core.check import Array, check_floating, check_gradient, check_rank,
 from refdet.core.elementwise import Gradients
 from refdet.core.geometry import Padding, Pair, check_geometry, check_windows_fit, conv_output_size, padding_pairs, pair
 from refdet.core.kernel import kernel
-from refdet.core.reduction import total
+from refdet.core.summation import total
 from refdet.ops.correlation import Geometry, correlate, correlate_input_adjoint, correlate_weight_adjoint
 
 

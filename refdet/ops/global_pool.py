@@ -22,7 +22,7 @@ from refdet.autograd.tensor import Tensor
 from refdet.core.check import Array, check_flag, check_floating, check_gradient, check_rank, shape_of
 from refdet.core.elementwise import Gradients
 from refdet.core.kernel import kernel
-from refdet.core.reduction import total
+from refdet.core.summation import total
 
 
 class GlobalAvgPool2dResidual(NamedTuple):

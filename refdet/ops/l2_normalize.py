@@ -28,6 +28,7 @@ from refdet.autograd.tensor import Tensor
 from refdet.core.check import Array, check_choice, check_floating, check_gradient, check_shape, shape_of
 from refdet.core.elementwise import Gradients
 from refdet.core.kernel import kernel
+from refdet.core.summation import total
 from refdet.ops.channels import all_but_channels, along_channels, check_channels
 from refdet.ops.number import check_number_in_dtype
 
@@ -93,7 +94,7 @@ def l2_normalize_backward(
             g = dy if scale is None else along_channels(scale, x) * dy
             dx = (g - dn * np.sum(g * unit, axis=1, keepdims=True)) / n
         if needs[1]:
-            dscale = np.sum(dy * unit, axis=all_but_channels(x))
+            dscale = total(dy * unit, all_but_channels(x))
     return dx, dscale
 
 

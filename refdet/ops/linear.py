@@ -27,7 +27,7 @@ from refdet.autograd.tensor import Tensor, as_tensor
 from refdet.core.check import Array, check_floating, check_gradient, check_rank, check_shape, integers, shape_of
 from refdet.core.elementwise import Gradients
 from refdet.core.kernel import kernel
-from refdet.core.reduction import total
+from refdet.core.summation import total
 
 Weight = TypeVar("Weight", Tensor, Array)
 

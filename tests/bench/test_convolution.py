@@ -52,7 +52,7 @@ def _outputs(side: Side, workload: Workload) -> list[Any]:
 
 @pytest.mark.oracle
 def test_reference_and_torch_agree_on_small_layers() -> None:
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch, which is compared with, is not installed")
     threads, gradients = torch.get_num_threads(), torch.is_grad_enabled()
     layers = [
         Layer("plain", (3, 4), 3, 7, padding=1),
@@ -74,7 +74,7 @@ def test_reference_and_torch_agree_on_small_layers() -> None:
 
 @pytest.mark.oracle
 def test_torch_says_what_it_cannot_do() -> None:
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch, which is compared with, is not installed")
     threads, gradients = torch.get_num_threads(), torch.is_grad_enabled()
     workload = Layer("plain", (1, 1), 3, 5).forward()
     lopsided = dataclasses.replace(workload, params={**workload.params, "padding": ((0, 1), (0, 1))})

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from refdet import nn
-from refdet.nn.optim import Optimiser, generator_state, restored_generator
+from refdet.nn.optim import Optimiser
 
 
 def parameter(*values: float) -> nn.Parameter:
@@ -179,17 +179,6 @@ def test_clipping() -> None:
     with pytest.raises(FloatingPointError, match="clip_gradients: the norm of the gradients is not finite"):
         nn.clip_gradients([a, b], max_norm=1.0)
     assert nn.clip_gradients([parameter(1.0)], max_norm=1.0) == 0.0
-
-
-def test_generator_goes_round() -> None:
-    rng = np.random.default_rng(5)
-    rng.standard_normal(7)
-    twin = restored_generator(generator_state(rng))
-    np.testing.assert_array_equal(rng.standard_normal(9), twin.standard_normal(9))
-    with pytest.raises(ValueError, match="only PCG64"):
-        generator_state(np.random.Generator(np.random.MT19937(0)))
-    with pytest.raises(ValueError, match="needs a PCG64 state, got 'MT19937'"):
-        restored_generator({"bit_generator": "MT19937"})
 
 
 @pytest.mark.oracle

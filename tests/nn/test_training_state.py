@@ -10,7 +10,7 @@ import pytest
 
 from refdet import nn, ops
 from refdet.nn.checkpoint import CheckpointError, load_metadata, load_tensors, save_tensors
-from refdet.nn.training_state import load_training, save_training
+from refdet.nn.training_state import generator_state, load_training, restored_generator, save_training
 
 
 def fresh(seed: int, kind: Any) -> tuple[nn.Sequential, Any]:
@@ -129,3 +129,14 @@ def test_any_failure_of_the_optimiser_changes_nothing(tmp_path: Path, monkeypatc
         load_training(path, module=other, optimiser=other_optimiser)
     for name, value in other.state_dict().items():
         assert value.tobytes() == before[name].tobytes()
+
+
+def test_generator_goes_round() -> None:
+    rng = np.random.default_rng(5)
+    rng.standard_normal(7)
+    twin = restored_generator(generator_state(rng))
+    np.testing.assert_array_equal(rng.standard_normal(9), twin.standard_normal(9))
+    with pytest.raises(ValueError, match="only PCG64"):
+        generator_state(np.random.Generator(np.random.MT19937(0)))
+    with pytest.raises(ValueError, match="needs a PCG64 state, got 'MT19937'"):
+        restored_generator({"bit_generator": "MT19937"})
