@@ -1,0 +1,71 @@
+"""One picture with what is known about it: what readers give, transforms change, and training eats."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from refdet.core.check import Array, check_shape, is_array, not_an_array, shape_of
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A picture of H × W pixels with R objects; what is unknown about all of them is None.
+
+    Coordinates are continuous: pixel (r, c) covers [c, c + 1) × [r, r + 1), boxes are half-open.
+    """
+
+    name: str  # for messages
+    image: Array  # (H, W, 3), uint8 or floats in 0 … 255
+    boxes: Array  # (R, 4) float32
+    classes: Array  # (R,) int64; 0 is the background
+    difficult: Array  # (R,) bool
+    masks: Array | None = None  # (R, H, W) bool
+    label_map: Array | None = None  # (H, W) int64; 255 is "ignore"
+    joints: Array | None = None  # (R, K, 2) float32
+    joints_visible: Array | None = None  # (R, K) bool
+
+    def __post_init__(self) -> None:
+        if not is_array(self.image):
+            raise not_an_array(f"sample {self.name!r}", "image", self.image)
+        H, W = shape_of(self.image)[:2] if self.image.ndim == 3 else (0, 0)
+        R = len(self.boxes)
+        K = self.joints.shape[1] if self.joints is not None and self.joints.ndim == 3 else 0
+        wanted = {
+            "image": (H, W, 3),
+            "boxes": (R, 4),
+            "classes": (R,),
+            "difficult": (R,),
+            "masks": (R, H, W),
+            "label_map": (H, W),
+            "joints": (R, K, 2),
+            "joints_visible": (R, K),
+        }
+        for field, shape in wanted.items():
+            if (array := getattr(self, field)) is not None:
+                check_shape(f"sample {self.name!r}", field, array, shape, "see refdet.data.sample")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the picture."""
+        return int(self.image.shape[0]), int(self.image.shape[1])
+
+
+def require_usable(sample: Sample) -> Sample:
+    """Return the sample; refuse boxes without area and what is not a number, by the name of the picture.
+
+    >>> image, one = np.zeros((4, 4, 3), np.uint8), np.ones(1, np.int64)
+    >>> boxes = np.array([[1, 1, 1, 3]], np.float32)
+    >>> require_usable(Sample("a.jpg", image, boxes, one, one == 0))
+    Traceback (most recent call last):
+    ValueError: a.jpg: object 0 must have a finite box of positive area, got [1.0, 1.0, 1.0, 3.0]
+    """
+    sides = sample.boxes[:, 2:] - sample.boxes[:, :2]
+    good = np.isfinite(sample.boxes).all(axis=1) & (sides > 0).all(axis=1)
+    if not good.all():
+        i = int(np.argmin(good))
+        raise ValueError(
+            f"{sample.name}: object {i} must have a finite box of positive area, got {sample.boxes[i].tolist()}"
+        )
+    return sample

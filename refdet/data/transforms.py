@@ -1,0 +1,163 @@
+"""What happens to a picture and its annotation before a network sees them.
+
+Every transform takes a `Sample` and returns a new one; those that draw take a `numpy.random.Generator`.
+
+Conventions:
+
+- Resizing: the scale makes the shorter side `short`, unless the longer one, rounded, would then exceed `long`; then it
+  makes the longer side `long` (Fast R-CNN, §3.1: 600 and 1000). Sides are rounded half up. Pixels are interpolated
+  bilinearly with half-pixel centres and without antialiasing (`refdet.ops.resize_bilinear`; OpenCV's default); masks
+  and label maps take the nearest pixel. Coordinates are multiplied by new side / old side, axis by axis, so that they
+  keep their place on the pixels; py-faster-rcnn multiplies by the scale instead, up to half a pixel away at the border.
+- Mirroring: x becomes W − x, because coordinates are continuous (pixel *indices* go to W − 1 − x). A left joint becomes
+  a right one: `swapped[j]` is the joint that j becomes.
+- Mean: subtracted from values in 0 … 255, in the order of channels that is asked for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from refdet import ops
+from refdet.autograd.tensor import no_grad
+from refdet.core.check import Array, check_choice, check_number, integers
+from refdet.data.sample import Sample
+
+VGG_MEAN_BGR = (102.9801, 115.9465, 122.7717)  # Caffe's VGG-16, R-CNN and its successors
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+
+
+def resized_size(size: tuple[int, int], *, short: int = 600, long: int = 1000) -> tuple[int, int]:
+    """Return (height, width) after resizing the short side under a limit for the long one.
+
+    >>> resized_size((375, 500)), resized_size((200, 500))
+    ((600, 800), (400, 1000))
+    """
+    height, width = integers("resized_size", "size", size, count=2, low=1)
+    scale = short / min(height, width)
+    if _round(scale * max(height, width)) > long:
+        scale = long / max(height, width)
+    return max(_round(scale * height), 1), max(_round(scale * width), 1)
+
+
+def resize(sample: Sample, size: tuple[int, int]) -> Sample:
+    """Return the sample at another size, (height, width); the image becomes float32."""
+    H, W = integers("resize", "size", size, count=2, low=1)
+    ratio = np.array([W / sample.size[1], H / sample.size[0]], np.float32)
+    with no_grad():
+        planes = ops.resize_bilinear(_planes(sample.image), (H, W))
+    rows, columns = (_nearest(new, old) for new, old in zip((H, W), sample.size, strict=True))
+    return dataclasses.replace(
+        sample,
+        image=np.ascontiguousarray(planes.data[0].transpose(1, 2, 0)),
+        boxes=sample.boxes * np.tile(ratio, 2),
+        masks=None if sample.masks is None else sample.masks[:, rows[:, None], columns],
+        label_map=None if sample.label_map is None else sample.label_map[rows[:, None], columns],
+        joints=None if sample.joints is None else sample.joints * ratio,
+    )
+
+
+def resize_short_side(sample: Sample, *, short: int = 600, long: int = 1000) -> Sample:
+    """Return the sample with its short side `short`, or its long side `long` where that limits it."""
+    return resize(sample, resized_size(sample.size, short=short, long=long))
+
+
+def mirror(sample: Sample, *, swapped: Sequence[int] | None = None) -> Sample:
+    """Return the sample seen in a mirror; a sample with joints needs `swapped`, such as `stick_figures.SWAPPED`."""
+    _, W = sample.size
+    x1, y1, x2, y2 = sample.boxes.T
+    return dataclasses.replace(
+        sample,
+        image=np.ascontiguousarray(sample.image[:, ::-1]),
+        boxes=np.stack([W - x2, y1, W - x1, y2], axis=1),
+        masks=None if sample.masks is None else np.ascontiguousarray(sample.masks[:, :, ::-1]),
+        label_map=None if sample.label_map is None else np.ascontiguousarray(sample.label_map[:, ::-1]),
+        **_mirrored_joints(sample, swapped),
+    )
+
+
+def random_mirror(
+    sample: Sample, rng: np.random.Generator, *, probability: float = 0.5, swapped: Sequence[int] | None = None
+) -> Sample:
+    """Return the sample, mirrored with the given probability."""
+    check_number("random_mirror", "probability", probability, low=0, high=1)
+    return mirror(sample, swapped=swapped) if rng.random() < probability else sample
+
+
+def photometric(
+    sample: Sample,
+    rng: np.random.Generator,
+    *,
+    brightness: float = 32.0,
+    contrast: float = 0.5,
+    saturation: float = 0.5,
+    probability: float = 0.5,
+) -> Sample:
+    """Return the sample with other brightness, contrast and saturation, each changed with the given probability.
+
+    In this order, after SSD (Liu et al., 2016, section 2.2): add a number in ±brightness; multiply by one in
+    1 ± contrast; move every pixel away from its luma (BT.601) by a factor in 1 ± saturation. Then clip to 0 … 255.
+    """
+    check_number("photometric", "brightness", brightness, low=0, high=255)
+    for name, spread in (("contrast", contrast), ("saturation", saturation), ("probability", probability)):
+        check_number("photometric", name, spread, low=0, high=1)
+    image = sample.image.astype(np.float32)
+    if rng.random() < probability:
+        image = image + np.float32(rng.uniform(-brightness, brightness))
+    if rng.random() < probability:
+        image = image * np.float32(rng.uniform(1 - contrast, 1 + contrast))
+    if rng.random() < probability:
+        grey = (image * np.array(LUMA, np.float32)).sum(axis=2, keepdims=True)
+        image = grey + (image - grey) * np.float32(rng.uniform(1 - saturation, 1 + saturation))
+    return dataclasses.replace(sample, image=np.clip(image, 0, 255))
+
+
+def network_input(image: Array, *, mean: Sequence[float], order: str) -> Array:
+    """Return an image (H, W, 3), red first, as a network takes it: (3, H, W) float32, less the mean.
+
+    Args:
+        image: red, green, blue in 0 … 255.
+        mean: one number per channel, in the given order.
+        order: "RGB", or "BGR" as Caffe's models have it.
+
+    >>> image = np.array([[[100, 120, 140]]], np.uint8)
+    >>> network_input(image, mean=(40, 20, 0), order="BGR").ravel()
+    array([100., 100., 100.], dtype=float32)
+    """
+    check_choice("network_input", "order", order, ("RGB", "BGR"))
+    if len(mean) != 3:
+        raise ValueError(f"network_input: mean must have 3 numbers, got {mean!r}")
+    channels = image if order == "RGB" else image[:, :, ::-1]
+    return np.ascontiguousarray((channels.astype(np.float32) - np.array(mean, np.float32)).transpose(2, 0, 1))
+
+
+def _mirrored_joints(sample: Sample, swapped: Sequence[int] | None) -> dict[str, Any]:
+    if sample.joints is None:
+        return {}
+    K = sample.joints.shape[1]
+    if swapped is None or sorted(swapped) != list(range(K)):
+        raise ValueError(
+            f"mirror: {sample.name} has {K} joints, so that swapped must be an order of 0 … {K - 1}, got {swapped!r}"
+        )
+    joints = sample.joints[:, swapped].copy()
+    joints[:, :, 0] = sample.size[1] - joints[:, :, 0]
+    visible = sample.joints_visible
+    return {"joints": joints, "joints_visible": None if visible is None else visible[:, swapped]}
+
+
+def _planes(image: Array) -> Array:
+    return np.ascontiguousarray(image.astype(np.float32).transpose(2, 0, 1)[None])
+
+
+def _nearest(new: int, old: int) -> Array:
+    """Return for every pixel of the new axis the old pixel that its centre lies in."""
+    return np.minimum(np.floor((np.arange(new) + 0.5) * old / new).astype(np.int64), old - 1)
+
+
+def _round(x: float) -> int:
+    return math.floor(x + 0.5)

@@ -1,0 +1,77 @@
+"""Pictures of every kind, as (H, W, 3) uint8, upright; and files that are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from refdet.data import images
+from refdet.data.images import ImageError, image_size, read_image
+
+RED_BLUE = np.array([[[255, 0, 0], [0, 0, 255]]], np.uint8)
+
+
+def test_rgb(tmp_path: Path) -> None:
+    Image.fromarray(RED_BLUE).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), RED_BLUE)
+    assert image_size(tmp_path / "a.png") == (1, 2)
+
+
+def test_palette_and_grey(tmp_path: Path) -> None:
+    Image.fromarray(RED_BLUE).convert("P").save(tmp_path / "p.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "p.png"), RED_BLUE)
+    Image.fromarray(np.array([[7, 200]], np.uint8)).save(tmp_path / "g.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "g.png")[0], [[7] * 3, [200] * 3])
+    Image.fromarray(np.array([[0, 255]], np.uint8)).convert("1").save(tmp_path / "b.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "b.png")[0], [[0] * 3, [255] * 3])
+
+
+def test_sixteen_bits(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0x1234, 0xFFFF]], np.uint16)).save(tmp_path / "s.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "s.png")[0], [[0x12] * 3, [0xFF] * 3])
+
+
+def test_transparency_is_laid_over_white(tmp_path: Path) -> None:
+    pixels = np.array([[[255, 0, 0, 255], [255, 0, 0, 0]]], np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "t.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "t.png")[0], [[255, 0, 0], [255, 255, 255]])
+
+
+def test_a_camera_that_was_turned(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the first row is the right side
+    Image.fromarray(RED_BLUE).save(tmp_path / "e.png", exif=exif)
+    np.testing.assert_array_equal(read_image(tmp_path / "e.png"), [[[255, 0, 0]], [[0, 0, 255]]])
+    assert image_size(tmp_path / "e.png") == (2, 1)
+
+
+def test_files_that_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("hello")
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (64, 64, 3)).astype(np.uint8)).save(tmp_path / "whole.jpg")
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:1000])
+    frames = [Image.new("RGB", (4, 4), color) for color in ("red", "blue")]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
+    Image.fromarray(np.ones((2, 2), np.float32)).save(tmp_path / "float.tiff")
+    for name, message in {
+        "absent.png": "there is no such file",
+        ".": "is a directory, not a picture",
+        "text.png": "is not a picture that Pillow knows",
+        "cut.jpg": "cannot be read",
+        "moving.gif": "has 2 frames",
+        "float.tiff": "floating-point pictures have no agreed range",
+    }.items():
+        with pytest.raises(ImageError, match=message):
+            read_image(tmp_path / name)
+    with pytest.raises(ImageError, match=r"absent\.png: cannot be read"):
+        image_size(tmp_path / "absent.png")
+
+
+def test_a_picture_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(RED_BLUE).save(tmp_path / "huge.png")
+    monkeypatch.setattr(images, "MOST_PIXELS", 1)
+    with pytest.raises(ImageError, match=r"huge\.png: 2 × 1 pixels are more than 1"):
+        read_image(tmp_path / "huge.png")

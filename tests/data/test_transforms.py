@@ -1,0 +1,240 @@
+"""Transforms of pictures and annotation together, and batches of them."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refdet.data.batching import as_batch, batches, prefetch
+from refdet.data.sample import Sample, require_usable
+from refdet.data.shapes import make_scene, tight_box
+from refdet.data.stick_figures import SWAPPED, make_figure
+from refdet.data.transforms import (
+    VGG_MEAN_BGR,
+    mirror,
+    network_input,
+    photometric,
+    random_mirror,
+    resize,
+    resize_short_side,
+    resized_size,
+)
+
+
+def sample_of_scene(number: int = 0) -> Sample:
+    scene = make_scene(5, number)
+    return Sample(
+        f"scene {number}", scene.image, scene.boxes, scene.classes, scene.difficult, scene.masks, scene.label_map
+    )
+
+
+def sample_of_figure() -> Sample:
+    figure = make_figure(5, 1)
+    one = np.ones(1, np.int64)
+    return Sample(
+        "figure", figure.image, figure.box[None], one, one == 0, joints=figure.joints[None],
+        joints_visible=figure.visible[None],
+    )  # fmt: skip
+
+
+def assert_same(a: Sample, b: Sample) -> None:
+    for field in ("image", "boxes", "classes", "difficult", "masks", "label_map", "joints", "joints_visible"):
+        np.testing.assert_array_equal(getattr(a, field), getattr(b, field), err_msg=field)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((375, 500), (600, 800)),
+        ((500, 375), (800, 600)),
+        ((300, 500), (600, 1000)),
+        ((200, 500), (400, 1000)),
+        ((600, 600), (600, 600)),
+        ((1, 5000), (1, 1000)),
+    ],
+)
+def test_the_short_side_under_a_limit_for_the_long_one(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    assert resized_size(size) == expected
+
+
+def test_resized_twice_as_large() -> None:
+    sample = sample_of_scene()
+    larger = resize_short_side(sample, short=256, long=1000)
+    assert larger.size == (256, 256)
+    np.testing.assert_array_equal(larger.boxes, 2 * sample.boxes)
+    assert larger.masks is not None
+    assert sample.masks is not None
+    np.testing.assert_array_equal(larger.masks, sample.masks.repeat(2, axis=1).repeat(2, axis=2))
+    for mask, box in zip(larger.masks, larger.boxes, strict=True):
+        assert tight_box(mask) == tuple(box)
+    assert larger.image.dtype == np.float32
+    # half-pixel centres: new pixel 1 lies a quarter of the way from old pixel 0 to old pixel 1
+    old = sample.image.astype(np.float32)
+    expected = 0.75 * (0.75 * old[0, 0] + 0.25 * old[0, 1]) + 0.25 * (0.75 * old[1, 0] + 0.25 * old[1, 1])
+    np.testing.assert_allclose(larger.image[1, 1], expected, rtol=1e-6)
+
+
+def test_joints_are_resized_with_the_picture() -> None:
+    sample = sample_of_figure()
+    wider = resize(sample, (64, 256))
+    assert sample.joints is not None
+    assert wider.joints is not None
+    np.testing.assert_allclose(wider.joints, sample.joints * np.array([2, 0.5]), rtol=1e-6)
+
+
+def test_resizing_agrees_with_opencv() -> None:
+    cv2 = pytest.importorskip("cv2", reason="opencv is not installed")
+    sample = sample_of_scene()
+    expected = cv2.resize(sample.image.astype(np.float32), (201, 77), interpolation=cv2.INTER_LINEAR)
+    np.testing.assert_allclose(resize(sample, (77, 201)).image, expected, atol=0.05)
+
+
+@given(st.integers(0, 20))
+def test_mirrored_twice_is_the_same(number: int) -> None:
+    sample = sample_of_scene(number)
+    once = mirror(sample)
+    assert_same(mirror(once), sample)
+    assert once.masks is not None
+    for mask, box in zip(once.masks, once.boxes, strict=True):
+        assert tight_box(mask) == tuple(box)
+
+
+def test_left_joints_become_right_ones() -> None:
+    sample = sample_of_figure()
+    once = mirror(sample, swapped=SWAPPED)
+    assert sample.joints is not None
+    assert once.joints is not None
+    np.testing.assert_allclose(once.joints[0, 0], [128 - sample.joints[0, 1, 0], sample.joints[0, 1, 1]])
+    np.testing.assert_allclose(once.joints[0, 13], [128 - sample.joints[0, 13, 0], sample.joints[0, 13, 1]])
+    again = mirror(once, swapped=SWAPPED)
+    assert again.joints is not None
+    np.testing.assert_allclose(again.joints, sample.joints, atol=1e-4)
+    np.testing.assert_array_equal(again.joints_visible, sample.joints_visible)
+
+
+def test_mirrored_half_of_the_time() -> None:
+    sample, rng = sample_of_scene(), np.random.default_rng(0)
+    mirrored = [random_mirror(sample, rng) is not sample for _ in range(200)]
+    assert 70 < sum(mirrored) < 130
+
+
+def test_photometric() -> None:
+    sample = sample_of_scene()
+    grey = np.full((2, 2, 3), 100.0, np.float32)
+    plain = Sample("grey", grey, sample.boxes[:0], sample.classes[:0], sample.difficult[:0])
+    for seed in range(20):
+        changed = photometric(plain, np.random.default_rng(seed)).image
+        assert np.ptp(changed) < 1e-3  # grey stays grey, whatever its luma
+        assert 34 - 1e-3 <= changed.min() <= changed.max() <= 198 + 1e-3  # (100 ∓ 32) · (1 ∓ ½)
+        coloured = photometric(sample, np.random.default_rng(seed))
+        assert 0 <= coloured.image.min() <= coloured.image.max() <= 255
+        np.testing.assert_array_equal(coloured.boxes, sample.boxes)
+    assert_same(photometric(sample, np.random.default_rng(0), probability=0), sample)
+    first, second = (photometric(sample, np.random.default_rng(3)).image for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_the_input_of_caffe() -> None:
+    image = np.array([[[255, 128, 0]]], np.uint8)  # red 255, green 128, blue 0
+    expected = np.array([0 - 102.9801, 128 - 115.9465, 255 - 122.7717], np.float32)
+    np.testing.assert_allclose(network_input(image, mean=VGG_MEAN_BGR, order="BGR").ravel(), expected, rtol=1e-6)
+
+
+def test_a_batch_is_padded_with_the_mean() -> None:
+    small, large = sample_of_scene(), resize(sample_of_scene(1), (100, 150))
+    batch = as_batch([small, large], mean=(1, 2, 3), divisor=32)
+    assert batch.images.shape == (2, 3, 128, 160)
+    np.testing.assert_array_equal(batch.sizes, [[128, 128], [100, 150]])
+    np.testing.assert_array_equal(batch.images[0, 1, :, :128], small.image[:, :, 1].astype(np.float32) - 2)
+    assert not batch.images[0, :, :, 128:].any()
+    assert not batch.images[1, :, 100:].any()
+
+
+def test_an_epoch() -> None:
+    samples = [sample_of_scene(i) for i in range(7)]
+
+    def names(seed: int, **options: Any) -> list[list[str]]:
+        rng = np.random.default_rng(seed)
+        return [[s.name for s in b.samples] for b in batches(samples, batch_size=3, rng=rng, mean=(0, 0, 0), **options)]
+
+    assert [len(batch) for batch in names(0)] == [3, 3, 1]
+    assert [len(batch) for batch in names(0, drop_last=True)] == [3, 3]
+    assert sorted(itertools.chain.from_iterable(names(0))) == sorted(s.name for s in samples)
+    assert names(0) == names(0) != names(1)
+    turned = next(batches(samples, batch_size=7, rng=np.random.default_rng(1), mean=(0, 0, 0), transform=random_mirror))
+    assert any((s.boxes != samples[int(s.name[6:])].boxes).any() for s in turned.samples)
+
+
+def test_prefetching_works_ahead() -> None:
+    made: list[int] = []
+
+    def items() -> Iterator[int]:
+        for i in range(10):
+            made.append(i)
+            yield i
+
+    ahead = prefetch(items(), ahead=3)
+    assert next(ahead) == 0
+    deadline = time.monotonic() + 5
+    while len(made) < 5 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert len(made) == 5  # one given, three waiting, one in the thread's hands
+    assert list(ahead) == list(range(1, 10))
+
+
+def test_an_error_arrives_where_the_item_is_asked_for() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise ValueError("b.jpg is broken")
+
+    ahead = prefetch(items())
+    assert next(ahead) == 1
+    with pytest.raises(ValueError, match=r"b\.jpg is broken"):
+        next(ahead)
+
+
+def test_the_thread_ends_when_the_loop_is_left() -> None:
+    def threads() -> int:
+        return sum(t.name == "refdet prefetch" for t in threading.enumerate())
+
+    ahead = prefetch(iter(range(1000)))
+    next(ahead)
+    assert threads() == 1
+    ahead.close()  # type: ignore[attr-defined]
+    assert threads() == 0
+
+
+def test_bad_input() -> None:
+    sample = sample_of_scene()
+    with pytest.raises(ValueError, match=r"mirror: figure has 14 joints, so that swapped must be an order of 0 … 13"):
+        mirror(sample_of_figure())
+    with pytest.raises(ValueError, match="sample 'a': boxes must have shape"):
+        Sample("a", sample.image, sample.boxes[:, :3], sample.classes, sample.difficult)
+    with pytest.raises(ValueError, match="sample 'a': classes must have shape"):
+        Sample("a", sample.image, sample.boxes, sample.classes[:-1], sample.difficult)
+    with pytest.raises(ValueError, match="sample 'a': image must have shape"):
+        Sample("a", sample.image[:, :, 0], sample.boxes, sample.classes, sample.difficult)
+    with pytest.raises(TypeError, match="sample 'a': image must be an array, got list"):
+        Sample("a", [[1]], sample.boxes, sample.classes, sample.difficult)  # type: ignore[arg-type]
+    broken = sample.boxes.copy()
+    broken[-1, 2] = np.nan
+    with pytest.raises(ValueError, match=rf"a: object {len(broken) - 1} must have a finite box of positive area"):
+        require_usable(Sample("a", sample.image, broken, sample.classes, sample.difficult))
+    with pytest.raises(ValueError, match="order must be one of 'RGB', 'BGR', got 'rgb'"):
+        network_input(sample.image, mean=(0, 0, 0), order="rgb")
+    with pytest.raises(ValueError, match="mean must have 3 numbers"):
+        network_input(sample.image, mean=(0,), order="RGB")
+    with pytest.raises(ValueError, match="there must be at least one sample"):
+        as_batch([], mean=(0, 0, 0))
+    with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
+        next(batches([sample], batch_size=0, rng=np.random.default_rng(0), mean=(0, 0, 0)))
+    with pytest.raises(ValueError, match=r"probability must lie in \[0, 1\], got 2"):
+        random_mirror(sample, np.random.default_rng(0), probability=2)

@@ -1,0 +1,177 @@
+"""VOC files: read, written, and refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from refdet.data.voc import (
+    VOC_CLASSES,
+    VocAnnotation,
+    VocError,
+    VocImages,
+    VocResults,
+    read_voc_annotation,
+    read_voc_folder,
+    read_voc_results,
+    write_voc_annotation,
+    write_voc_results,
+)
+from tests.real_data import real
+
+HEAD = "<annotation><filename>a.png</filename><size><width>40</width><height>30</height><depth>3</depth></size>"
+BOX = "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3</xmax><ymax>30</ymax></bndbox>"
+DOG = f"<object><name>dog</name><difficult>1</difficult>{BOX}</object>"
+OUTSIDE = DOG.replace("<xmin>1<", "<xmin>41<").replace(">3<", ">99<")
+
+
+def written(folder: Path, text: str, name: str = "a.xml") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def test_pixels_one_to_three_are_three_wide(tmp_path: Path) -> None:
+    found = read_voc_annotation(written(tmp_path, f"{HEAD}{DOG}</annotation>"))
+    np.testing.assert_array_equal(found.boxes, [[0, 1, 3, 30]])
+    assert (found.names, found.size, found.image_id, found.file_name) == (("dog",), (30, 40), "a", "a.png")
+    assert found.difficult.tolist() == [True]
+    assert found.truncated.tolist() == [False]
+
+
+def test_a_picture_without_objects(tmp_path: Path) -> None:
+    found = read_voc_annotation(written(tmp_path, f"{HEAD}</annotation>"))
+    assert (found.names, found.boxes.shape, found.difficult.shape) == ((), (0, 4), (0,))
+
+
+def test_what_lies_outside_is_cut_off(tmp_path: Path) -> None:
+    box = BOX.replace("<xmin>1<", "<xmin>-4.5<").replace("<xmax>3<", "<xmax>99<")
+    found = read_voc_annotation(written(tmp_path, f"{HEAD}<object><name>dog</name>{box}</object></annotation>"))
+    np.testing.assert_array_equal(found.boxes, [[0, 1, 40, 30]])
+
+
+corners = st.tuples(st.integers(0, 300), st.integers(0, 300), st.integers(1, 160), st.integers(1, 160))
+
+
+@given(st.lists(st.tuples(corners, st.sampled_from(VOC_CLASSES), st.booleans(), st.booleans()), max_size=4))
+def test_written_and_read_again(objects: list[tuple[tuple[int, int, int, int], str, bool, bool]]) -> None:
+    import tempfile
+
+    boxes = np.array([(x / 4, y / 2, x / 4 + w / 8, y / 2 + h) for (x, y, w, h), *_ in objects]).reshape(-1, 4)
+    flags = np.array([(d, t) for *_, d, t in objects], np.bool_).reshape(-1, 2)
+    names = tuple(name for _, name, *_ in objects)
+    before = VocAnnotation("a", "a & b.jpg", (400, 200), names, boxes, flags[:, 0], flags[:, 1])
+    with tempfile.TemporaryDirectory() as folder:
+        write_voc_annotation(Path(folder) / "a.xml", before)
+        after = read_voc_annotation(Path(folder) / "a.xml")
+    assert (after.image_id, after.file_name, after.size, after.names) == ("a", "a & b.jpg", (400, 200), names)
+    for name in ("boxes", "difficult", "truncated"):
+        np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
+
+
+BOMB = (
+    '<!DOCTYPE a [<!ENTITY b "bbbbbbbb"><!ENTITY c "&b;&b;&b;&b;">]><annotation><filename>&c;</filename></annotation>'
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "a.xml: is not XML: no element found"),
+        ("not xml", "a.xml: is not XML: syntax error"),
+        (f"{HEAD}{DOG}", "a.xml: is not XML: no element found"),
+        (BOMB, "a.xml: has a document type declaration, which is refused unread"),
+        ("<html></html>", "a.xml: the outermost element must be annotation, got html"),
+        ("<annotation></annotation>", "a.xml: size: width must be a number, got None"),
+        (HEAD.replace("40", "0") + "</annotation>", "two positive integers, got width 0 and height 30"),
+        (HEAD.replace("40", "1e999") + "</annotation>", "size: width must be a number, got '1e999'"),
+        (HEAD.replace("40", "nan") + "</annotation>", "size: width must be a number, got 'nan'"),
+        (f"{HEAD}<object>{BOX}</object></annotation>", "a.xml: object 0 has no name"),
+        (f"{HEAD}{DOG}<object><name>cat</name></object></annotation>", r"object 1 \(cat\): xmin must be a number"),
+        (f"{HEAD}{DOG.replace('>3<', '>0<')}</annotation>", r"object 0 \(dog\): the box ends before it begins: 1 2 0"),
+        (f"{HEAD}{OUTSIDE}</annotation>", "lies outside the picture of 40 × 30"),
+        (f"{HEAD}{DOG.replace('<difficult>1', '<difficult>yes')}</annotation>", "difficult must be 0 or 1, got 'yes'"),
+    ],
+)  # fmt: skip
+def test_files_that_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(VocError, match=message):
+        read_voc_annotation(written(tmp_path, text))
+
+
+def test_folders_that_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(VocError, match="nowhere: there is no such folder"):
+        read_voc_folder(tmp_path / "nowhere")
+    with pytest.raises(VocError, match="there are no annotation files"):
+        read_voc_folder(tmp_path)
+    with pytest.raises(VocError, match=r"val\.txt: there is no such list of pictures"):
+        read_voc_folder(tmp_path, split="val")
+    with pytest.raises(VocError, match="there are no files of results"):
+        read_voc_results(tmp_path)
+    written(tmp_path, f"{HEAD}{DOG.replace('dog', 'unicorn')}</annotation>")
+    with pytest.raises(VocError, match=r"a\.xml: 'unicorn' is none of the classes asked for"):
+        VocImages(tmp_path)
+
+
+def test_a_devkit(tmp_path: Path) -> None:
+    for name in ("Annotations", "JPEGImages", "ImageSets/Main"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("a", "b", "c"):
+        written(tmp_path / "Annotations", f"{HEAD.replace('a.png', f'{name}.png')}{DOG}</annotation>", f"{name}.xml")
+    (tmp_path / "ImageSets/Main/val.txt").write_text("c\na  1\n")
+    assert [a.image_id for a in read_voc_folder(tmp_path)] == ["a", "b", "c"]
+    assert [a.image_id for a in read_voc_folder(tmp_path, split="val")] == ["c", "a"]
+    Image.new("RGB", (40, 30), (9, 8, 7)).save(tmp_path / "JPEGImages/c.png")
+    Image.new("RGB", (41, 30)).save(tmp_path / "JPEGImages/a.png")
+    pictures = VocImages(tmp_path, split="val")
+    sample = pictures[0]
+    assert (sample.name, sample.size, sample.classes.tolist(), sample.difficult.tolist()) == (
+        "c.png", (30, 40), [12], [True],
+    )  # fmt: skip
+    assert pictures.class_names[12] == "dog"
+    np.testing.assert_array_equal(sample.image[0, 0], [9, 8, 7])
+    with pytest.raises(VocError, match=r"a\.xml: the size is \(30, 40\), but a.png has \(30, 41\)"):
+        pictures[1]
+
+
+def test_results(tmp_path: Path) -> None:
+    (tmp_path / "comp4_det_test_dog.txt").write_text("000004 0.7 1 2 3 30\n000006 .25 1.5 2 8 9\n")
+    (tmp_path / "cat.txt").write_text("")
+    found = read_voc_results(tmp_path)
+    assert sorted(found) == ["cat", "dog"]
+    assert found["dog"].image_ids == ("000004", "000006")
+    np.testing.assert_array_equal(found["dog"].scores, [0.7, 0.25])
+    np.testing.assert_array_equal(found["dog"].boxes, [[0, 1, 3, 30], [0.5, 1, 8, 9]])
+    assert found["cat"].boxes.shape == (0, 4)
+
+
+def test_results_written_and_read_again(tmp_path: Path) -> None:
+    before = VocResults(("a", "b"), np.array([1 / 3, 0.5]), np.array([[0.0, 1.0, 3.0, 30.0], [0.1, 0.2, 7.3, 9.0]]))
+    write_voc_results(tmp_path, {"dog": before})
+    after = read_voc_results(tmp_path)["dog"]
+    assert after.image_ids == before.image_ids
+    np.testing.assert_array_equal(after.scores, before.scores)
+    np.testing.assert_allclose(after.boxes, before.boxes, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "line", ["a 0.5 1 2 3", "a nan 1 2 3 4", "a 0.5 1 2 x 4", "a 0.5 1 2 3 4 5", "a 0.5 3 1 1 4", "a inf 1 2 3 4"]
+)
+def test_results_that_are_refused(tmp_path: Path, line: str) -> None:
+    (tmp_path / "dog.txt").write_text(f"a 0.5 1 2 3 30\n{line}\n")
+    with pytest.raises(VocError, match=r"dog\.txt: line 2"):
+        read_voc_results(tmp_path)
+
+
+@pytest.mark.real
+def test_twenty_real_photographs() -> None:
+    pictures = VocImages(real("voc"))
+    assert len(pictures) == 20
+    assert sum(len(a.names) for a in pictures.annotations) == sum(len(s.boxes) for s in pictures)
+    first = pictures[0]
+    assert (first.name, first.size) == ("2007_000027.jpg", (500, 486))
+    np.testing.assert_array_equal(first.boxes, [[173, 100, 349, 351]])
