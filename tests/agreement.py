@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from refdet.core.kernel import KERNELS
+from refdet.verify.forward import run_forward
 
 Array = NDArray[Any]
 
@@ -51,20 +52,18 @@ def assert_agrees(
     differentiable: Sequence[bool] | None = None,
     tolerance: Mapping[str, float] = TOLERANCE,
 ) -> None:
-    """Compare `X.forward` and `X.backward` with the oracle's, all outputs and all gradients.
+    """Compare `X.forward` and `X.backward`, or the single kernel `X`, with the oracle's: all outputs, all gradients.
 
     Also: inputs unchanged, backward twice equal, dtype kept, no residual when none is asked for. `differentiable` says
     which inputs have a gradient; by default those of floating-point dtype.
     """
-    forward, backward = KERNELS[f"{algorithm}.forward"], KERNELS[f"{algorithm}.backward"]
     before = [None if x is None else x.copy() for x in inputs]
-    float_dtype = next(x.dtype for x in inputs if x is not None and x.dtype.kind == "f")
+    floats = [x.dtype for x in inputs if x is not None and x.dtype.kind == "f"]
+    float_dtype = floats[0] if floats else np.dtype("float64")
     bound = tolerance[float_dtype.newbyteorder("=").name]
 
-    outputs, residual = forward(*inputs, keep_residual=True, **params)
-    _, nothing = forward(*inputs, keep_residual=False, **params)
-    assert nothing is None
-    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+    outputs, residual = run_forward(algorithm, inputs, params, keep_residual=True)
+    assert run_forward(algorithm, inputs, params)[1] is None
     expected = oracle.forward(*inputs, **params)
     expected = expected if isinstance(expected, tuple) else (expected,)
     assert len(outputs) == len(expected)
@@ -73,21 +72,20 @@ def assert_agrees(
             continue
         assert_close(y, y_expected, float_dtype, bound, f"{algorithm} output {i}")
 
-    needs = tuple(
-        x is not None and x.dtype.kind == "f" and (differentiable is None or differentiable[i])
-        for i, x in enumerate(inputs)
-    )
-    dy = rng.standard_normal(np.shape(outputs[0])).astype(float_dtype)
-    gradients = backward(residual, dy, needs=needs, **params)
-    expected_gradients = oracle.backward(*inputs, dy=dy, **params)
-    assert len(gradients) == len(inputs)
-    for i, (dx, dx_expected) in enumerate(zip(gradients, expected_gradients, strict=True)):
-        if needs[i]:
-            assert_close(dx, dx_expected, float_dtype, bound, f"{algorithm} gradient of input {i}")
-    again = backward(residual, dy, needs=needs, **params)
-    for dx, dx_again in zip(gradients, again, strict=True):
-        if dx is not None:
-            np.testing.assert_array_equal(dx, dx_again, err_msg=f"{algorithm}: second backward differs")
+    if f"{algorithm}.backward" in KERNELS:
+        needs = tuple(
+            x is not None and x.dtype.kind == "f" and (differentiable is None or differentiable[i])
+            for i, x in enumerate(inputs)
+        )
+        dy = rng.standard_normal(np.shape(outputs[0])).astype(float_dtype)
+        expected_gradients = oracle.backward(*inputs, dy=dy, **params)
+        gradients, again = (KERNELS[f"{algorithm}.backward"](residual, dy, needs=needs, **params) for _ in range(2))
+        assert len(gradients) == len(inputs)
+        for i, (dx, dx_again) in enumerate(zip(gradients, again, strict=True)):
+            if needs[i]:
+                assert_close(dx, expected_gradients[i], float_dtype, bound, f"{algorithm} gradient of input {i}")
+            if dx is not None:
+                np.testing.assert_array_equal(dx, dx_again, err_msg=f"{algorithm}: second backward differs")
     for x, x_before in zip(inputs, before, strict=True):
         if x is not None:
             np.testing.assert_array_equal(x, x_before, err_msg=f"{algorithm}: input changed")

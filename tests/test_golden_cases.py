@@ -11,6 +11,7 @@ from refdet.core.check import Array
 from refdet.core.kernel import KERNELS, use_backend
 from refdet.verify.catalogue import load_all
 from refdet.verify.compare import compare_tensor, error_bound, unit_in_last_place
+from refdet.verify.forward import run_forward
 from refdet.verify.suite import StoredCase, Suite, data_root
 
 SUITE = Suite(data_root())
@@ -25,9 +26,7 @@ def reference_answers(case: StoredCase, arguments: Any = None, dy: Array | None 
     names = case.entry["arguments"]
     tensors = case.entry["tensors"]
     with use_backend("reference"), np.errstate(all="ignore"):
-        forward = KERNELS[f"{case.algorithm}.forward"]
-        outputs, residual = forward(*arguments, keep_residual=dy is not None, **case.params)
-        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        outputs, residual = run_forward(case.algorithm, arguments, case.params, keep_residual=dy is not None)
         kept = [y for y in outputs if y is not None]
         named = dict(zip([t["name"] for t in tensors if t["role"] == "expected"], kept, strict=True))
         if dy is not None:
@@ -72,6 +71,8 @@ def test_a_wrong_answer_is_rejected(case_id: str) -> None:
 
 def moved(expected: Array, rule: Any, tolerance: Array | None) -> Array:
     """Return `expected` moved by 1.01 tolerances, or by an ulp where nothing is tolerated; infinities by their sign."""
+    if expected.dtype.kind == "b":
+        return np.asarray(~expected)
     if expected.dtype.kind != "f":
         return np.asarray(expected + 1)
     step = unit_in_last_place(expected)
@@ -219,13 +220,10 @@ def test_an_error_of_convention_fails(algorithm: str, parameter: str, stored: An
     for case in cases:
         try:
             with np.errstate(all="ignore"):
-                outputs, _ = KERNELS[f"{algorithm}.forward"](
-                    *case.arguments, keep_residual=False, **{**case.params, parameter: used}
-                )
+                outputs, _ = run_forward(algorithm, case.arguments, {**case.params, parameter: used})
         except ValueError:
             continue  # the other convention refuses the question
-        y = outputs[0] if isinstance(outputs, tuple) else outputs
-        answers = dict(zip(case.answers, outputs if isinstance(outputs, tuple) else (y,), strict=False))
+        answers = dict(zip(case.answers, outputs, strict=False))
         for name, answer in answers.items():
             if answer is not None and compare_tensor(
                 np.asarray(answer), case.answers[name], case.rule(name), case.tolerance(name)

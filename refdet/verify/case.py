@@ -90,8 +90,8 @@ Compare = Exact | Bound | Spread | Ulp
 class Algorithm:
     """What every case of one algorithm shares."""
 
-    name: str  # its kernels are `name.forward` and `name.backward`
-    oracle: ModuleType  # `forward(*inputs, **params)` and `backward(*inputs, dy=dy, **params)`
+    name: str  # its kernels are `name.forward` and `name.backward`; or the one kernel `name`, without a gradient
+    oracle: ModuleType  # `forward(*inputs, **params)`, and `backward(*inputs, dy=dy, **params)` where it has a gradient
     inputs: tuple[str, ...]  # names in the kernel's order; empty where it takes any number of arrays
     outputs: tuple[str, ...] = ("y",)
     reference: str = ""  # deck and paper

@@ -18,7 +18,8 @@ from typing import Any
 from refdet.core.kernel import KERNELS, Kernel, find_backend
 from refdet.verify.suite import package_root
 
-PACKAGES = ("refdet.ops",)  # where kernels and the functions around them live, besides refdet.core
+# Where kernels and the functions around them live, besides refdet.core.
+PACKAGES = ("refdet.ops", "refdet.boxes", "refdet.masks", "refdet.metrics", "refdet.features", "refdet.proposals")
 
 # Algorithms that another algorithm's function runs, depending on its arguments.
 RUN_BY = {"gather": "index"}
@@ -72,7 +73,7 @@ def catalogue() -> dict[str, Entry]:
     for name, found in KERNELS.items():
         if found.reference.__module__.startswith("refdet."):
             kernels.setdefault(algorithm_of(name), []).append(found)
-    functions = _ops_functions()
+    functions = _public_functions()
     return {name: _entry(name, kernels[name], functions) for name in sorted(kernels)}
 
 
@@ -110,7 +111,7 @@ def _public_op(name: str, functions: Mapping[str, Callable[..., Any]]) -> Public
     return PublicOp(f"{function.__module__.rpartition('.')[0]}.{function.__name__}", function)
 
 
-def _ops_functions() -> dict[str, Callable[..., Any]]:
+def _public_functions() -> dict[str, Callable[..., Any]]:
     """Return the public functions that the modules of `PACKAGES` define, by name."""
     return {
         name: function

@@ -10,7 +10,6 @@ where a value comes from.
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from refdet.core.check import Array
 from refdet.core.kernel import KERNELS, use_backend
 from refdet.verify.case import STATUSES, TAGS, Algorithm, Bound, Case, Compare, Exact, Spread, Ulp
 from refdet.verify.compare import compare_tensor
+from refdet.verify.forward import forward_kernel, params_of, run_forward
 from refdet.verify.params import encode_params
 from refdet.verify.suite import tensor_bytes, tensor_hash
 from refdet.verify.tolerances import GenerationError, answer, tolerances_of
@@ -77,12 +77,9 @@ def _check_case(algorithm: Algorithm, case: Case) -> None:
     unknown = set(case.inputs) - set(algorithm.inputs or case.inputs)
     if unknown:
         raise GenerationError(f"{algorithm.name} has no input {', '.join(sorted(unknown))}")
-    kernel = KERNELS.get(f"{algorithm.name}.forward")
-    if kernel is not None:
-        parameters = inspect.signature(kernel.reference).parameters.values()
-        wanted = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY} - {"keep_residual"}
-        if wanted != set(case.params):
-            raise GenerationError(f"params must be {sorted(wanted)}, got {sorted(case.params)}")
+    kernel = forward_kernel(algorithm.name)
+    if kernel is not None and (wanted := params_of(kernel)) != set(case.params):
+        raise GenerationError(f"params must be {sorted(wanted)}, got {sorted(case.params)}")
 
 
 def _stored_inputs(algorithm: Algorithm, case: Case) -> dict[str, Array]:
@@ -148,8 +145,8 @@ def _ask_reference(
     tolerances: Mapping[str, Array],
 ) -> tuple[str, str]:
     """Return the verdict on refdet's own kernels, `"pass"`, `"fail"` or `""` where there are none, and the reason."""
-    forward, backward = (KERNELS.get(f"{algorithm.name}.{direction}") for direction in ("forward", "backward"))
-    if forward is None or (case.dy is not None and backward is None):
+    backward = KERNELS.get(f"{algorithm.name}.backward")
+    if forward_kernel(algorithm.name) is None or (case.dy is not None and backward is None):
         return "", "there is no kernel to check it with"
     arguments = {name: inputs.get(name) for name in case.arguments(algorithm)}
     dy = inputs.get(algorithm.incoming_gradient)
@@ -176,10 +173,7 @@ def reference_answer(
     """Return what refdet's kernels answer, by name, with the gradients that are `wanted`."""
     wanted = set(wanted)
     with use_backend("reference"), np.errstate(all="ignore"):
-        outputs, residual = KERNELS[f"{algorithm.name}.forward"](
-            *arguments.values(), keep_residual=dy is not None, **params
-        )
-        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        outputs, residual = run_forward(algorithm.name, arguments.values(), params, keep_residual=dy is not None)
         named = dict(zip(algorithm.outputs, outputs, strict=True))
         if dy is not None:
             needs = tuple(f"d{name}" in wanted for name in arguments)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 from collections import Counter
 from pathlib import Path
@@ -14,10 +13,10 @@ import numpy as np
 import pytest
 
 import golden
-from refdet.core.kernel import KERNELS
 from refdet.verify.case import STATUSES, TAGS
 from refdet.verify.catalogue import load_all
 from refdet.verify.compare import KINDS
+from refdet.verify.forward import forward_kernel, params_of
 from refdet.verify.generate import SUITE_BYTES
 from refdet.verify.generated_case import CASE_BYTES, INLINE_ELEMENTS
 from refdet.verify.suite import ANSWER_ROLES, Suite, data_root
@@ -166,8 +165,9 @@ def test_a_case_is_complete(case: dict[str, Any]) -> None:
     assert set(roles["bound"]) == {f"{name}.bound" for name in measured}
     assert all(tensors[f"{name}.bound"]["shape"] == tensors[name]["shape"] for name in measured)
 
-    parameters = inspect.signature(KERNELS[f"{case['algorithm']}.forward"].reference).parameters.values()
-    assert set(case["params"]) == {p.name for p in parameters if p.kind is p.KEYWORD_ONLY} - {"keep_residual"}
+    kernel = forward_kernel(case["algorithm"])
+    assert kernel is not None
+    assert set(case["params"]) == params_of(kernel)
     assert all(check["verdict"] != "fail" for check in case["provenance"]["cross_checked"])
 
 
