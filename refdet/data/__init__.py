@@ -1,1 +1,70 @@
-"""data"""
+"""Pictures and what is known about them: synthetic sets, readers and writers, transforms, batches."""
+
+from refdet.data.batching import Batch, as_batch, batches, prefetch
+from refdet.data.coco import CocoDataset, read_coco, read_coco_results, write_coco, write_coco_results
+from refdet.data.coco_entries import CocoError, CocoImage
+from refdet.data.images import ImageError, image_size, read_image
+from refdet.data.sample import Sample, require_usable
+from refdet.data.shapes import Scene, Shapes, make_scene
+from refdet.data.stick_figures import Figure, StickFigures, make_figure
+from refdet.data.transforms import (
+    mirror,
+    network_input,
+    photometric,
+    random_mirror,
+    resize,
+    resize_short_side,
+    resized_size,
+)
+from refdet.data.voc import (
+    VocAnnotation,
+    VocError,
+    VocImages,
+    VocResults,
+    read_voc_annotation,
+    read_voc_folder,
+    read_voc_results,
+    write_voc_annotation,
+    write_voc_results,
+)
+
+__all__ = [
+    "Batch",
+    "CocoDataset",
+    "CocoError",
+    "CocoImage",
+    "Figure",
+    "ImageError",
+    "Sample",
+    "Scene",
+    "Shapes",
+    "StickFigures",
+    "VocAnnotation",
+    "VocError",
+    "VocImages",
+    "VocResults",
+    "as_batch",
+    "batches",
+    "image_size",
+    "make_figure",
+    "make_scene",
+    "mirror",
+    "network_input",
+    "photometric",
+    "prefetch",
+    "random_mirror",
+    "read_coco",
+    "read_coco_results",
+    "read_image",
+    "read_voc_annotation",
+    "read_voc_folder",
+    "read_voc_results",
+    "require_usable",
+    "resize",
+    "resize_short_side",
+    "resized_size",
+    "write_coco",
+    "write_coco_results",
+    "write_voc_annotation",
+    "write_voc_results",
+]

@@ -5,8 +5,8 @@ Conventions:
 - VOC counts pixels from 1 and names the first and the last of a box: xmin = 1, xmax = 3 are three pixels. Here it is
   the continuous, half-open (xmin − 1, ymin − 1, xmax, ymax), and back on writing. Some files have fractions; they are
   kept.
-- A box must have a positive width xmax − xmin + 1 and height. What of it lies outside the picture is cut off; a box with nothing
-  inside is refused.
+- The width xmax − xmin + 1 and the height of a box must be positive. What of it lies outside the picture is cut off;
+  a box with nothing inside is refused.
 - `difficult` and `truncated` are 0 where they are absent. Other elements (pose, parts, actions) are not read.
 - Files are refused, by name and entry, if anything needed is missing or not a number. A document type declaration is
   refused unread: VOC has none, and entities in it can be made to grow without bound.

@@ -1,0 +1,235 @@
+"""COCO's JSON files: ground truth and results, read and written.
+
+The format: cocodataset.org, "Data format" and "Results format". What is read here: `images` (id, width, height,
+file_name), `categories` (id, name, and for people the names of the keypoints), `annotations` (id, image_id,
+category_id, bbox, area, iscrowd, segmentation, keypoints, num_keypoints); of results image_id, category_id, score and
+one of bbox, segmentation, keypoints.
+
+Conventions:
+
+- Entries of a list count from 0. A file is refused, by its name and entry, if anything needed is missing, of the wrong
+  type, not finite, or negative where it is a size; if an id stands twice; or if an id is asked for that does not exist.
+- `area` of an annotation may be missing: then it is w·h of its box, and a remark says so. `iscrowd` may be missing: 0.
+- An annotation with the id 0 is read like any other, and a remark says that pycocotools takes its match for a miss, so
+  that its figures come out too low.
+- A segmentation is a list of polygons, an RLE with a list of counts, or one with the compressed text. An annotation
+  without one has an empty mask where masks are asked for, and a remark says how many.
+- No results at all, `[]`, are results: zero detections. (pycocotools raises IndexError.)
+- Boxes of results without boxes are made as `loadRes` of the COCO API does (see `refdet.metrics.records`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from refdet.core.check import Array
+from refdet.data.coco_entries import CocoFile, CocoImage, Entry
+from refdet.masks.rle import RLE
+from refdet.masks.rle_string import rle_to_string
+from refdet.metrics.records import Detections, GroundTruths, Task
+from refdet.nn.checkpoint.atomic_file import write_atomically
+
+KINDS = ("bbox", "segm", "keypoints")
+
+
+@dataclass(frozen=True)
+class CocoDataset:
+    """What one file of ground truth says."""
+
+    task: Task  # which images and categories there are
+    images: Mapping[int, CocoImage]
+    ground_truths: GroundTruths
+    keypoint_names: tuple[str, ...] = ()  # of the first category that has any
+    remarks: tuple[str, ...] = field(default=())  # what a reader should know before trusting the numbers
+
+
+def read_coco(path: Path | str, *, masks: bool = False, keypoints: bool = False) -> CocoDataset:
+    """Read a file of ground truth; masks and keypoints only if they are asked for."""
+    file = CocoFile(Path(path))
+    content = file.load()
+    if not isinstance(content, dict):
+        file.refuse("the ground truth must be a JSON object with images, annotations and categories")
+    images = _images(file, content)
+    names, keypoint_names = _categories(file, content)
+    truths, remarks = _annotations(file, content, images, names, masks, len(keypoint_names) if keypoints else None)
+    task = Task(tuple(sorted(images)), tuple(sorted(names)), names)
+    return CocoDataset(task, images, truths, keypoint_names, tuple(remarks))
+
+
+def read_coco_results(path: Path | str, dataset: CocoDataset, *, kind: str = "bbox") -> Detections:
+    """Read a file of results for that ground truth; `kind` is "bbox", "segm" or "keypoints"."""
+    if kind not in KINDS:
+        raise ValueError(f"read_coco_results: kind must be one of {', '.join(KINDS)}, got {kind!r}")
+    file = CocoFile(Path(path))
+    content = file.load()
+    if isinstance(content, dict):
+        file.refuse("the results must be a JSON list of detections; this looks like a file of ground truth")
+    entries = list(file.entries({"results": content}, "results"))
+    image_ids = [entry.known("image_id", dataset.images, "image") for entry in entries]
+    category_ids = [entry.known("category_id", dataset.task.names, "category") for entry in entries]
+    scores = [entry.number("score") for entry in entries]
+    if kind == "bbox":
+        boxes = [entry.box() for entry in entries]
+        return Detections.of_boxes(image_ids, category_ids, scores, np.array(boxes, np.float64).reshape(-1, 4))
+    if kind == "segm":
+        rles = [entry.mask(dataset.images[image_id]) for entry, image_id in zip(entries, image_ids, strict=True)]
+        return Detections.of_masks(image_ids, category_ids, scores, rles)
+    K = len(dataset.keypoint_names) or None
+    points = [entry.keypoints(K) for entry in entries]
+    return Detections.of_keypoints(
+        image_ids, category_ids, scores, np.array(points) if points else np.zeros((0, K or 0, 3))
+    )
+
+
+def write_coco(path: Path | str, dataset: CocoDataset) -> None:
+    """Write a file of ground truth, all or nothing; masks as compressed RLE."""
+    truths = dataset.ground_truths
+    categories: list[dict[str, Any]] = [
+        {"id": i, "name": dataset.task.names.get(i, str(i))} for i in dataset.task.category_ids
+    ]
+    if dataset.keypoint_names:
+        for category in categories:
+            category["keypoints"] = list(dataset.keypoint_names)
+    annotations: list[dict[str, Any]] = []
+    for row in range(len(truths)):
+        annotation = {
+            "id": int(truths.ids[row]),
+            "image_id": int(truths.image_ids[row]),
+            "category_id": int(truths.category_ids[row]),
+            "bbox": truths.boxes_xywh[row].tolist(),
+            "area": float(truths.areas[row]),
+            "iscrowd": int(truths.is_crowd[row]),
+        }
+        annotations.append(annotation | _shape_of(truths, row))
+        if truths.n_keypoints is not None:
+            annotations[-1]["num_keypoints"] = int(truths.n_keypoints[row])
+    images = [image._asdict() for image in dataset.images.values()]
+    _write(path, {"images": images, "annotations": annotations, "categories": categories})
+
+
+def write_coco_results(path: Path | str, detections: Detections) -> None:
+    """Write a file of results, all or nothing: keypoints or masks where there are any, else boxes."""
+    results: list[dict[str, Any]] = []
+    for row in range(len(detections)):
+        result = {
+            "image_id": int(detections.image_ids[row]),
+            "category_id": int(detections.category_ids[row]),
+            "score": float(detections.scores[row]),
+        }
+        results.append(result | (_shape_of(detections, row) or {"bbox": detections.boxes_xywh[row].tolist()}))
+    _write(path, results)
+
+
+def _images(file: CocoFile, content: Mapping[str, Any]) -> dict[int, CocoImage]:
+    images: dict[int, CocoImage] = {}
+    for entry in file.entries(content, "images"):
+        i = entry.new_id(images)
+        height, width = (entry.integer(side, low=1) for side in ("height", "width"))
+        images[i] = CocoImage(i, str(entry.values.get("file_name", "")), height, width)
+    return images
+
+
+def _categories(file: CocoFile, content: Mapping[str, Any]) -> tuple[dict[int, str], tuple[str, ...]]:
+    names: dict[int, str] = {}
+    keypoint_names: tuple[str, ...] = ()
+    for entry in file.entries(content, "categories"):
+        i = entry.new_id(names)
+        names[i] = entry.text("name")
+        if not keypoint_names:
+            keypoint_names = tuple(map(str, entry.values.get("keypoints") or ()))
+    return names, keypoint_names
+
+
+def _annotations(
+    file: CocoFile,
+    content: Mapping[str, Any],
+    images: Mapping[int, CocoImage],
+    names: Mapping[int, str],
+    masks: bool,
+    n_keypoints: int | None,
+) -> tuple[GroundTruths, list[str]]:
+    """Return the annotations as columns, and remarks; keypoints are read if their number is given."""
+    entries = list(file.entries(content, "annotations"))
+    ids: dict[int, None] = {}
+    columns: dict[str, list[Any]] = {
+        name: [] for name in ("image", "category", "box", "area", "crowd", "mask", "points")
+    }
+    n_without_area = n_without_mask = 0
+    for entry in entries:
+        ids[entry.new_id(ids)] = None
+        image = images[entry.known("image_id", images, "image")]
+        columns["image"].append(image.id)
+        columns["category"].append(entry.known("category_id", names, "category"))
+        columns["box"].append(box := entry.box())
+        n_without_area += "area" not in entry.values
+        columns["area"].append(entry.number("area", low=0) if "area" in entry.values else box[2] * box[3])
+        columns["crowd"].append(entry.flag("iscrowd"))
+        if masks:
+            has_mask = bool(entry.values.get("segmentation"))
+            n_without_mask += not has_mask
+            empty = RLE(np.array([image.height * image.width]), (image.height, image.width))
+            columns["mask"].append(entry.mask(image) if has_mask else empty)
+        if n_keypoints is not None:
+            given = "keypoints" in entry.values
+            columns["points"].append(entry.keypoints(n_keypoints) if given else [[0.0] * 3] * n_keypoints)
+    points = None if n_keypoints is None else np.array(columns["points"], np.float64).reshape(-1, n_keypoints, 3)
+    truths = GroundTruths(
+        np.array(list(ids), np.int64),
+        np.array(columns["image"], np.int64),
+        np.array(columns["category"], np.int64),
+        np.array(columns["box"], np.float64).reshape(-1, 4),
+        np.array(columns["area"], np.float64),
+        np.array(columns["crowd"], np.bool_),
+        masks=tuple(columns["mask"]) if masks else None,
+        keypoints=points,
+        n_keypoints=None if points is None else _labelled(entries, points),
+    )
+    return truths, list(_remarks(file, ids, n_without_area, n_without_mask))
+
+
+def _labelled(entries: Sequence[Entry], points: Array) -> Array:
+    """Return num_keypoints of every annotation, or how many of its keypoints have a visibility above 0."""
+    counted = np.count_nonzero(points[:, :, 2] > 0, axis=1)
+    given = [
+        entry.integer("num_keypoints", low=0) if "num_keypoints" in entry.values else int(n)
+        for entry, n in zip(entries, counted, strict=True)
+    ]
+    return np.array(given, np.int64)
+
+
+def _remarks(file: CocoFile, ids: Mapping[int, None], n_without_area: int, n_without_mask: int) -> Iterator[str]:
+    if 0 in ids:
+        yield (
+            f"{file.path}: an annotation has the id 0, whose match pycocotools takes for a miss; refdet counts it, so "
+            "that its figures may be higher"
+        )
+    if n_without_area:
+        yield f"{file.path}: {n_without_area} annotations have no area; that of their box is taken"
+    if n_without_mask:
+        yield f"{file.path}: {n_without_mask} annotations have no segmentation; their mask is empty"
+
+
+def _shape_of(records: GroundTruths | Detections, row: int) -> dict[str, Any]:
+    """Return what a record has beside its box."""
+    shape: dict[str, Any] = {}
+    if records.masks is not None:
+        rle = records.masks[row]
+        shape["segmentation"] = {"size": list(rle.size), "counts": rle_to_string(rle)}
+    if records.keypoints is not None:
+        shape["keypoints"] = records.keypoints[row].ravel().tolist()
+    return shape
+
+
+def _write(path: Path | str, content: Any) -> None:
+    text = json.dumps(content, allow_nan=False).encode()
+
+    def put(file: BinaryIO) -> None:
+        file.write(text)
+
+    write_atomically(Path(path), put)
