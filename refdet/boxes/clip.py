@@ -1,0 +1,61 @@
+"""Boxes cut off at the border of the image.
+
+    x' = max(min(x, right), left),    y' = max(min(y, bottom), top)
+
+| convention | left, top | right | bottom | of |
+|---|---|---|---|---|
+| continuous | 0 | W | H | torchvision, Detectron2 |
+| legacy | 0 | W − 1 | H − 1 | Fast and Faster R-CNN, Detectron: indices of the first and the last pixel |
+| matlab | 1 | W | H | R-CNN: the same, counted from 1 |
+
+Conventions: a box beyond the image becomes an empty one on its border, and is not removed (see `large_enough`). ±∞ is
+clipped like any number; NaN stays NaN. The image may have no pixels where coordinates are continuous; the other two
+conventions need a first and a last one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refdet.boxes.check import check_boxes
+from refdet.core.check import Array, check_choice, integers
+from refdet.core.kernel import kernel
+
+CONVENTIONS = ("continuous", "legacy", "matlab")
+
+
+def _check(boxes: Array, *, height: int, width: int, convention: str) -> None:
+    check_boxes("clip_boxes", boxes=boxes)
+    check_choice("clip_boxes", "convention", convention, CONVENTIONS)
+    for name, size in {"height": height, "width": width}.items():
+        integers("clip_boxes", name, size, count=1, low=0 if convention == "continuous" else 1)
+
+
+@kernel("clip_boxes", check=_check, portable=True)
+def clip_boxes_kernel(boxes: Array, *, height: int, width: int, convention: str) -> Array:
+    """Return the boxes with every coordinate moved to the nearest one that the image has."""
+    first = 1 if convention == "matlab" else 0
+    beyond = 1 if convention == "legacy" else 0
+    x = np.maximum(np.minimum(boxes[:, 0::2], width - beyond), first)  # (N, 2): x1, x2
+    y = np.maximum(np.minimum(boxes[:, 1::2], height - beyond), first)  # (N, 2): y1, y2
+    return np.reshape(np.stack([x, y], axis=2), (len(boxes), 4))
+
+
+def clip_boxes(boxes: Array, *, height: int, width: int, convention: str = "continuous") -> Array:
+    """Cut boxes off at the border of an image.
+
+    Args:
+        boxes: (N, 4), rows (x1, y1, x2, y2), float32 or float64.
+        height: of the image, in pixels.
+        width: of the image, in pixels.
+        convention: "continuous", "legacy" or "matlab": which coordinates lie inside (see the module).
+
+    Returns:
+        (N, 4), of the same dtype.
+
+    >>> clip_boxes(np.array([[-5.0, 10, 25, 45]]), height=30, width=20)
+    array([[ 0., 10., 20., 30.]])
+    """
+    (height,) = integers("clip_boxes", "height", height, count=1, low=0)
+    (width,) = integers("clip_boxes", "width", width, count=1, low=0)
+    return clip_boxes_kernel(boxes, height=height, width=width, convention=convention)
