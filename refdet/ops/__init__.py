@@ -36,9 +36,13 @@ from refdet.ops.max_pool2d import max_pool2d
 from refdet.ops.max_unpool2d import max_unpool2d
 from refdet.ops.regression_losses import l1, smooth_l1, squared_error
 from refdet.ops.resize import resize_bicubic, resize_bilinear, resize_nearest
+from refdet.ops.roi_align import roi_align
+from refdet.ops.roi_pool import roi_pool
+from refdet.ops.roi_sampling import roi_sampling_points
 from refdet.ops.shaping import broadcast_to, concat, crop, index, pad, reshape, stack, take, transpose
 from refdet.ops.softmax import log_softmax, softmax
 from refdet.ops.softmax_cross_entropy import softmax_cross_entropy
+from refdet.ops.spatial_pyramid_pool import spatial_pyramid_pool
 
 __all__ = [
     "absolute",
@@ -85,10 +89,14 @@ __all__ = [
     "resize_bicubic",
     "resize_bilinear",
     "resize_nearest",
+    "roi_align",
+    "roi_pool",
+    "roi_sampling_points",
     "sigmoid",
     "smooth_l1",
     "softmax",
     "softmax_cross_entropy",
+    "spatial_pyramid_pool",
     "sqrt",
     "squared_error",
     "stack",
