@@ -9,10 +9,10 @@ import importlib
 import importlib.util
 from typing import Any
 
-from refdet.bench import convolution
+from refdet.bench import convolution, evaluation
 from refdet.bench.workloads import Group
 
-GROUPS = {group.name: group for group in (convolution.VGG16, convolution.OTHER, convolution.BACKWARD)}
+GROUPS = {group.name: group for group in (convolution.VGG16, convolution.OTHER, convolution.BACKWARD, evaluation.COCO)}
 
 
 def find_group(name: str) -> Group:

@@ -1,9 +1,9 @@
 """Who can take part in a comparison, and how each is called.
 
 `reference` is refdet's own NumPy, any other plain name a refdet backend (`numba-cpu`), `torch` is PyTorch on the CPU,
-and `package.module:attribute` a function that takes the number of threads and returns a `Side`. A side turns a workload
-into a call without arguments; converting inputs and outputs between array types happens before and after it, untimed.
-A library is imported only when its side is opened, in the side's own process.
+`pycocotools` the COCO API, and `package.module:attribute` a function that takes the number of threads and returns a
+`Side`. A side turns a workload into a call without arguments; converting inputs and outputs between array types happens
+before and after it, untimed. A library is imported only when its side is opened, in the side's own process.
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from refdet.bench.groups import load_attribute
+from refdet.bench.procedures import PROCEDURES
 from refdet.bench.workloads import Inputs, Workload
 from refdet.core.check import Array
 from refdet.core.kernel import KERNELS, Backend, find_backend, use_backend
+
+LIBRARIES = ("torch", "pycocotools")
 
 
 class Unsupported(Exception):  # noqa: N818 - not an error: the side says why it has no part in a workload
@@ -63,6 +66,8 @@ class RefdetSide:
 
     def prepare(self, workload: Workload, inputs: Inputs) -> Runnable:
         kernels, name = self._backend.kernels, workload.kernel
+        if name in PROCEDURES:
+            return self._prepare_procedure(PROCEDURES[name](inputs))
         if name not in KERNELS:
             raise Unsupported(f"refdet has no kernel {name}")
         if self._backend.fallback == "error" and name not in kernels:
@@ -93,6 +98,15 @@ class RefdetSide:
 
         return Runnable(call, lambda result: _as_list(to_host(result)))
 
+    def _prepare_procedure(self, procedure: Callable[[], Any]) -> Runnable:
+        """Return a computation that calls many kernels; those that the backend lacks run their reference."""
+
+        def call() -> Any:
+            with use_backend(self._backend.name):
+                return procedure()
+
+        return Runnable(call, _as_list)
+
 
 def _unchanged(value: Any) -> Any:
     return value
@@ -110,6 +124,10 @@ def open_side(name: str, threads: int) -> Side:
         from refdet.bench.torch_side import TorchSide
 
         return TorchSide(threads)
+    if name == "pycocotools":
+        from refdet.bench.pycocotools_side import PycocotoolsSide
+
+        return PycocotoolsSide(threads)
     if ":" in name:
         side: Side = load_attribute(name)(threads)
         return side
@@ -119,12 +137,12 @@ def open_side(name: str, threads: int) -> Side:
 def check_side(name: str) -> None:
     """Raise a LookupError, in one sentence, if nothing of this name can take part; imports nothing."""
     backends = ["reference", *sorted(entry.name for entry in entry_points(group="refdet.backends"))]
-    if name == "torch":
-        if importlib.util.find_spec("torch") is None:
-            raise LookupError("torch is not installed; pip install torch, or name another side")
+    if name in LIBRARIES:
+        if importlib.util.find_spec(name) is None:
+            raise LookupError(f"{name} is not installed; pip install {name}, or name another side")
     elif ":" in name:
         load_attribute(name)
     elif name not in backends:
         raise LookupError(
-            f"no side named {name!r}; there are: {', '.join([*backends, 'torch'])}, and package.module:attribute"
+            f"no side named {name!r}; there are: {', '.join([*backends, *LIBRARIES])}, and package.module:attribute"
         )

@@ -21,7 +21,10 @@ def bench(
         list[str] | None, typer.Argument(metavar="[GROUP]...", help="Groups of workloads; all of them by default.")
     ] = None,
     against: Annotated[
-        str | None, typer.Option(help="The side to compare with: torch, a refdet backend, or package.module:function.")
+        str | None,
+        typer.Option(
+            help="The side to compare with: torch, pycocotools, a refdet backend, or package.module:function."
+        ),
     ] = None,
     side: Annotated[str, typer.Option(help="The side under test: reference, or as for --against.")] = "reference",
     threads: Annotated[int, typer.Option(help="Threads that each side may use.")] = 2,
