@@ -1,0 +1,91 @@
+"""What a COCO evaluation is asked for: its settings, made canonical, with the defaults of COCO.
+
+Lin et al., "Microsoft COCO: common objects in context" (2014); cocodataset.org/#detection-eval and #keypoints-eval;
+`Params` of the COCO API, `cocoeval.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from refdet.core.check import Array, check_choice, check_number, integers
+from refdet.metrics.coco_evaluation import Range
+
+KINDS = ("bbox", "segm", "keypoints")
+CONVENTIONS = ("ids-are-names", "pycocotools")
+# 0, 0.01 ... 1 as the evaluation computes them; ten differ from the float next to k/100
+COCO_RECALLS = tuple(np.linspace(0, 1, 101).tolist())
+COCO_AREAS: dict[str, Range] = {
+    "all": (0, 1e5**2),
+    "small": (0, 32**2),
+    "medium": (32**2, 96**2),
+    "large": (96**2, 1e5**2),
+}
+COCO_MAX_DETECTIONS = {"bbox": (1, 10, 100), "segm": (1, 10, 100), "keypoints": (20,)}
+
+
+class Settings(NamedTuple):
+    """The settings of one evaluation."""
+
+    kind: str
+    image_ids: Array  # ascending
+    category_ids: Array  # (K,) ascending
+    iou_thresholds: tuple[float, ...]  # T
+    recall_thresholds: tuple[float, ...]  # R
+    max_detections: tuple[int, ...]  # M, ascending
+    areas: dict[str, Range]  # A
+
+
+def canonical_settings(
+    *,
+    kind: str,
+    image_ids: Sequence[int],
+    category_ids: Sequence[int],
+    iou_thresholds: Sequence[float],
+    recall_thresholds: Sequence[float],
+    max_detections: Sequence[int] | None,
+    areas: Mapping[str, Range] | None,
+) -> Settings:
+    """Check the settings and fill in those that are None."""
+    check_choice("evaluate", "kind", kind, KINDS)
+    return Settings(
+        kind,
+        _ids("image_ids", image_ids),
+        _ids("category_ids", category_ids),
+        tuple(check_number("evaluate", "iou_thresholds", t, low=0, high=1) for t in iou_thresholds),
+        tuple(check_number("evaluate", "recall_thresholds", r, low=0, high=1) for r in recall_thresholds),
+        _numbers_of_detections(COCO_MAX_DETECTIONS[kind] if max_detections is None else max_detections),
+        _ranges(_default_areas(kind) if areas is None else areas),
+    )
+
+
+def _ids(name: str, values: Sequence[int]) -> Array:
+    """Return ids in ascending order; refuse what is no integer, and an id that comes twice."""
+    found = np.array(integers("evaluate", name, list(values), count=len(values), low=-(2**63)), np.int64)
+    if len(np.unique(found)) != len(found):
+        raise ValueError(f"evaluate: {name} must be different, got {values!r}")
+    return np.sort(found)
+
+
+def _numbers_of_detections(values: Sequence[int]) -> tuple[int, ...]:
+    if len(values) == 0:
+        raise ValueError("evaluate: max_detections must hold at least one number")
+    return tuple(sorted(set(integers("evaluate", "max_detections", list(values), count=len(values), low=1))))
+
+
+def _default_areas(kind: str) -> dict[str, Range]:
+    """Return COCO's ranges; small persons have no keypoints."""
+    return {name: bounds for name, bounds in COCO_AREAS.items() if kind != "keypoints" or name != "small"}
+
+
+def _ranges(areas: Mapping[str, Range]) -> dict[str, Range]:
+    if not areas:
+        raise ValueError("evaluate: areas must hold at least one range")
+    ranges = {}
+    for name, (low, high) in areas.items():
+        low = check_number("evaluate", f"areas[{name!r}]", low)
+        ranges[str(name)] = (low, check_number("evaluate", f"areas[{name!r}]", high, low=low))
+    return ranges
