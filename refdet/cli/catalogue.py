@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from refdet.cli.messages import console, print_json, unknown
+from refdet.cli.messages import UsageProblem, console, print_json, unknown
 
 if TYPE_CHECKING:
     from refdet.verify.catalogue import Entry
@@ -82,8 +83,11 @@ def _backends_of(row: Mapping[str, Any]) -> list[str]:
 
 
 def explain(
-    name: Annotated[str, typer.Argument(help="An algorithm or a kernel, such as conv2d or conv2d.backward.")],
+    name: Annotated[
+        str, typer.Argument(help="An algorithm, kernel or file: conv2d, conv2d.backward, or anchors, which holds two.")
+    ],
     code: Annotated[bool, typer.Option("--code", help="Print the source as well.")] = False,
+    picture: Annotated[Path | None, typer.Option(help="Draw it as well, into this .png, .svg or .pdf.")] = None,
 ) -> None:
     """Explain one algorithm: equation, conventions, how to call it, and its golden cases.
 
@@ -92,32 +96,60 @@ def explain(
         refdet explain max_pool2d
 
         refdet explain max_pool2d --code
+
+        refdet explain nms --picture nms.png
     """
     from rich.rule import Rule
     from rich.syntax import Syntax
 
-    from refdet.verify.catalogue import algorithm_of, catalogue
     from refdet.verify.suite import load_suite
 
-    entries = catalogue()
-    algorithm = algorithm_of(name.removeprefix("refdet.ops."))
-    if algorithm not in entries:
-        raise unknown("algorithm", name, entries)
-    entry = entries[algorithm]
-    console.print(Rule(f"{algorithm}: {entry.source_file}, line {entry.first_line}", align="left"))
-    _print_text(inspect.getdoc(entry.module) or "")
-    if entry.op is not None:
-        console.print(Rule(f"how to call {entry.op.name}", align="left"))
-        _print_text(_call(entry.op.function))
-        _print_text(inspect.getdoc(entry.op.function) or "")
-    console.print(Rule("kernels", align="left"))
-    _print_kernels(entry)
-    cases = [case for case in load_suite().manifest["cases"] if case["algorithm"] == algorithm]
-    console.print(Rule(f"{len(cases)} golden cases", align="left"))
-    _print_cases(cases)
+    entries = _entries_of(name)
+    if picture is not None:
+        _draw(entries[0].name, picture)
+    file, module = entries[0].source_file, entries[0].module
+    for i, entry in enumerate(entries):
+        console.print(Rule(f"{entry.name}: {file}, line {entry.first_line}", align="left"))
+        if i == 0:
+            _print_text(inspect.getdoc(module) or "")
+        if entry.op is not None:
+            console.print(Rule(f"how to call {entry.op.name}", align="left"))
+            _print_text(_call(entry.op.function))
+            _print_text(inspect.getdoc(entry.op.function) or "")
+        console.print(Rule("kernels", align="left"))
+        _print_kernels(entry)
+        cases = [case for case in load_suite().manifest["cases"] if case["algorithm"] == entry.name]
+        console.print(Rule(f"{len(cases)} golden cases", align="left"))
+        _print_cases(cases)
     if code:
-        console.print(Rule(entry.source_file, align="left"))
-        console.print(Syntax(inspect.getsource(entry.module), "python", background_color="default"))
+        console.print(Rule(file, align="left"))
+        console.print(Syntax(inspect.getsource(module), "python", background_color="default"))
+    if picture is not None:
+        console.print(Rule("picture", align="left"))
+        _print_text(f"written to {picture}")
+
+
+def _entries_of(name: str) -> list[Entry]:
+    """Return the algorithm of that name; or those of the file of that name, in alphabetical order."""
+    from refdet.verify.catalogue import algorithm_of, catalogue
+
+    entries = catalogue()
+    last = name.split(".")[-1] if name.startswith("refdet.") else algorithm_of(name)
+    if last in entries:
+        return [entries[last]]
+    in_file = [entry for entry in entries.values() if entry.module.__name__.split(".")[-1] == last]
+    if not in_file:
+        raise unknown("algorithm", name, entries)
+    return in_file
+
+
+def _draw(algorithm: str, path: Path) -> None:
+    from refdet.pictures.algorithms import PictureError, write_picture
+
+    try:
+        write_picture(algorithm, path)
+    except PictureError as problem:
+        raise UsageProblem(f"--picture: {problem}") from None
 
 
 def _row(entry: Entry, tables: Mapping[str, Mapping[str, Any]], cases: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
