@@ -5,11 +5,12 @@ NumPy releases Python's lock inside its loops, so that one thread that prepares 
 
 from __future__ import annotations
 
+import contextvars
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from refdet.data.transforms import network_input
 T = TypeVar("T")
 
 Transform = Callable[[Sample, np.random.Generator], Sample]
-POLL_SECONDS = 0.1  # how long the thread may go on after nobody wants more
+POLL_SECONDS = 0.1  # how long a thread with a finished item waits before it looks whether anybody still wants it
 
 
 @dataclass(frozen=True)
@@ -72,48 +73,54 @@ def batches(
         yield as_batch(chosen, mean=mean, order=order, divisor=divisor)
 
 
+@dataclass(frozen=True)
+class _Made(Generic[T]):
+    """What the thread hands over: one item, or none after the last one, or an error."""
+
+    items: tuple[T, ...] = ()
+    error: BaseException | None = None
+
+
 def prefetch(items: Iterable[T], *, ahead: int = 2) -> Iterator[T]:
     """Yield the items, up to `ahead` of them made before they are asked for, by a thread.
 
-    An error while an item is made is raised where the item is asked for. When the loop over them is left early, the
-    thread ends after the item it is at. The items must not be drawn from a generator that anything else uses meanwhile.
+    The thread starts with the first item that is asked for, in the context (`no_grad()`, `use_backend()`) of that
+    moment. An error while an item is made is raised where the item is asked for. When the loop over them is left early,
+    or by an error, the thread ends after the item it is at, and is waited for. The items must not be drawn from a
+    generator that anything else uses meanwhile.
 
     >>> list(prefetch(i * i for i in range(4)))
     [0, 1, 4, 9]
     """
     (size,) = integers("prefetch", "ahead", ahead, count=1, low=1)
-    made: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(size)
+    finished: queue.Queue[_Made[T]] = queue.Queue(size)
     stopped = threading.Event()
 
-    def put(kind: str, item: T | BaseException | None) -> bool:
+    def hand_over(made: _Made[T]) -> None:
         while not stopped.is_set():
             try:
-                made.put((kind, item), timeout=POLL_SECONDS)
+                return finished.put(made, timeout=POLL_SECONDS)
             except queue.Full:
                 continue
-            return True
-        return False
 
     def work() -> None:
         try:
             for item in items:
-                if not put("item", item):
+                hand_over(_Made((item,)))
+                if stopped.is_set():
                     return
-            put("end", None)
+            hand_over(_Made())
         except BaseException as error:  # whatever it is, it belongs to whoever asked for the item
-            put("error", error)
+            hand_over(_Made(error=error))
 
-    thread = threading.Thread(target=work, name="refdet prefetch", daemon=True)
+    context = contextvars.copy_context()  # a new thread would begin with an empty one
+    thread = threading.Thread(target=context.run, args=(work,), name="refdet prefetch", daemon=True)
     thread.start()
     try:
-        while True:
-            kind, item = made.get()
-            if kind == "end":
-                return
-            if kind == "error":
-                assert isinstance(item, BaseException)
-                raise item
-            yield item  # type: ignore[misc]
+        while (made := finished.get()).items:
+            yield from made.items
+        if made.error is not None:
+            raise made.error
     finally:
         stopped.set()
         thread.join()

@@ -8,12 +8,15 @@ one of bbox, segmentation, keypoints.
 Conventions:
 
 - Entries of a list count from 0. A file is refused, by its name and entry, if anything needed is missing, of the wrong
-  type, not finite, or negative where it is a size; if an id stands twice; or if an id is asked for that does not exist.
+  type, not finite (1e100 is the largest number that is read), or negative where it is a size; if an id, or a name in
+  one object, stands twice; or if an id is asked for that does not exist.
 - `area` of an annotation may be missing: then it is w·h of its box, and a remark says so. `iscrowd` may be missing: 0.
 - An annotation with the id 0 is read like any other, and a remark says that pycocotools takes its match for a miss, so
   that its figures come out too low.
 - A segmentation is a list of polygons, an RLE with a list of counts, or one with the compressed text. An annotation
-  without one has an empty mask where masks are asked for, and a remark says how many.
+  without one, or with an empty list, has an empty mask where masks are asked for, and a remark says how many.
+- The names of keypoints are those of the first category that has any; all keypoints of a file are counted by them. When
+  written, they are given to every category.
 - No results at all, `[]`, are results: zero detections. (pycocotools raises IndexError.)
 - Boxes of results without boxes are made as `loadRes` of the COCO API does (see `refdet.metrics.records`).
 """
@@ -21,19 +24,18 @@ Conventions:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
-from refdet.core.check import Array
 from refdet.data.coco_entries import CocoFile, CocoImage, Entry
+from refdet.data.files import MOST_SIDE, write_bytes
 from refdet.masks.rle import RLE
 from refdet.masks.rle_string import rle_to_string
 from refdet.metrics.records import Detections, GroundTruths, Task
-from refdet.nn.checkpoint.atomic_file import write_atomically
 
 KINDS = ("bbox", "segm", "keypoints")
 
@@ -46,7 +48,7 @@ class CocoDataset:
     images: Mapping[int, CocoImage]
     ground_truths: GroundTruths
     keypoint_names: tuple[str, ...] = ()  # of the first category that has any
-    remarks: tuple[str, ...] = field(default=())  # what a reader should know before trusting the numbers
+    remarks: tuple[str, ...] = ()  # what a reader should know before trusting the numbers
 
 
 def read_coco(path: Path | str, *, masks: bool = False, keypoints: bool = False) -> CocoDataset:
@@ -70,21 +72,26 @@ def read_coco_results(path: Path | str, dataset: CocoDataset, *, kind: str = "bb
     content = file.load()
     if isinstance(content, dict):
         file.refuse("the results must be a JSON list of detections; this looks like a file of ground truth")
-    entries = list(file.entries({"results": content}, "results"))
-    image_ids = [entry.known("image_id", dataset.images, "image") for entry in entries]
-    category_ids = [entry.known("category_id", dataset.task.names, "category") for entry in entries]
-    scores = [entry.number("score") for entry in entries]
+    image_ids, category_ids, scores = [], [], []
+    boxes, masks, points = [], [], []
+    K = len(dataset.keypoint_names) or None
+    for entry in file.entries({"results": content}, "results"):
+        image_ids.append(image_id := entry.known("image_id", dataset.images, "image"))
+        category_ids.append(entry.known("category_id", dataset.task.names, "category"))
+        scores.append(entry.number("score"))
+        if kind == "bbox":
+            boxes.append(entry.box())
+        elif kind == "segm":
+            masks.append(entry.mask(dataset.images[image_id]))
+        else:
+            points.append(entry.keypoints(K))
+            K = len(points[0])
     if kind == "bbox":
-        boxes = [entry.box() for entry in entries]
         return Detections.of_boxes(image_ids, category_ids, scores, np.array(boxes, np.float64).reshape(-1, 4))
     if kind == "segm":
-        rles = [entry.mask(dataset.images[image_id]) for entry, image_id in zip(entries, image_ids, strict=True)]
-        return Detections.of_masks(image_ids, category_ids, scores, rles)
-    K = len(dataset.keypoint_names) or None
-    points = [entry.keypoints(K) for entry in entries]
-    return Detections.of_keypoints(
-        image_ids, category_ids, scores, np.array(points) if points else np.zeros((0, K or 0, 3))
-    )
+        return Detections.of_masks(image_ids, category_ids, scores, masks)
+    keypoints = np.array(points, np.float64).reshape(-1, K or 0, 3) if points else np.zeros((0, K or 0, 3))
+    return Detections.of_keypoints(image_ids, category_ids, scores, keypoints)
 
 
 def write_coco(path: Path | str, dataset: CocoDataset) -> None:
@@ -130,8 +137,8 @@ def _images(file: CocoFile, content: Mapping[str, Any]) -> dict[int, CocoImage]:
     images: dict[int, CocoImage] = {}
     for entry in file.entries(content, "images"):
         i = entry.new_id(images)
-        height, width = (entry.integer(side, low=1) for side in ("height", "width"))
-        images[i] = CocoImage(i, str(entry.values.get("file_name", "")), height, width)
+        height, width = (entry.integer(side, low=1, high=MOST_SIDE) for side in ("height", "width"))
+        images[i] = CocoImage(i, entry.text("file_name") if "file_name" in entry.values else "", height, width)
     return images
 
 
@@ -141,8 +148,7 @@ def _categories(file: CocoFile, content: Mapping[str, Any]) -> tuple[dict[int, s
     for entry in file.entries(content, "categories"):
         i = entry.new_id(names)
         names[i] = entry.text("name")
-        if not keypoint_names:
-            keypoint_names = tuple(map(str, entry.values.get("keypoints") or ()))
+        keypoint_names = keypoint_names or entry.texts("keypoints")
     return names, keypoint_names
 
 
@@ -155,13 +161,12 @@ def _annotations(
     n_keypoints: int | None,
 ) -> tuple[GroundTruths, list[str]]:
     """Return the annotations as columns, and remarks; keypoints are read if their number is given."""
-    entries = list(file.entries(content, "annotations"))
     ids: dict[int, None] = {}
     columns: dict[str, list[Any]] = {
-        name: [] for name in ("image", "category", "box", "area", "crowd", "mask", "points")
+        name: [] for name in ("image", "category", "box", "area", "crowd", "mask", "points", "n_labelled")
     }
     n_without_area = n_without_mask = 0
-    for entry in entries:
+    for entry in file.entries(content, "annotations"):
         ids[entry.new_id(ids)] = None
         image = images[entry.known("image_id", images, "image")]
         columns["image"].append(image.id)
@@ -171,14 +176,13 @@ def _annotations(
         columns["area"].append(entry.number("area", low=0) if "area" in entry.values else box[2] * box[3])
         columns["crowd"].append(entry.flag("iscrowd"))
         if masks:
-            has_mask = bool(entry.values.get("segmentation"))
-            n_without_mask += not has_mask
-            empty = RLE(np.array([image.height * image.width]), (image.height, image.width))
-            columns["mask"].append(entry.mask(image) if has_mask else empty)
+            n_without_mask += not entry.has_mask()
+            columns["mask"].append(entry.mask(image) if entry.has_mask() else _empty_mask(image))
         if n_keypoints is not None:
             given = "keypoints" in entry.values
-            columns["points"].append(entry.keypoints(n_keypoints) if given else [[0.0] * 3] * n_keypoints)
-    points = None if n_keypoints is None else np.array(columns["points"], np.float64).reshape(-1, n_keypoints, 3)
+            columns["points"].append(points := entry.keypoints(n_keypoints) if given else [[0.0] * 3] * n_keypoints)
+            columns["n_labelled"].append(_n_labelled(entry, points))
+    A = len(ids)
     truths = GroundTruths(
         np.array(list(ids), np.int64),
         np.array(columns["image"], np.int64),
@@ -187,20 +191,21 @@ def _annotations(
         np.array(columns["area"], np.float64),
         np.array(columns["crowd"], np.bool_),
         masks=tuple(columns["mask"]) if masks else None,
-        keypoints=points,
-        n_keypoints=None if points is None else _labelled(entries, points),
+        keypoints=None if n_keypoints is None else np.array(columns["points"], np.float64).reshape(A, n_keypoints, 3),
+        n_keypoints=None if n_keypoints is None else np.array(columns["n_labelled"], np.int64),
     )
     return truths, list(_remarks(file, ids, n_without_area, n_without_mask))
 
 
-def _labelled(entries: Sequence[Entry], points: Array) -> Array:
-    """Return num_keypoints of every annotation, or how many of its keypoints have a visibility above 0."""
-    counted = np.count_nonzero(points[:, :, 2] > 0, axis=1)
-    given = [
-        entry.integer("num_keypoints", low=0) if "num_keypoints" in entry.values else int(n)
-        for entry, n in zip(entries, counted, strict=True)
-    ]
-    return np.array(given, np.int64)
+def _empty_mask(image: CocoImage) -> RLE:
+    return RLE(np.array([image.height * image.width]), (image.height, image.width))
+
+
+def _n_labelled(entry: Entry, points: list[list[float]]) -> int:
+    """Return num_keypoints of an annotation, or how many of its keypoints have a visibility above 0."""
+    if "num_keypoints" in entry.values:
+        return entry.integer("num_keypoints", low=0)
+    return sum(visibility > 0 for _, _, visibility in points)
 
 
 def _remarks(file: CocoFile, ids: Mapping[int, None], n_without_area: int, n_without_mask: int) -> Iterator[str]:
@@ -227,9 +232,4 @@ def _shape_of(records: GroundTruths | Detections, row: int) -> dict[str, Any]:
 
 
 def _write(path: Path | str, content: Any) -> None:
-    text = json.dumps(content, allow_nan=False).encode()
-
-    def put(file: BinaryIO) -> None:
-        file.write(text)
-
-    write_atomically(Path(path), put)
+    write_bytes(path, json.dumps(content, allow_nan=False).encode())

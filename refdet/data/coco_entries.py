@@ -13,12 +13,13 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from refdet.core.check import as_index
+from refdet.data.files import read_bytes
 from refdet.masks.polygons import polygons_to_rle
 from refdet.masks.rle import RLE, check_rle
 from refdet.masks.rle_string import rle_from_string
 
 LEAST_ID, MOST_ID = -(2**63), 2**63 - 1  # ids are kept as int64
+LARGEST = 1e100  # number that is read: areas are finite too
 
 
 class CocoError(ValueError):
@@ -44,12 +45,9 @@ class CocoFile:
         raise CocoError(f"{self.path}: {problem}")
 
     def load(self) -> Any:
+        content = read_bytes(self.path, CocoError)
         try:
-            return json.loads(self.path.read_bytes())
-        except FileNotFoundError:
-            self.refuse("there is no such file")
-        except IsADirectoryError:
-            self.refuse("is a directory, not a JSON file")
+            return json.loads(content, object_pairs_hook=_object)
         except RecursionError:
             self.refuse("is nested too deeply")
         except ValueError as error:  # of JSON, and of bytes that are no text
@@ -63,29 +61,31 @@ class CocoFile:
         for i, value in enumerate(listed):
             if not isinstance(value, dict):
                 self.refuse(f"entry {i} of {name} must be an object, got {_kind(value)}")
-            yield Entry(self, f"entry {i} of {name}", value)
+            yield Entry(self, name, i, value)
 
 
 class Entry:
-    """One entry of a list, whose fields are checked as they are read."""
+    """Entry i of a list, whose fields are checked as they are read."""
 
-    def __init__(self, file: CocoFile, where: str, values: Mapping[str, Any]) -> None:
-        self.file, self.where, self.values = file, where, values
+    def __init__(self, file: CocoFile, list_name: str, i: int, values: Mapping[str, Any]) -> None:
+        self.file, self.list_name, self.i, self.values = file, list_name, i, values
 
     def refuse(self, problem: str) -> NoReturn:
-        self.file.refuse(f"{self.where}: {problem}")
+        self.file.refuse(f"entry {self.i} of {self.list_name}: {problem}")
 
     def get(self, name: str) -> Any:
         if name not in self.values:
             self.refuse(f"{name} is missing")
         return self.values[name]
 
-    def integer(self, name: str, *, low: int = LEAST_ID) -> int:
+    def integer(self, name: str, *, low: int = LEAST_ID, high: int = MOST_ID) -> int:
+        """Return an integer, which may be written as a float such as 3.0."""
         value = self.get(name)
-        index = int(value) if isinstance(value, float) and value.is_integer() else as_index(value)
-        if index is None or not low <= index <= MOST_ID:
-            at_least = "" if low == LEAST_ID else f" of at least {low}"
-            self.refuse(f"{name} must be an integer{at_least}, got {_shown(value)}")
+        index = int(value) if type(value) is float and value.is_integer() else value
+        if type(index) is not int or not low <= index <= high:
+            bounds = "" if low == LEAST_ID else f" of at least {low}"
+            bounds += "" if high == MOST_ID else f" and at most {high}"
+            self.refuse(f"{name} must be an integer{bounds}, got {_shown(value)}")
         return index
 
     def new_id(self, ids: Mapping[int, Any]) -> int:
@@ -114,6 +114,13 @@ class Entry:
             self.refuse(f"{name} must be text, got {_shown(value)}")
         return value
 
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return a list of texts; a missing one is empty."""
+        value = self.values.get(name, [])
+        if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+            self.refuse(f"{name} must be a list of texts, got {_shown(value)}")
+        return tuple(value)
+
     def numbers(self, name: str) -> list[float]:
         value = self.get(name)
         if not isinstance(value, list) or not all(map(_is_number, value)):
@@ -134,11 +141,15 @@ class Entry:
         return box
 
     def keypoints(self, n: int | None) -> list[list[float]]:
+        """Return n keypoints, (x, y, visibility), or any number but none."""
         values = self.numbers("keypoints")
-        if len(values) % 3 or (n is not None and len(values) != 3 * n):
+        if len(values) != 3 * n if n is not None else not values or len(values) % 3:
             wanted = "three numbers for each keypoint" if n is None else f"{3 * n} numbers, three for each keypoint"
             self.refuse(f"keypoints must be {wanted}, got {len(values)}")
         return [values[i : i + 3] for i in range(0, len(values), 3)]
+
+    def has_mask(self) -> bool:
+        return self.values.get("segmentation") not in (None, [])
 
     def mask(self, image: CocoImage) -> RLE:
         """Return the segmentation as a mask of the size of its picture."""
@@ -147,36 +158,40 @@ class Entry:
             if isinstance(value, list) and value:
                 return polygons_to_rle(value, size)
             if isinstance(value, dict):
-                rle = _as_rle(value)
-                if rle.size != size:
-                    self.refuse(f"segmentation has size {rle.size}, its picture {size} (height, width)")
-                return rle
-        except (ValueError, TypeError) as error:
-            if isinstance(error, CocoError):
-                raise
+                return _as_rle(value, size)
+        except (ValueError, TypeError, OverflowError) as error:
             self.refuse(f"segmentation: {error}")
         self.refuse(f"segmentation must be a list of polygons, or an RLE with counts and size, got {_shown(value)}")
 
 
-def _as_rle(value: Mapping[str, Any]) -> RLE:
-    size, counts = value.get("size"), value.get("counts")
-    if not isinstance(size, list) or len(size) != 2 or None in map(as_index, size) or min(size) < 0:
-        raise ValueError(f"size must be height and width, got {_shown(size)}")
-    H, W = size
+def _as_rle(value: Mapping[str, Any], size: tuple[int, int]) -> RLE:
+    given, counts = value.get("size"), value.get("counts")
+    if given != list(size):
+        raise ValueError(f"size must be that of its picture, height and width {list(size)}, got {_shown(given)}")
     if isinstance(counts, str):
-        return rle_from_string(counts, (H, W))
-    if not isinstance(counts, list) or None in map(as_index, counts):
+        rle = rle_from_string(counts, size)
+    elif isinstance(counts, list) and all(type(count) is int for count in counts):
+        rle = RLE(np.array(counts, np.int64), size)
+    else:
         raise ValueError(f"counts must be text or a list of integers, got {_shown(counts)}")
-    rle = RLE(np.array(counts, np.int64), (H, W))
+    if np.any(rle.counts > size[0] * size[1]):  # before they are summed, which might overflow
+        raise ValueError(f"counts must not exceed H·W = {size[0] * size[1]}, got {rle.counts.max()}")
     check_rle("RLE", "the mask", rle)
     return rle
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON; refuse one that says two things of one name."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"an object has the name {next(n for n in names if names.count(n) > 1)!r} twice")
+    return values
+
+
 def _is_number(value: Any) -> bool:
-    try:
-        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:  # an integer beyond the largest float
-        return False
+    """Say whether JSON gave a finite number; true and false are none."""
+    return type(value) in (int, float) and abs(value) <= LARGEST
 
 
 def _kind(value: Any) -> str:

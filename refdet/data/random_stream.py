@@ -6,6 +6,7 @@ built on them it may change. Here the bits are turned into numbers by hand.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -14,6 +15,9 @@ import numpy as np
 from refdet.core.check import Array
 
 T = TypeVar("T")
+
+STEP = 1 / 2**53
+TAN_22_5 = math.sqrt(2) - 1  # tan(45°/2)
 
 
 class RandomStream:
@@ -28,13 +32,13 @@ class RandomStream:
         self._bits = np.random.PCG64(np.random.SeedSequence(seeds))
 
     def uniform(self, low: float = 0.0, high: float = 1.0) -> float:
-        """Return a number in [low, high), a multiple of 2⁻⁵³ of the way."""
-        return low + (high - low) * (int(self._bits.random_raw()) >> 11) * 2.0**-53
+        """Return low + (high − low)·u, rounded, with u a multiple of 2⁻⁵³ in [0, 1): `high` itself only by rounding."""
+        return low + (high - low) * (int(self._bits.random_raw()) >> 11) * STEP
 
     def uniforms(self, *shape: int) -> Array:
         """Return numbers in [0, 1), in row-major order."""
-        raw = self._bits.random_raw(int(np.prod(shape)))
-        return (np.asarray(raw, np.uint64) >> np.uint64(11)).astype(np.float64).reshape(shape) * 2.0**-53
+        raw = self._bits.random_raw(math.prod(shape))
+        return (np.asarray(raw, np.uint64) >> np.uint64(11)).astype(np.float64).reshape(shape) * STEP
 
     def integer(self, low: int, high: int) -> int:
         """Return an integer between `low` and `high`, both included (with a bias of less than 2⁻⁴⁰ for small spans)."""
@@ -62,7 +66,7 @@ class RandomStream:
 
         A tilt of up to 45° either way, then up to three quarter turns.
         """
-        c, s = self.tilt(2.0**0.5 - 1.0)
+        c, s = self.tilt(TAN_22_5)
         for _ in range(self.integer(0, 3)):
             c, s = -s, c
         return c, s

@@ -8,10 +8,13 @@ import numpy as np
 
 from refdet.core.check import Array, check_shape, is_array, not_an_array, shape_of
 
+OPTIONAL = ("masks", "label_map", "joints", "joints_visible")
+KINDS = {"u": "unsigned integers", "i": "integers", "f": "floats", "b": "booleans"}
+
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture of H × W pixels with R objects; what is unknown about all of them is None.
+    """A picture of H × W pixels with R objects; masks, the label map and joints are None where they are unknown.
 
     Coordinates are continuous: pixel (r, c) covers [c, c + 1) × [r, r + 1), boxes are half-open.
     """
@@ -30,21 +33,28 @@ class Sample:
         if not is_array(self.image):
             raise not_an_array(f"sample {self.name!r}", "image", self.image)
         H, W = shape_of(self.image)[:2] if self.image.ndim == 3 else (0, 0)
-        R = len(self.boxes)
+        if not is_array(self.boxes):
+            raise not_an_array(f"sample {self.name!r}", "boxes", self.boxes)
+        R = shape_of(self.boxes)[0] if self.boxes.ndim else 0
         K = self.joints.shape[1] if self.joints is not None and self.joints.ndim == 3 else 0
-        wanted = {
-            "image": (H, W, 3),
-            "boxes": (R, 4),
-            "classes": (R,),
-            "difficult": (R,),
-            "masks": (R, H, W),
-            "label_map": (H, W),
-            "joints": (R, K, 2),
-            "joints_visible": (R, K),
+        wanted: dict[str, tuple[tuple[int, ...], str]] = {  # shape, and kinds of dtype
+            "image": ((H, W, 3), "uf"),
+            "boxes": ((R, 4), "f"),
+            "classes": ((R,), "iu"),
+            "difficult": ((R,), "b"),
+            "masks": ((R, H, W), "b"),
+            "label_map": ((H, W), "iu"),
+            "joints": ((R, K, 2), "f"),
+            "joints_visible": ((R, K), "b"),
         }
-        for field, shape in wanted.items():
-            if (array := getattr(self, field)) is not None:
-                check_shape(f"sample {self.name!r}", field, array, shape, "see refdet.data.sample")
+        for field, (shape, kinds) in wanted.items():
+            array = getattr(self, field)
+            if array is None and field in OPTIONAL:
+                continue
+            check_shape(f"sample {self.name!r}", field, array, shape, "see refdet.data.sample")
+            if array.dtype.kind not in kinds:
+                words = " or ".join(KINDS[kind] for kind in kinds)
+                raise TypeError(f"sample {self.name!r}: {field} must hold {words}, got {array.dtype.name}")
 
     @property
     def size(self) -> tuple[int, int]:

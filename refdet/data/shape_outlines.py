@@ -1,7 +1,7 @@
 """The six shapes of the synthetic data set, as inequalities in their own frame.
 
-Every shape lies in the unit disc u² + v² ≤ 1, v pointing down. Only additions, products and square roots are used,
-which IEEE arithmetic rounds the same way everywhere.
+Every shape lies in the unit disc u² + v² ≤ 1, v pointing down. Only sums, products and square roots are used, which
+IEEE arithmetic rounds the same way everywhere (powers and trigonometry it does not).
 
 | shape | inside where |
 |---|---|
@@ -55,7 +55,7 @@ def star(u: Array, v: Array) -> Array:
 def ring(u: Array, v: Array) -> Array:
     """A disc with a round hole, through which the background shows."""
     distance = u * u + v * v
-    return _bool((distance <= 1) & (distance >= RING_HOLE**2))
+    return _bool((distance <= 1) & (distance >= RING_HOLE * RING_HOLE))
 
 
 def cross(u: Array, v: Array) -> Array:

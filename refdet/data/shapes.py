@@ -21,14 +21,13 @@ Conventions:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import overload
 
 import numpy as np
 
-from refdet.core.check import Array, as_index, integers
+from refdet.core.check import Array, integers
 from refdet.data.canvas import Canvas
+from refdet.data.lazy_sequence import LazySequence
 from refdet.data.random_stream import RandomStream
 from refdet.data.shape_outlines import OUTLINES
 
@@ -61,7 +60,7 @@ class Scene:
         return labels
 
 
-class Shapes(Sequence[Scene]):
+class Shapes(LazySequence[Scene]):
     """`n` scenes, each made when it is asked for, from the seed and its number alone.
 
     >>> scenes = Shapes(1000, seed=0)
@@ -71,33 +70,19 @@ class Shapes(Sequence[Scene]):
     """
 
     def __init__(self, n: int, *, seed: int, size: tuple[int, int] = DEFAULT_SIZE) -> None:
-        (self._n,) = integers("Shapes", "n", n, count=1, low=0)
+        super().__init__(*integers("Shapes", "n", n, count=1, low=0))
         (self._seed,) = integers("Shapes", "seed", seed, count=1, low=0)
         self._size = checked_size("Shapes", size)
 
-    def __len__(self) -> int:
-        return self._n
-
-    @overload
-    def __getitem__(self, index: int) -> Scene: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Scene]: ...
-    def __getitem__(self, index: int | slice) -> Scene | Sequence[Scene]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(self._n))]
-        i = as_index(index)
-        if i is None or not -self._n <= i < self._n:
-            raise IndexError(f"Shapes: there are {self._n} scenes, no scene {index!r}")
-        return make_scene(self._seed, i % self._n, size=self._size)
-
-    def __iter__(self) -> Iterator[Scene]:
-        return (self[i] for i in range(self._n))
+    def _item(self, i: int) -> Scene:
+        return make_scene(self._seed, i, size=self._size)
 
 
 def make_scene(seed: int, number: int, *, size: tuple[int, int] = DEFAULT_SIZE) -> Scene:
     """Return scene `number` of the data set with this seed, (height, width) = `size`, at least 32 × 32."""
     H, W = checked_size("make_scene", size)
-    stream = RandomStream(seed, number, H, W)
+    seeds = integers("make_scene", "seed and number", (seed, number), count=2, low=0)
+    stream = RandomStream(*seeds, H, W)
     canvas = Canvas(stream, H, W)
     placed: list[_Placed] = []
     for _ in range(stream.integer(1, MOST_OBJECTS)):

@@ -15,13 +15,13 @@ width W sends x to W − x and swaps left and right: `SWAPPED[j]` is the joint t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 import numpy as np
 
-from refdet.core.check import Array, as_index, integers
+from refdet.core.check import Array, integers
 from refdet.data.canvas import Canvas
+from refdet.data.lazy_sequence import LazySequence
 from refdet.data.random_stream import RandomStream
 from refdet.data.shapes import DEFAULT_SIZE, checked_size, make_outline, tight_box
 
@@ -50,7 +50,7 @@ class Figure(NamedTuple):
     mask: Array  # (H, W) bool
 
 
-class StickFigures(Sequence[Figure]):
+class StickFigures(LazySequence[Figure]):
     """`n` pictures, each made when it is asked for, from the seed and its number alone.
 
     >>> figure = StickFigures(10, seed=0)[3]
@@ -59,33 +59,19 @@ class StickFigures(Sequence[Figure]):
     """
 
     def __init__(self, n: int, *, seed: int, size: tuple[int, int] = DEFAULT_SIZE) -> None:
-        (self._n,) = integers("StickFigures", "n", n, count=1, low=0)
+        super().__init__(*integers("StickFigures", "n", n, count=1, low=0))
         (self._seed,) = integers("StickFigures", "seed", seed, count=1, low=0)
         self._size = checked_size("StickFigures", size)
 
-    def __len__(self) -> int:
-        return self._n
-
-    @overload
-    def __getitem__(self, index: int) -> Figure: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Figure]: ...
-    def __getitem__(self, index: int | slice) -> Figure | Sequence[Figure]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(self._n))]
-        i = as_index(index)
-        if i is None or not -self._n <= i < self._n:
-            raise IndexError(f"StickFigures: there are {self._n} pictures, no picture {index!r}")
-        return make_figure(self._seed, i % self._n, size=self._size)
-
-    def __iter__(self) -> Iterator[Figure]:
-        return (self[i] for i in range(self._n))
+    def _item(self, i: int) -> Figure:
+        return make_figure(self._seed, i, size=self._size)
 
 
 def make_figure(seed: int, number: int, *, size: tuple[int, int] = DEFAULT_SIZE) -> Figure:
     """Return picture `number` of the data set with this seed, (height, width) = `size`, at least 32 × 32."""
     H, W = checked_size("make_figure", size)
-    stream = RandomStream(seed, number, H, W)
+    seeds = integers("make_figure", "seed and number", (seed, number), count=2, low=0)
+    stream = RandomStream(*seeds, H, W)
     canvas = Canvas(stream, H, W)
     is_front = stream.chance(0.6)
     height = stream.uniform(0.55, 0.9) * min(H, W)
@@ -157,14 +143,16 @@ def _painted(canvas: Canvas, joints: Array, height: float, is_front: bool) -> Ar
 
 
 def _in_disc(y: Array, x: Array, centre: Array, radius: float) -> Array:
-    return np.asarray((x - centre[0]) ** 2 + (y - centre[1]) ** 2 <= radius * radius)
+    dx, dy = x - centre[0], y - centre[1]
+    return np.asarray(dx * dx + dy * dy <= radius * radius)
 
 
 def _in_capsule(y: Array, x: Array, a: Array, b: Array, half: float) -> Array:
     """Say which points lie within `half` of the segment from a to b."""
     dx, dy = float(b[0] - a[0]), float(b[1] - a[1])
     t = np.clip(((x - a[0]) * dx + (y - a[1]) * dy) / (dx * dx + dy * dy), 0.0, 1.0)
-    return np.asarray((x - a[0] - t * dx) ** 2 + (y - a[1] - t * dy) ** 2 <= half * half)
+    away_x, away_y = x - a[0] - t * dx, y - a[1] - t * dy
+    return np.asarray(away_x * away_x + away_y * away_y <= half * half)
 
 
 def _shape_in_front(canvas: Canvas, joints: Array, height: float) -> Array:

@@ -5,19 +5,19 @@ Every transform takes a `Sample` and returns a new one; those that draw take a `
 Conventions:
 
 - Resizing: the scale makes the shorter side `short`, unless the longer one, rounded, would then exceed `long`; then it
-  makes the longer side `long` (Fast R-CNN, §3.1: 600 and 1000). Sides are rounded half up. Pixels are interpolated
-  bilinearly with half-pixel centres and without antialiasing (`refdet.ops.resize_bilinear`; OpenCV's default); masks
-  and label maps take the nearest pixel. Coordinates are multiplied by new side / old side, axis by axis, so that they
-  keep their place on the pixels; py-faster-rcnn multiplies by the scale instead, up to half a pixel away at the border.
+  makes the longer side `long` (Fast R-CNN, §5.2: 600 and 1000). Sides are rounded half up, exactly. Pixels are
+  interpolated bilinearly with half-pixel centres, without antialiasing (`refdet.ops.resize_bilinear`; OpenCV's
+  default); masks and label maps take the pixel that the centre of the new one lies in, the later one on the line
+  between two. Coordinates are multiplied by new side / old side, axis by axis, so that they keep their place on the
+  pixels; py-faster-rcnn multiplies by the scale instead, up to half a pixel away at the border.
 - Mirroring: x becomes W − x, because coordinates are continuous (pixel *indices* go to W − 1 − x). A left joint becomes
-  a right one: `swapped[j]` is the joint that j becomes.
+  a right one: `swapped[j]` is the joint that j becomes, and j what that one becomes.
 - Mean: subtracted from values in 0 … 255, in the order of channels that is asked for.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,10 +25,10 @@ import numpy as np
 
 from refdet import ops
 from refdet.autograd.tensor import no_grad
-from refdet.core.check import Array, check_choice, check_number, integers
+from refdet.core.check import Array, check_choice, check_number, check_rank, check_shape, integers, shape_of
 from refdet.data.sample import Sample
 
-VGG_MEAN_BGR = (102.9801, 115.9465, 122.7717)  # Caffe's VGG-16, R-CNN and its successors
+FAST_RCNN_MEAN_BGR = (102.9801, 115.9465, 122.7717)  # of the released code; VGG-16's own is 103.939, 116.779, 123.68
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
@@ -39,26 +39,32 @@ def resized_size(size: tuple[int, int], *, short: int = 600, long: int = 1000) -
     ((600, 800), (400, 1000))
     """
     height, width = integers("resized_size", "size", size, count=2, low=1)
-    scale = short / min(height, width)
-    if _round(scale * max(height, width)) > long:
-        scale = long / max(height, width)
-    return max(_round(scale * height), 1), max(_round(scale * width), 1)
+    (numerator,) = integers("resized_size", "short", short, count=1, low=1)
+    (limit,) = integers("resized_size", "long", long, count=1, low=1)
+    denominator, longer = sorted((height, width))
+    if _rounded(numerator * longer, denominator) > limit:
+        numerator, denominator = limit, longer
+    new_height, new_width = (max(_rounded(numerator * side, denominator), 1) for side in (height, width))
+    return new_height, new_width
 
 
 def resize(sample: Sample, size: tuple[int, int]) -> Sample:
-    """Return the sample at another size, (height, width); the image becomes float32."""
+    """Return the sample at another size, (height, width); the image becomes float32.
+
+    Coordinates are computed in float64 and rounded once, so that what lies on the border stays there.
+    """
     H, W = integers("resize", "size", size, count=2, low=1)
-    ratio = np.array([W / sample.size[1], H / sample.size[0]], np.float32)
+    ratio = np.array([W / sample.size[1], H / sample.size[0]])
     with no_grad():
         planes = ops.resize_bilinear(_planes(sample.image), (H, W))
     rows, columns = (_nearest(new, old) for new, old in zip((H, W), sample.size, strict=True))
     return dataclasses.replace(
         sample,
         image=np.ascontiguousarray(planes.data[0].transpose(1, 2, 0)),
-        boxes=sample.boxes * np.tile(ratio, 2),
+        boxes=(sample.boxes * np.tile(ratio, 2)).astype(sample.boxes.dtype),
         masks=None if sample.masks is None else sample.masks[:, rows[:, None], columns],
         label_map=None if sample.label_map is None else sample.label_map[rows[:, None], columns],
-        joints=None if sample.joints is None else sample.joints * ratio,
+        joints=None if sample.joints is None else (sample.joints * ratio).astype(sample.joints.dtype),
     )
 
 
@@ -100,8 +106,10 @@ def photometric(
 ) -> Sample:
     """Return the sample with other brightness, contrast and saturation, each changed with the given probability.
 
-    In this order, after SSD (Liu et al., 2016, section 2.2): add a number in ±brightness; multiply by one in
-    1 ± contrast; move every pixel away from its luma (BT.601) by a factor in 1 ± saturation. Then clip to 0 … 255.
+    In this order: add a number in ±brightness; multiply by one in 1 ± contrast; move every pixel away from its luma
+    (BT.601) by a factor in 1 ± saturation. Then clip to 0 … 255; the image becomes float32. The three and their ranges
+    are those of SSD's released code (Liu et al., 2016), which draws whether contrast comes second or last, changes the
+    saturation in HSV, and changes the hue as well.
     """
     check_number("photometric", "brightness", brightness, low=0, high=255)
     for name, spread in (("contrast", contrast), ("saturation", saturation), ("probability", probability)):
@@ -122,7 +130,7 @@ def network_input(image: Array, *, mean: Sequence[float], order: str) -> Array:
 
     Args:
         image: red, green, blue in 0 … 255.
-        mean: one number per channel, in the given order.
+        mean: one finite number per channel, in the given order.
         order: "RGB", or "BGR" as Caffe's models have it.
 
     >>> image = np.array([[[100, 120, 140]]], np.uint8)
@@ -130,21 +138,25 @@ def network_input(image: Array, *, mean: Sequence[float], order: str) -> Array:
     array([100., 100., 100.], dtype=float32)
     """
     check_choice("network_input", "order", order, ("RGB", "BGR"))
-    if len(mean) != 3:
+    check_rank("network_input", "image", image, "H, W, 3")
+    check_shape("network_input", "image", image, (*shape_of(image)[:2], 3), "three channels")
+    if np.shape(mean) != (3,):
         raise ValueError(f"network_input: mean must have 3 numbers, got {mean!r}")
+    means = np.array([check_number("network_input", "mean", number) for number in mean], np.float32)
     channels = image if order == "RGB" else image[:, :, ::-1]
-    return np.ascontiguousarray((channels.astype(np.float32) - np.array(mean, np.float32)).transpose(2, 0, 1))
+    return np.ascontiguousarray((channels.astype(np.float32) - means).transpose(2, 0, 1))
 
 
 def _mirrored_joints(sample: Sample, swapped: Sequence[int] | None) -> dict[str, Any]:
     if sample.joints is None:
         return {}
     K = sample.joints.shape[1]
-    if swapped is None or sorted(swapped) != list(range(K)):
+    if swapped is None or sorted(swapped) != list(range(K)) or any(swapped[swapped[j]] != j for j in range(K)):
         raise ValueError(
-            f"mirror: {sample.name} has {K} joints, so that swapped must be an order of 0 … {K - 1}, got {swapped!r}"
+            f"mirror: {sample.name} has {K} joints, so that swapped must be an order of 0 … {K - 1} that undoes "
+            f"itself, got {swapped!r}"
         )
-    joints = sample.joints[:, swapped].copy()
+    joints = sample.joints[:, swapped]
     joints[:, :, 0] = sample.size[1] - joints[:, :, 0]
     visible = sample.joints_visible
     return {"joints": joints, "joints_visible": None if visible is None else visible[:, swapped]}
@@ -156,8 +168,10 @@ def _planes(image: Array) -> Array:
 
 def _nearest(new: int, old: int) -> Array:
     """Return for every pixel of the new axis the old pixel that its centre lies in."""
-    return np.minimum(np.floor((np.arange(new) + 0.5) * old / new).astype(np.int64), old - 1)
+    centres: Array = (2 * np.arange(new) + 1) * old // (2 * new)  # ⌊(i + ½)·old/new⌋
+    return centres
 
 
-def _round(x: float) -> int:
-    return math.floor(x + 0.5)
+def _rounded(numerator: int, denominator: int) -> int:
+    """Return the quotient rounded half up, exactly."""
+    return (2 * numerator + denominator) // (2 * denominator)

@@ -7,35 +7,37 @@ Conventions:
   kept.
 - The width xmax − xmin + 1 and the height of a box must be positive. What of it lies outside the picture is cut off;
   a box with nothing inside is refused.
-- `difficult` and `truncated` are 0 where they are absent. Other elements (pose, parts, actions) are not read.
+- `difficult` and `truncated` are 0 where they are absent. Other elements (pose, parts, actions) are not read, and of
+  two elements of one name only the first.
 - Files are refused, by name and entry, if anything needed is missing or not a number. A document type declaration is
   refused unread: VOC has none, and entities in it can be made to grow without bound.
-- Results are VOC's: one file per class, `..._CLASS.txt`, one line per detection: image score xmin ymin xmax ymax.
+- Results are VOC's: one file per class, `..._CLASS.txt`, one line per detection: image score xmin ymin xmax ymax. The
+  class is what follows the last underscore, so that none may stand in its name; numbers are finite, boxes have an area.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 from xml.etree.ElementTree import Element, ParseError, SubElement, TreeBuilder, indent, tostring
 from xml.parsers import expat
 
 import numpy as np
 
 from refdet.core.check import Array
+from refdet.data.files import MOST_SIDE, read_bytes, write_bytes
 from refdet.data.images import read_image
+from refdet.data.lazy_sequence import LazySequence
 from refdet.data.sample import Sample
-from refdet.nn.checkpoint.atomic_file import write_atomically
 
 VOC_CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
     "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")
 
 
 class VocError(ValueError):
@@ -71,8 +73,11 @@ def read_voc_annotation(path: Path | str) -> VocAnnotation:
     if root.tag != "annotation":
         raise VocError(f"{path}: the outermost element must be annotation, got {root.tag}")
     width, height = (_number(path, "size", root.find("size"), side) for side in ("width", "height"))
-    if not (width.is_integer() and height.is_integer() and width > 0 and height > 0):
-        raise VocError(f"{path}: the size must be two positive integers, got width {width:g} and height {height:g}")
+    if not all(side.is_integer() and 0 < side <= MOST_SIDE for side in (width, height)):
+        raise VocError(
+            f"{path}: the size must be two positive integers of at most {MOST_SIDE:,}, got width {width:g} and height "
+            f"{height:g}"
+        )
     objects = root.findall("object")
     described = [_object(path, i, element, (int(height), int(width))) for i, element in enumerate(objects)]
     return VocAnnotation(
@@ -87,9 +92,13 @@ def read_voc_annotation(path: Path | str) -> VocAnnotation:
 
 
 def write_voc_annotation(path: Path | str, annotation: VocAnnotation) -> None:
-    """Write one annotation file, all or nothing; what `read_voc_annotation` reads from it is the same."""
+    """Write one annotation file, all or nothing.
+
+    What `read_voc_annotation` reads from it is the same for boxes inside the picture, but for the last bit of a
+    fraction, to which 1 was added. Names that XML would change and boxes without area are refused.
+    """
     root = Element("annotation")
-    SubElement(root, "filename").text = annotation.file_name
+    SubElement(root, "filename").text = _text(annotation.file_name)
     size = SubElement(root, "size")
     for tag, side in zip(("height", "width", "depth"), (*annotation.size, 3), strict=True):
         SubElement(size, tag).text = str(side)
@@ -97,25 +106,25 @@ def write_voc_annotation(path: Path | str, annotation: VocAnnotation) -> None:
         annotation.names, annotation.boxes, annotation.difficult, annotation.truncated, strict=True
     ):
         element = SubElement(root, "object")
-        SubElement(element, "name").text = name
+        SubElement(element, "name").text = _text(name)
         SubElement(element, "truncated").text = str(int(truncated))
         SubElement(element, "difficult").text = str(int(difficult))
         corners = SubElement(element, "bndbox")
         for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), _to_pixels(box), strict=True):
             SubElement(corners, tag).text = value
     indent(root)
-    content = tostring(root, encoding="utf-8") + b"\n"
-    write_atomically(Path(path), lambda file: _put(file.write, content))
+    write_bytes(path, tostring(root, encoding="utf-8") + b"\n")
 
 
 def read_voc_folder(
-    folder: Path | str, *, split: str | None = None, progress: Callable[[str], object] = str
+    folder: Path | str, *, split: str | None = None, progress: Callable[[str], object] | None = None
 ) -> list[VocAnnotation]:
     """Read all annotation files of a folder, in the order of their names.
 
     Args:
         folder: one with `*.xml` in it, or one of the devkit's, with the folders Annotations and ImageSets/Main.
-        split: the name of a list in ImageSets/Main, such as "val"; then its pictures, in its order.
+        split: the name of a list in ImageSets/Main, such as "val"; then its pictures, in its order. The second column
+            of the lists for one class (1, 0, −1) is not read: they name all pictures, those without the class too.
         progress: called with the name of each file before it is read.
     """
     folder = Path(folder)
@@ -130,40 +139,33 @@ def read_voc_folder(
         listed = folder / "ImageSets" / "Main" / f"{split}.txt"
         if not listed.is_file():
             raise VocError(f"{listed}: there is no such list of pictures")
-        paths = [annotations / f"{line.split()[0]}.xml" for line in _lines(listed)]
+        paths = [annotations / f"{line.split()[0]}.xml" for _, line in _lines(listed)]
     found = []
     for path in paths:
-        progress(path.name)
+        if progress is not None:
+            progress(path.name)
         found.append(read_voc_annotation(path))
     return found
 
 
-class VocImages(Sequence[Sample]):
+class VocImages(LazySequence[Sample]):
     """The pictures of a VOC folder with their objects, each read when it is asked for."""
 
     def __init__(
         self, folder: Path | str, *, split: str | None = None, class_names: Sequence[str] = VOC_CLASSES
     ) -> None:
         self.annotations = read_voc_folder(folder, split=split)
+        super().__init__(len(self.annotations))
         self.class_names = ("background", *class_names)
         root = Path(folder)
         self._images = root / "JPEGImages" if (root / "JPEGImages").is_dir() else root
         for annotation in self.annotations:
-            unknown = [name for name in annotation.names if name not in self.class_names]
+            unknown = [name for name in annotation.names if name not in class_names]
             if unknown:
                 raise VocError(f"{annotation.image_id}.xml: {unknown[0]!r} is none of the classes asked for")
 
-    def __len__(self) -> int:
-        return len(self.annotations)
-
-    @overload
-    def __getitem__(self, index: int) -> Sample: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Sample]: ...
-    def __getitem__(self, index: int | slice) -> Sample | Sequence[Sample]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        annotation = self.annotations[index]
+    def _item(self, i: int) -> Sample:
+        annotation = self.annotations[i]
         image = read_image(self._images / annotation.file_name)
         if image.shape[:2] != annotation.size:
             raise VocError(
@@ -172,9 +174,6 @@ class VocImages(Sequence[Sample]):
             )
         classes = np.array([self.class_names.index(name) for name in annotation.names], np.int64)
         return Sample(annotation.file_name, image, annotation.boxes.astype(np.float32), classes, annotation.difficult)
-
-    def __iter__(self) -> Iterator[Sample]:
-        return (self[i] for i in range(len(self)))
 
 
 def read_voc_results(folder: Path | str) -> dict[str, VocResults]:
@@ -196,19 +195,31 @@ def read_voc_results(folder: Path | str) -> dict[str, VocResults]:
 def write_voc_results(
     folder: Path | str, results: Mapping[str, VocResults], *, prefix: str = "comp4_det_test_"
 ) -> None:
-    """Write one file per class."""
-    for name, of_class in results.items():
-        lines = [
-            f"{image_id} {float(score)!r} {' '.join(_to_pixels(box))}\n"
-            for image_id, score, box in zip(of_class.image_ids, of_class.scores, of_class.boxes, strict=True)
-        ]
-        content = "".join(lines).encode()
-        write_atomically(Path(folder) / f"{prefix}{name}.txt", lambda file, content=content: _put(file.write, content))  # type: ignore[misc]
+    """Write one file per class, each all or nothing, and none if anything is refused."""
+    contents = {f"{prefix}{name}.txt": _results_text(name, of_class) for name, of_class in results.items()}
+    for file_name, text in contents.items():
+        write_bytes(Path(folder) / file_name, text.encode())
+
+
+def _results_text(name: str, results: VocResults) -> str:
+    if not re.fullmatch(r"[^\s/\\_]+", name):
+        raise ValueError(
+            f"write_voc_results: a class must have a name without spaces, slashes, underscores, got {name!r}"
+        )
+    lines = []
+    for image_id, score, box in zip(results.image_ids, results.scores, results.boxes, strict=True):
+        if not re.fullmatch(r"\S+", image_id) or not math.isfinite(score):
+            raise ValueError(
+                f"write_voc_results: {name}: an image must have a name without spaces, and its score be finite, got "
+                f"{image_id!r} and {float(score)}"
+            )
+        lines.append(f"{image_id} {float(score)!r} {' '.join(_to_pixels(box))}\n")
+    return "".join(lines)
 
 
 def _results_of(path: Path) -> VocResults:
     image_ids, rows = [], []
-    for i, line in enumerate(_lines(path), start=1):
+    for i, line in _lines(path):
         image_id, *numbers = line.split()
         values = [_float(text) for text in numbers]
         if len(values) != 5 or not all(value is not None and math.isfinite(value) for value in values):
@@ -261,14 +272,24 @@ def _float(text: str) -> float | None:
     return float(text) if re.fullmatch(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", text) else None
 
 
+def _text(name: str) -> str:
+    """Return a name for an XML file; refuse one that would not come back as it is."""
+    if not name or name != name.strip() or not name.isprintable():
+        raise ValueError(f"VOC: a name must be printable, without spaces around it, to be written, got {name!r}")
+    return name
+
+
 def _to_pixels(box: Array) -> tuple[str, ...]:
     """Return VOC's numbers of a box, without a point where they are integers."""
     x1, y1, x2, y2 = (float(value) for value in box)
+    if not (all(map(math.isfinite, (x1, y1, x2, y2))) and x1 < x2 and y1 < y2):
+        raise ValueError(f"VOC: a box must be finite and have an area to be written, got {x1:g} {y1:g} {x2:g} {y2:g}")
     return tuple(f"{v:.0f}" if v.is_integer() else repr(v) for v in (x1 + 1, y1 + 1, x2, y2))
 
 
 def _parse(path: Path) -> Element:
     """Return the outermost element; refuse a document type declaration as soon as it is met."""
+    content = read_bytes(path, VocError)
     builder = TreeBuilder()
     parser = expat.ParserCreate()
 
@@ -280,20 +301,18 @@ def _parse(path: Path) -> Element:
     parser.EndElementHandler = builder.end
     parser.CharacterDataHandler = builder.data
     try:
-        parser.Parse(path.read_bytes(), True)
+        parser.Parse(content, True)
         return builder.close()
-    except FileNotFoundError:
-        raise VocError(f"{path}: there is no such file") from None
-    except (expat.ExpatError, ParseError) as error:
+    except VocError:
+        raise
+    except (expat.ExpatError, ParseError, LookupError, ValueError) as error:  # the last two: encodings expat lacks
         raise VocError(f"{path}: is not XML: {error}") from None
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """Return the lines that are not blank, with their numbers in the file, from 1."""
     try:
-        return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        text = read_bytes(path, VocError).decode("utf-8-sig")  # Windows may have put a mark in front
     except UnicodeDecodeError:
         raise VocError(f"{path}: is not text") from None
-
-
-def _put(write: Callable[[bytes], object], content: bytes) -> None:
-    write(content)
+    return [(i, line) for i, line in enumerate(text.split("\n"), start=1) if line.strip()]

@@ -39,13 +39,17 @@ PAPER_SIDE = 224
 def _check(
     boxes: Array, *, stride: int, size: tuple[int, int], convention: str, first_centre: float, margin: float
 ) -> None:
-    check_floating("project_windows", boxes=boxes)
-    check_shape("project_windows", "boxes", boxes, (*shape_of(boxes)[:1], 4), "one box a row")
+    _check_boxes("project_windows", boxes)
     check_choice("project_windows", "convention", convention, CONVENTIONS)
     integers("project_windows", "stride", stride, count=1, low=1)
     integers("project_windows", "size", size, count=2, low=1)
     check_number("project_windows", "first_centre", first_centre)
     check_number("project_windows", "margin", margin)
+
+
+def _check_boxes(op: str, boxes: Array) -> None:
+    check_floating(op, boxes=boxes)
+    check_shape(op, "boxes", boxes, (*shape_of(boxes)[:1], 4), "one box a row")
 
 
 @kernel("project_windows", check=_check)
@@ -62,7 +66,7 @@ def project_windows_kernel(
         left = np.floor((first - first_centre + margin) / S + 0.5) + 1
         right = np.ceil((last - first_centre - margin) / S - 0.5) + 1
         left, right = left - 1, right - 1
-    between = np.trunc((left + right) / 2)
+    between = np.trunc(left / 2 + right / 2)  # halves are exact, and cannot overflow
     left, right = np.where(left > right, (between, between), (left, right))
     most = np.array([W - 1, H - 1])
     return np.concatenate([np.clip(left, 0, most), np.clip(right, 0, most) + 1], axis=1).astype(np.int64)
@@ -95,7 +99,7 @@ def project_windows(
     >>> project_windows(np.array([[32.0, 32.0, 97.0, 97.0]]), stride=16, size=(14, 14))
     array([[3, 3, 6, 6]])
     """
-    check_floating("project_windows", boxes=boxes)
+    _check_boxes("project_windows", boxes)
     if not np.isfinite(boxes).all():
         row = int(np.argwhere(~np.isfinite(boxes))[0, 0])
         raise ValueError(f"project_windows: box {row} is not finite: {np.asarray(boxes[row]).tolist()}")
@@ -120,17 +124,17 @@ def choose_scales(
     >>> choose_scales(np.array([[0.0, 0.0, 112.0, 112.0]]), image_size=(240, 320), scales=(480, 576, 688, 864, 1200))
     array([0])
     """
-    check_floating("choose_scales", boxes=boxes)
-    check_shape("choose_scales", "boxes", boxes, (*shape_of(boxes)[:1], 4), "one box a row")
+    _check_boxes("choose_scales", boxes)
     check_choice("choose_scales", "convention", convention, CONVENTIONS)
     m = min(integers("choose_scales", "image_size", image_size, count=2, low=1))
-    s = np.array(integers("choose_scales", "scales", scales, count=len(scales), low=1), np.float64)
-    if not s.size:
+    if not np.size(scales):
         raise ValueError("choose_scales: scales must hold at least one length")
+    s = np.array(integers("choose_scales", "scales", scales, count=np.size(scales), low=1), np.float64)
     width, height = (boxes[:, 2:].astype(np.float64) - boxes[:, :2]).T
     area = width * height
-    if not (np.isfinite(area) & (width > 0) & (height > 0)).all():
-        row = int(np.argmin(np.isfinite(area) & (width > 0) & (height > 0)))
+    usable = np.isfinite(area) & (width > 0) & (height > 0)
+    if not usable.all():
+        row = int(np.argmin(usable))
         raise ValueError(f"choose_scales: box {row} must have a positive area, got {np.asarray(boxes[row]).tolist()}")
     if convention == "paper":
         distance = np.abs(area[:, None] * (s / m) ** 2 - PAPER_SIDE**2)

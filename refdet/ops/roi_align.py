@@ -24,7 +24,7 @@ Conventions:
   and by tap for the largest: upper left, upper right, lower left, lower right.
 - A pixel next to a point is read whatever its weight, and 0 · NaN is NaN, as in other kernels. An infinite pixel that
   a bin meets with weight 0 and again with more is ±∞ in the mean, where adding point by point gives NaN. A point too
-  far out reads nothing; in torchvision it reads pixel (0, 0) with weight 0, so that a NaN there reaches it.
+  far out reads nothing; on torchvision's CPU it reads pixel (0, 0) with weight 0, so that a NaN there reaches it.
 - Regions receive no gradient. The equation has one with respect to them, which no detector uses.
 """
 

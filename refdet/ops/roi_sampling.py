@@ -108,9 +108,7 @@ def point_taps(points: Array, n_pixels: int, *, border: str) -> PointTaps:
     pixels = np.clip(neighbours, 0, max(n_pixels - 1, 0))
     if border == "kernel":
         near = (points >= -1) & (points <= n_pixels) & (n_pixels > 0)
-        exist = np.broadcast_to(
-            near[..., None], pixels.shape
-        )  # beyond the last pixel there is, with weight 0, the last
+        exist = np.broadcast_to(near[..., None], pixels.shape)  # also beyond the last pixel: the last, with weight 0
     else:
         exist = (neighbours >= 0) & (neighbours < n_pixels)
     t = inside - floor

@@ -127,5 +127,6 @@ def spatial_pyramid_pool(x: Tensor | Array, levels: Sequence[int] = (1, 2, 3, 6)
     """
     if not isinstance(levels, Sequence):
         raise TypeError(f"spatial_pyramid_pool: levels must be a sequence of integers, got {levels!r}")
-    y, *extras = _spatial_pyramid_pool.with_extras(x, levels=tuple(levels))
+    plain = integers("spatial_pyramid_pool", "levels", levels, count=len(levels), low=1)
+    y, *extras = _spatial_pyramid_pool.with_extras(x, levels=plain)
     return y, extras[0]

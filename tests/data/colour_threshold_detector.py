@@ -58,7 +58,7 @@ def detect(image: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.fl
         components, _ = ndimage.label((cluster == colour).reshape(image.shape[:2]))
         for i, window in enumerate(ndimage.find_objects(components), start=1):
             mask = components[window] == i
-            if not SMALLEST <= np.count_nonzero(mask) <= LARGEST * mask.size * 4:
+            if not SMALLEST <= np.count_nonzero(mask) <= LARGEST * cluster.size:
                 continue
             measured = measurements(np.pad(mask, 1))
             distances = {label: float(np.linalg.norm(measured - p)) for label, p in PROTOTYPES.items()}

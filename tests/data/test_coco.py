@@ -157,6 +157,10 @@ NESTED = "[" * 100_000
         ({"images": {}}, "images must be a list, got an object"),
         ({"images": [3]}, "entry 0 of images must be an object, got 3"),
         ({"images": [{"id": 1, "height": 0, "width": 3}]}, "images: height must be an integer of at least 1"),
+        ({"images": [{"id": 1, "height": 10**7, "width": 3}]}, "height must be .* of at least 1 and at most 1000000"),
+        ({"images": [{"id": 1, "height": 3, "width": 3, "file_name": 5}]}, "file_name must be text, got 5"),
+        ({"images": [], "categories": [{"id": 1, "name": "a", "keypoints": 5}]}, "keypoints must be a list of texts"),
+        ('{"images": [], "images": []}', "is not JSON: an object has the name 'images' twice"),
         ({"images": [{"id": 1, "height": 3, "width": 3}] * 2}, "entry 1 of images: the id 1 stands in"),
         (truth(id=1), "entry 1 of annotations: the id 1 stands in an earlier entry too"),
         (truth(id="2"), "entry 1 of annotations: id must be an integer, got '2'"),
@@ -166,6 +170,7 @@ NESTED = "[" * 100_000
         (truth(bbox=[1, 2, 3]), r"bbox must be x, y, width and height.*got \[1, 2, 3\]"),
         (truth(bbox=[1, 2, -3, 4]), "the last two not negative"),
         (truth(bbox=[1, 2, float("nan"), 4]), "bbox must be a list of finite numbers"),
+        (truth(bbox=[1, 2, 1e101, 4]), "bbox must be a list of finite numbers"),
         (truth(bbox=[1, 2, 10**400, 4]), "bbox must be a list of finite numbers"),
         (truth(bbox="1234"), "bbox must be a list of finite numbers, got '1234'"),
         (truth(image_id=8), "entry 1 of annotations: there is no image with the id 8"),
@@ -177,11 +182,16 @@ NESTED = "[" * 100_000
         (truth(segmentation=[[1, 2]]), "entry 1 of annotations: segmentation: "),
         (truth(segmentation=[3]), "entry 1 of annotations: segmentation: "),
         (truth(segmentation=[[0, 0, 1, 0, 1, float("nan")]]), "entry 1 of annotations: segmentation: "),
-        (truth(segmentation={"size": [4, 6], "counts": [24]}), r"size \(4, 6\), its picture \(5, 6\)"),
+        (truth(segmentation={"size": [4, 6], "counts": [24]}), r"size must be that of its picture, .* got \[4, 6\]"),
         (truth(segmentation={"size": [5, 6], "counts": [29]}), r"must sum to H·W = 30"),
-        (truth(segmentation={"size": [5, 6], "counts": [31, -1]}), "negative count"),
+        (truth(segmentation={"size": [5, 6], "counts": [30, -1, 1]}), "negative count"),
+        (truth(segmentation={"size": [5, 6], "counts": [31, -1]}), r"counts must not exceed H·W = 30, got 31"),
+        (truth(segmentation={"size": [5, 6], "counts": [2**62] * 3 + [2**62 + 30]}), "counts must not exceed"),
+        (truth(segmentation={"size": [5, 6], "counts": [2**70]}), "entry 1 of annotations: segmentation: "),
+        (truth(segmentation=[[0, 0, 1, 0, 1, 10**400]]), "entry 1 of annotations: segmentation: "),
+        (truth(segmentation=0), "segmentation must be a list of polygons, or an RLE"),
         (truth(segmentation={"size": [5, 6], "counts": "PP"}), "entry 1 of annotations: segmentation: "),
-        (truth(segmentation={"counts": [30]}), "size must be height and width, got None"),
+        (truth(segmentation={"counts": [30]}), "size must be that of its picture, .* got None"),
         (truth(segmentation={"size": [5, 6], "counts": [1.5]}), "counts must be text or a list of integers"),
         (truth(keypoints=[1, 2, 2]), "keypoints must be 6 numbers, three for each keypoint, got 3"),
         (truth(num_keypoints=-1), "num_keypoints must be an integer of at least 0, got -1"),
@@ -217,8 +227,36 @@ def test_results_that_are_refused(tmp_path: Path, content: Any, kind: str, messa
 def test_files_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(CocoError, match="there is no such file"):
         read_coco(tmp_path / "absent.json")
-    with pytest.raises(CocoError, match="is a directory, not a JSON file"):
+    with pytest.raises(CocoError, match="is a directory, not a file"):
         read_coco(tmp_path)
+    with pytest.raises(CocoError, match=r"a\.json: cannot be read: Not a directory"):
+        read_coco(written(tmp_path, []) / "a.json")
+
+
+def test_files_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(CocoError, match=r"gt\.json: cannot be read: Permission denied"):
+        read_coco(written(tmp_path, truth()))
+
+
+def test_keypoints_where_the_ground_truth_names_none(tmp_path: Path) -> None:
+    """Their number is that of the first result."""
+    content = truth()
+    del content["categories"][0]["keypoints"]
+    given = read_coco(written(tmp_path, content))
+    common = {"image_id": 9, "category_id": 1, "score": 0.5}
+    good, longer, none = ({**common, "keypoints": [1, 2, 1] * n} for n in (1, 2, 0))
+    found = read_coco_results(written(tmp_path, [good, good], "r.json"), given, kind="keypoints")
+    assert found.keypoints is not None
+    assert found.keypoints.shape == (2, 1, 3)
+    for bad, message in ((longer, "keypoints must be 3 numbers"), (none, "keypoints must be 3 numbers, .* got 0")):
+        with pytest.raises(CocoError, match=f"entry 1 of results: {message}"):
+            read_coco_results(written(tmp_path, [good, bad], "r.json"), given, kind="keypoints")
+    with pytest.raises(CocoError, match="entry 0 of results: keypoints must be three numbers for each keypoint, got 0"):
+        read_coco_results(written(tmp_path, [none], "r.json"), given, kind="keypoints")
     with pytest.raises(ValueError, match="kind must be one of bbox, segm, keypoints, got 'box'"):
         read_coco_results(tmp_path, dataset(tmp_path), kind="box")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +52,7 @@ def test_a_camera_that_was_turned(tmp_path: Path) -> None:
 
 def test_files_that_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("hello")
+    (tmp_path / "broken.ppm").write_bytes(b"P6 4x4 255\n")
     rng = np.random.default_rng(0)
     Image.fromarray(rng.integers(0, 256, (64, 64, 3)).astype(np.uint8)).save(tmp_path / "whole.jpg")
     (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:1000])
@@ -58,16 +61,46 @@ def test_files_that_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.ones((2, 2), np.float32)).save(tmp_path / "float.tiff")
     for name, message in {
         "absent.png": "there is no such file",
-        ".": "is a directory, not a picture",
+        ".": "is a directory, not a file",
         "text.png": "is not a picture that Pillow knows",
         "cut.jpg": "cannot be read",
         "moving.gif": "has 2 frames",
-        "float.tiff": "floating-point pictures have no agreed range",
+        "float.tiff": r"float\.tiff: floating-point pictures have no agreed range",
+        "text.png/a.png": "cannot be read: Not a directory",
+        "broken.ppm": "cannot be read: invalid literal",
+        "nul\0.png": "cannot be read: embedded null byte",
     }.items():
         with pytest.raises(ImageError, match=message):
             read_image(tmp_path / name)
-    with pytest.raises(ImageError, match=r"absent\.png: cannot be read"):
-        image_size(tmp_path / "absent.png")
+        if name not in ("moving.gif", "float.tiff", "cut.jpg"):  # whose size can be told
+            with pytest.raises(ImageError, match=message):
+                image_size(tmp_path / name)
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "gif", "bmp", "tiff", "webp", "ppm", "qoi"])
+def test_damaged_files(tmp_path: Path, ending: str) -> None:
+    """Bytes changed and cut off at random: a picture or an ImageError, and nothing else."""
+    rng, path = np.random.default_rng(0), tmp_path / f"a.{ending}"
+    Image.fromarray(rng.integers(0, 256, (16, 16, 3)).astype(np.uint8)).save(path)
+    whole, n_refused = path.read_bytes(), 0
+    for _ in range(60):
+        damaged = bytearray(whole[: rng.integers(1, 2 * len(whole))])
+        for i in rng.integers(0, min(len(damaged), 60), 3):
+            damaged[i] = rng.integers(256)
+        path.write_bytes(damaged)
+        with warnings.catch_warnings(), contextlib.suppress(ImageError):
+            warnings.simplefilter("ignore")  # Pillow's, of what it still could make sense of
+            n_refused += 1
+            assert read_image(path).shape[2] == 3
+            n_refused -= 1
+    assert n_refused > 5
+
+
+def test_the_first_picture_of_a_camera(tmp_path: Path) -> None:
+    """MPO: a JPEG file with another picture, such as a preview, behind the first."""
+    red, blue = (Image.new("RGB", (8, 8), colour) for colour in ("red", "blue"))
+    red.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[blue])
+    np.testing.assert_allclose(read_image(tmp_path / "a.jpg")[4, 4], [255, 0, 0], atol=2)
 
 
 def test_a_picture_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

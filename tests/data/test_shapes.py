@@ -30,6 +30,7 @@ def test_the_same_bits_everywhere() -> None:
 
 
 def test_a_scene_does_not_depend_on_those_before_it() -> None:
+    assert len(SCENES) == len(Shapes(120, seed=1)) == 120
     np.testing.assert_array_equal(Shapes(9, seed=1)[-2].image, SCENES[7].image)
     assert (make_scene(2, 7).image != SCENES[7].image).any()
     assert [s.image[0, 0, 0] for s in Shapes(9, seed=1)[2:4]] == [s.image[0, 0, 0] for s in SCENES[2:4]]
@@ -151,5 +152,7 @@ def test_bad_input() -> None:
         Shapes(1, seed=-5)
     with pytest.raises(TypeError, match=r"Shapes: seed must hold integers, got 0\.5"):
         Shapes(1, seed=0.5)  # type: ignore[arg-type]
-    with pytest.raises(IndexError, match="there are 3 scenes, no scene 3"):
+    with pytest.raises(ValueError, match=r"make_scene: seed and number must be at least 0, got \(0, -1\)"):
+        make_scene(0, -1)
+    with pytest.raises(IndexError, match="Shapes: there are 3 items, no item 3"):
         Shapes(3, seed=0)[3]

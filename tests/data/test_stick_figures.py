@@ -55,6 +55,6 @@ def test_people_are_seen_from_both_sides() -> None:
 def test_bad_input() -> None:
     with pytest.raises(ValueError, match=r"make_figure: size must be at least 32, got \(8, 8\)"):
         make_figure(0, 0, size=(8, 8))
-    with pytest.raises(IndexError, match="there are 3 pictures, no picture 5"):
+    with pytest.raises(IndexError, match="StickFigures: there are 3 items, no item 5"):
         StickFigures(3, seed=0)[5]
     assert len(StickFigures(3, seed=0)[1:]) == 2

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -13,12 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refdet.autograd.tensor import Tensor, no_grad
 from refdet.data.batching import as_batch, batches, prefetch
 from refdet.data.sample import Sample, require_usable
 from refdet.data.shapes import make_scene, tight_box
 from refdet.data.stick_figures import SWAPPED, make_figure
 from refdet.data.transforms import (
-    VGG_MEAN_BGR,
+    FAST_RCNN_MEAN_BGR,
     mirror,
     network_input,
     photometric,
@@ -59,6 +62,11 @@ def assert_same(a: Sample, b: Sample) -> None:
         ((200, 500), (400, 1000)),
         ((600, 600), (600, 600)),
         ((1, 5000), (1, 1000)),
+        ((7, 8), (600, 686)),  # 685.7
+        ((160, 161), (600, 604)),  # 603.75
+        ((16, 17), (600, 638)),  # 637.5
+        ((1200, 1999), (600, 1000)),  # 999.5, which is 1000, and does not exceed it
+        ((1200, 2001), (600, 1000)),  # 1000.5 is 1001: the long side decides, 599.7
     ],
 )
 def test_the_short_side_under_a_limit_for_the_long_one(size: tuple[int, int], expected: tuple[int, int]) -> None:
@@ -90,6 +98,28 @@ def test_joints_are_resized_with_the_picture() -> None:
     np.testing.assert_allclose(wider.joints, sample.joints * np.array([2, 0.5]), rtol=1e-6)
 
 
+def test_the_border_stays_the_border() -> None:
+    """In float32, 53 · (15/53) is not 15."""
+    image, one = np.zeros((53, 53, 3), np.uint8), np.ones(1, np.int64)
+    box = np.array([[0, 0, 53, 53]], np.float32)
+    for side in range(1, 200):
+        resized = resize(Sample("a", image, box, one, one == 0, joints=box.reshape(1, 2, 2)), (side, side))
+        assert resized.joints is not None
+        assert resized.boxes[0, 2] == resized.joints[0, 1, 0] == side
+        assert resized.boxes.dtype == np.float32
+
+
+@pytest.mark.parametrize(("old", "new"), [(5, 5), (5, 10), (6, 3), (7, 5), (1, 4), (4, 1)])
+def test_masks_take_the_pixel_that_their_centre_lies_in(old: int, new: int) -> None:
+    labels = np.arange(old * old).reshape(old, old)
+    none = np.zeros(0)
+    image = np.zeros((old, old, 3), np.uint8)
+    sample = Sample("a", image, none.reshape(0, 4), none.astype(int), none > 0, label_map=labels)
+    pixels = [math.floor(Fraction((2 * i + 1) * old, 2 * new)) for i in range(new)]
+    np.testing.assert_array_equal(resize(sample, (new, new)).label_map, labels[np.ix_(pixels, pixels)])
+
+
+@pytest.mark.oracle
 def test_resizing_agrees_with_opencv() -> None:
     cv2 = pytest.importorskip("cv2", reason="opencv is not installed")
     sample = sample_of_scene()
@@ -145,7 +175,7 @@ def test_photometric() -> None:
 def test_the_input_of_caffe() -> None:
     image = np.array([[[255, 128, 0]]], np.uint8)  # red 255, green 128, blue 0
     expected = np.array([0 - 102.9801, 128 - 115.9465, 255 - 122.7717], np.float32)
-    np.testing.assert_allclose(network_input(image, mean=VGG_MEAN_BGR, order="BGR").ravel(), expected, rtol=1e-6)
+    np.testing.assert_allclose(network_input(image, mean=FAST_RCNN_MEAN_BGR, order="BGR").ravel(), expected, rtol=1e-6)
 
 
 def test_a_batch_is_padded_with_the_mean() -> None:
@@ -201,10 +231,35 @@ def test_an_error_arrives_where_the_item_is_asked_for() -> None:
         next(ahead)
 
 
-def test_the_thread_ends_when_the_loop_is_left() -> None:
-    def threads() -> int:
-        return sum(t.name == "refdet prefetch" for t in threading.enumerate())
+def test_an_interrupt_in_the_thread_arrives_too() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise KeyboardInterrupt
 
+    with pytest.raises(KeyboardInterrupt):
+        list(prefetch(items()))
+    assert threads() == 0
+
+
+def test_the_thread_works_in_the_context_of_the_loop() -> None:
+    leaf = Tensor(np.ones(1), requires_grad=True)
+
+    def is_recorded() -> list[bool]:
+        return list(prefetch((leaf * 2.0).requires_grad for _ in range(3)))
+
+    with no_grad():
+        assert is_recorded() == [False] * 3
+    assert is_recorded() == [True] * 3
+
+
+def threads() -> int:
+    return sum(t.name == "refdet prefetch" for t in threading.enumerate())
+
+
+def test_the_thread_ends_when_the_loop_is_left() -> None:
+    unused = prefetch(iter(range(1000)))
+    assert threads() == 0  # it begins with the first item
+    del unused
     ahead = prefetch(iter(range(1000)))
     next(ahead)
     assert threads() == 1
@@ -216,6 +271,20 @@ def test_bad_input() -> None:
     sample = sample_of_scene()
     with pytest.raises(ValueError, match=r"mirror: figure has 14 joints, so that swapped must be an order of 0 … 13"):
         mirror(sample_of_figure())
+    with pytest.raises(ValueError, match="so that swapped must be an order of 0 … 13 that undoes itself"):
+        mirror(sample_of_figure(), swapped=(1, 2, 0, *range(3, 14)))
+    with pytest.raises(TypeError, match="sample 'a': classes must be an array, got NoneType"):
+        Sample("a", sample.image, sample.boxes, None, sample.difficult)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="sample 'a': classes must hold integers or unsigned integers, got float64"):
+        Sample("a", sample.image, sample.boxes, sample.classes * 1.0, sample.difficult)
+    with pytest.raises(ValueError, match=r"network_input: image must have shape \(4, 4, 3\)"):
+        network_input(np.zeros((4, 4, 4), np.uint8), mean=(0, 0, 0), order="RGB")
+    with pytest.raises(ValueError, match="network_input: mean must be a finite number, got nan"):
+        network_input(sample.image, mean=(0, 0, np.nan), order="RGB")
+    with pytest.raises(ValueError, match="resized_size: short must be at least 1, got 0"):
+        resized_size((3, 4), short=0)
+    with pytest.raises(ValueError, match="prefetch: ahead must be at least 1, got 0"):
+        next(prefetch([1], ahead=0))
     with pytest.raises(ValueError, match="sample 'a': boxes must have shape"):
         Sample("a", sample.image, sample.boxes[:, :3], sample.classes, sample.difficult)
     with pytest.raises(ValueError, match="sample 'a': classes must have shape"):

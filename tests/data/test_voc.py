@@ -88,8 +88,13 @@ BOMB = (
         (BOMB, "a.xml: has a document type declaration, which is refused unread"),
         ("<html></html>", "a.xml: the outermost element must be annotation, got html"),
         ("<annotation></annotation>", "a.xml: size: width must be a number, got None"),
-        (HEAD.replace("40", "0") + "</annotation>", "two positive integers, got width 0 and height 30"),
+        (HEAD.replace("40", "0") + "</annotation>", "two positive integers of at most .*, got width 0 and height 30"),
         (HEAD.replace("40", "1e999") + "</annotation>", "size: width must be a number, got '1e999'"),
+        (HEAD.replace("40", "1e9") + "</annotation>", "two positive integers of at most 1,000,000, got width 1e\\+09"),
+        (f'<?xml version="1.0" encoding="gbk"?>{HEAD}</annotation>', "a.xml: is not XML: multi-byte encodings"),
+        (f'<?xml version="1.0" encoding="nonsense"?>{HEAD}</annotation>', "a.xml: is not XML: unknown encoding"),
+        (f"{HEAD}<object><name>d&#0;g</name></object></annotation>", "a.xml: is not XML: reference to invalid char"),
+        ("<annotation>" + "<a>" * 100_000, "a.xml: is not XML: no element found"),
         (HEAD.replace("40", "nan") + "</annotation>", "size: width must be a number, got 'nan'"),
         (f"{HEAD}<object>{BOX}</object></annotation>", "a.xml: object 0 has no name"),
         (f"{HEAD}{DOG}<object><name>cat</name></object></annotation>", r"object 1 \(cat\): xmin must be a number"),
@@ -112,8 +117,18 @@ def test_folders_that_are_refused(tmp_path: Path) -> None:
         read_voc_folder(tmp_path, split="val")
     with pytest.raises(VocError, match="there are no files of results"):
         read_voc_results(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "dog.txt").mkdir()
+    (tmp_path / "folder" / "dog.xml").mkdir()
+    with pytest.raises(VocError, match=r"dog\.txt: is a directory, not a file"):
+        read_voc_results(tmp_path / "folder")
+    with pytest.raises(VocError, match=r"dog\.xml: is a directory, not a file"):
+        read_voc_folder(tmp_path / "folder")
     written(tmp_path, f"{HEAD}{DOG.replace('dog', 'unicorn')}</annotation>")
     with pytest.raises(VocError, match=r"a\.xml: 'unicorn' is none of the classes asked for"):
+        VocImages(tmp_path)
+    written(tmp_path, f"{HEAD}{DOG.replace('dog', 'background')}</annotation>")
+    with pytest.raises(VocError, match=r"a\.xml: 'background' is none of the classes asked for"):
         VocImages(tmp_path)
 
 
@@ -139,7 +154,8 @@ def test_a_devkit(tmp_path: Path) -> None:
 
 
 def test_results(tmp_path: Path) -> None:
-    (tmp_path / "comp4_det_test_dog.txt").write_text("000004 0.7 1 2 3 30\n000006 .25 1.5 2 8 9\n")
+    text = "\ufeff000004 0.7 1 2 3 30\r\n\n000006 .25 1.5 2 8 9\n"  # with a mark in front, as Windows writes it
+    (tmp_path / "comp4_det_test_dog.txt").write_text(text, encoding="utf-8", newline="")
     (tmp_path / "cat.txt").write_text("")
     found = read_voc_results(tmp_path)
     assert sorted(found) == ["cat", "dog"]
@@ -162,9 +178,28 @@ def test_results_written_and_read_again(tmp_path: Path) -> None:
     "line", ["a 0.5 1 2 3", "a nan 1 2 3 4", "a 0.5 1 2 x 4", "a 0.5 1 2 3 4 5", "a 0.5 3 1 1 4", "a inf 1 2 3 4"]
 )
 def test_results_that_are_refused(tmp_path: Path, line: str) -> None:
-    (tmp_path / "dog.txt").write_text(f"a 0.5 1 2 3 30\n{line}\n")
-    with pytest.raises(VocError, match=r"dog\.txt: line 2"):
+    (tmp_path / "dog.txt").write_text(f"a 0.5 1 2 3 30\n\n{line}\n")
+    with pytest.raises(VocError, match=r"dog\.txt: line 3"):
         read_voc_results(tmp_path)
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
+    box, flag, one = np.array([[0.0, 1.0, 3.0, 4.0]]), np.array([False]), np.ones(1)
+    for name in ("", " dog", "d\0g", "d\ud800g"):
+        with pytest.raises(ValueError, match="a name must be printable"):
+            write_voc_annotation(tmp_path / "a.xml", VocAnnotation("a", "a.jpg", (9, 9), (name,), box, flag, flag))
+    for bad in ([[0.0, 1.0, np.nan, 4.0]], [[3.0, 1.0, 3.0, 4.0]]):
+        with pytest.raises(ValueError, match="a box must be finite and have an area"):
+            write_voc_results(
+                tmp_path, {"cat": VocResults((), one[:0], box[:0]), "dog": VocResults(("a",), one, np.array(bad))}
+            )
+    for name in ("traffic_light", "a b", "../a", ""):
+        with pytest.raises(ValueError, match="a class must have a name without spaces, slashes, underscores"):
+            write_voc_results(tmp_path, {name: VocResults(("a",), one, box)})
+    for image_id, score in (("a b", 0.5), ("", 0.5), ("a", np.inf)):
+        with pytest.raises(ValueError, match="write_voc_results: dog: an image must have a name without spaces"):
+            write_voc_results(tmp_path, {"dog": VocResults((image_id,), np.array([score]), box)})
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.real

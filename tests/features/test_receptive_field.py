@@ -38,7 +38,7 @@ def test_alexnet() -> None:
     """conv1, pool1, conv2, pool2, conv3, conv4, conv5, pool5."""
     sizes = [receptive_field_size(ALEXNET[: p + 1]) for p in range(len(ALEXNET))]
     assert sizes == [11, 19, 51, 67, 99, 131, 163, 195]
-    assert (alpha(ALEXNET[:-1]), beta(ALEXNET[:-1])) == (16, 18)
+    assert (alpha(ALEXNET[:-1]), beta(ALEXNET[:-1])) == (16, Fraction(18))
 
 
 def test_the_numbers_of_faster_rcnn() -> None:
@@ -52,7 +52,7 @@ def test_the_numbers_of_faster_rcnn() -> None:
 
 def test_the_deck_and_the_released_code_of_spp_net_agree() -> None:
     """offset0 = 21 in the code is β of the deck's formula."""
-    assert (alpha(ZF5), beta(ZF5)) == (16, 21)
+    assert (alpha(ZF5), beta(ZF5)) == (16, Fraction(21))
 
 
 def test_the_deck() -> None:
@@ -70,14 +70,14 @@ def test_the_simple_solution() -> None:
 
 
 def test_no_layers() -> None:
-    assert (receptive_field_size([]), alpha([]), beta([]), receptive_field([], 3)) == (1, 1, 1, (3, 4))
+    assert (receptive_field_size([]), alpha([]), beta([]), receptive_field([], 3)) == (1, 1, Fraction(1), (3, 4))
 
 
 @given(st.lists(windows, max_size=5), st.integers(0, 9), st.integers(0, 5))
 def test_the_three_descriptions_agree(layers: list[Window], first: int, more: int) -> None:
     """Formula, composition of maps, and interval: i ↦ α·i + β − 1, in the middle of r pixels."""
     centre = image_centre(layers)
-    assert (centre.scale, centre.shift) == (alpha(layers), beta(layers) - 1)
+    assert (centre.scale, centre.shift) == (Fraction(alpha(layers)), beta(layers) - 1)
     start, stop = receptive_field(layers, first)
     assert stop - start == receptive_field_size(layers)
     assert Fraction(start + stop - 1, 2) == centre(first)
@@ -115,6 +115,14 @@ def test_points() -> None:
 def test_projecting_undoes_the_centre(layers: list[Window]) -> None:
     responses = np.arange(5.0)
     np.testing.assert_allclose(project_points(image_centre(layers)(responses), layers), responses, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_centres_go_to_whole_responses(dtype: str) -> None:
+    """Multiplied by 1/49, 49 would become a little less than 1."""
+    layers, responses = [Window(7, 7), Window(7, 7)], np.arange(200.0)
+    found = project_points(image_centre(layers)(responses).astype(dtype), layers)
+    np.testing.assert_array_equal(found, responses)
 
 
 def test_bad_input() -> None:

@@ -83,6 +83,13 @@ def test_of_two_equally_good_scales_the_first() -> None:
         np.testing.assert_array_equal(found, [0])
 
 
+def test_boxes_as_large_as_floats_allow() -> None:
+    boxes = np.array([[-1.0, -1.0, 1.0, 1.0]]) * 1.7e308
+    for convention in ("paper", "released"):
+        found = project_windows(boxes, stride=1, size=(4, 5), convention=convention)
+        np.testing.assert_array_equal(found, [[0, 0, 5, 4]])
+
+
 def test_bad_input() -> None:
     boxes = np.array([[0.0, 0.0, 9.0, 9.0], [0.0, 0.0, np.nan, 9.0], [3.0, 0.0, 3.0, 9.0]])
     with pytest.raises(ValueError, match="project_windows: box 1 is not finite"):
