@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from refdet.core.check import Array, as_index, check_floating, check_number, is_array, not_an_array, shape_of
+from refdet.core.check import Array, as_index, check_floating, check_number, shape_of
 
 Four = tuple[float, float, float, float]
 Numbers = Sequence[float] | Array
@@ -30,15 +30,6 @@ def check_offset(op: str, offset: int) -> int:
     if index not in (0, 1):
         raise ValueError(f"{op}: offset must be 0 (width x2 - x1) or 1 (width x2 - x1 + 1), got {offset!r}")
     return index
-
-
-def check_booleans(op: str, **arrays: Array) -> None:
-    """Refuse what is not an array of booleans."""
-    for name, flags in arrays.items():
-        if not is_array(flags):
-            raise not_an_array(op, name, flags)
-        if flags.dtype.kind != "b":
-            raise TypeError(f"{op}: {name} must be a boolean array, got {flags.dtype.name}; convert it with astype")
 
 
 def sequence(op: str, name: str, values: Any) -> list[Any]:

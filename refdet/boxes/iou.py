@@ -27,8 +27,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from refdet.boxes.check import check_booleans, check_boxes, check_offset
-from refdet.core.check import Array, check_choice, check_shape
+from refdet.boxes.check import check_boxes, check_offset
+from refdet.core.check import Array, check_booleans, check_choice, check_shape
 from refdet.core.kernel import kernel
 
 EMPTY = ("zero", "nan")
@@ -37,8 +37,8 @@ CHUNK_ELEMENTS = 2**22  # of the largest temporary, two sides for each pair: 32 
 
 def _check(boxes: Array, others: Array, crowd: Array | None, *, offset: int, empty: str) -> None:
     check_boxes("box_iou", boxes=boxes, others=others)
+    check_booleans("box_iou", crowd=crowd)
     if crowd is not None:
-        check_booleans("box_iou", crowd=crowd)
         check_shape("box_iou", "crowd", crowd, (len(others),), "one flag per row of others")
     check_offset("box_iou", offset)
     check_choice("box_iou", "empty", empty, EMPTY)

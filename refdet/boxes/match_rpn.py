@@ -23,9 +23,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from refdet.boxes.check import check_booleans
 from refdet.boxes.overlaps import COMPARISONS, check_overlaps, own_ground_truth, without_nan
-from refdet.core.check import Array, check_choice, check_flag, check_shape, shape_of
+from refdet.core.check import Array, check_booleans, check_choice, check_flag, check_shape, shape_of
 from refdet.core.kernel import kernel
 
 
@@ -43,8 +42,8 @@ def _check(
     check_choice("match_rpn", "comparison", comparison, COMPARISONS)
     check_flag("match_rpn", "force_best", force_best)
     check_flag("match_rpn", "guard_zero", guard_zero)
+    check_booleans("match_rpn", inside=inside)
     if inside is not None:
-        check_booleans("match_rpn", inside=inside)
         check_shape("match_rpn", "inside", inside, shape_of(iou)[:1], "one per anchor")
 
 

@@ -36,7 +36,7 @@ def check_floating(op: str, *, optional: Collection[str] = (), **arrays: Array |
 
 
 def check_integer(op: str, **arrays: Array | None) -> None:
-    """Refuse arrays that do not hold integers (booleans are not integers here)."""
+    """Refuse arrays that do not hold integers (booleans are not integers here); None passes."""
     for name, x in arrays.items():
         if x is None:
             continue
@@ -44,6 +44,17 @@ def check_integer(op: str, **arrays: Array | None) -> None:
             raise not_an_array(op, name, x)
         if x.dtype.kind not in "iu":
             raise TypeError(f"{op}: {name} must be an integer array, got {x.dtype.name}")
+
+
+def check_booleans(op: str, **arrays: Array | None) -> None:
+    """Refuse arrays that do not hold booleans; None passes."""
+    for name, flags in arrays.items():
+        if flags is None:
+            continue
+        if not is_array(flags):
+            raise not_an_array(op, name, flags)
+        if flags.dtype.kind != "b":
+            raise TypeError(f"{op}: {name} must be a boolean array, got {flags.dtype.name}")
 
 
 def check_rank(op: str, name: str, x: Array, layout: str) -> None:

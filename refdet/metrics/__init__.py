@@ -11,6 +11,7 @@ from refdet.metrics.object_keypoint_similarity import object_keypoint_similarity
 from refdet.metrics.pose import pcp, pdj
 from refdet.metrics.precision_recall import precision_recall
 from refdet.metrics.records import Detections, GroundTruths, Task
+from refdet.metrics.roc import roc_curve, true_accept_rate
 from refdet.metrics.segmentation import (
     SegmentationScores,
     accumulate_confusion,
@@ -18,13 +19,7 @@ from refdet.metrics.segmentation import (
     confusion_matrix,
     segmentation_scores,
 )
-from refdet.metrics.verification import (
-    FoldResults,
-    roc_curve,
-    true_accept_rate,
-    true_accept_rate_by_folds,
-    verification_accuracy,
-)
+from refdet.metrics.verification_folds import FoldResults, true_accept_rate_by_folds, verification_accuracy
 from refdet.metrics.voc import ClassEvaluation, LabelledBoxes, ScoredBoxes, VocEvaluation, evaluate_voc
 
 __all__ = [

@@ -25,6 +25,7 @@ from refdet.autograd.differentiable import differentiable
 from refdet.autograd.tensor import Tensor, as_tensor
 from refdet.core.check import (
     Array,
+    check_booleans,
     check_choice,
     check_flag,
     check_floating,
@@ -57,8 +58,7 @@ def _check(x: Array, keep: Array | None, *, p: float, training: bool, convention
         if training:
             raise ValueError("dropout: keep must be given when training, one boolean per element of x; got None")
         return
-    if keep.dtype.kind != "b":
-        raise TypeError(f"dropout: keep must be boolean, got {keep.dtype.name}")
+    check_booleans("dropout", keep=keep)
     check_shape("dropout", "keep", keep, shape_of(x), "the shape of x")
 
 

@@ -34,6 +34,14 @@ def test_integer() -> None:
         check.check_integer("op", labels=np.zeros(2, bool))
 
 
+def test_booleans() -> None:
+    check.check_booleans("op", same=np.zeros(2, bool), absent=None)
+    with pytest.raises(TypeError, match="op: same must be a boolean array, got uint8"):
+        check.check_booleans("op", absent=None, same=np.zeros(2, np.uint8))
+    with pytest.raises(TypeError, match="op: same must be an array, got list"):
+        check.check_booleans("op", same=[True])  # type: ignore[arg-type]
+
+
 def test_rank_shape_gradient_choice() -> None:
     with pytest.raises(ValueError, match=r"op: x must have rank 2 \(N, C\), got rank 1 with shape \(3,\)"):
         check.check_rank("op", "x", np.zeros(3), "N, C")

@@ -142,7 +142,7 @@ def test_bad_arrays() -> None:
     params: dict[str, Any] = {"p": 0.5, "training": True, "convention": "inverted"}
     with pytest.raises(TypeError, match="dropout: x must be float32 or float64, got int64"):
         dropout(np.arange(3), p=0.5, training=False)
-    with pytest.raises(TypeError, match="dropout: keep must be boolean, got int64"):
+    with pytest.raises(TypeError, match="dropout: keep must be a boolean array, got int64"):
         kernel_forward(np.ones(3), np.ones(3, int), **params)
     with pytest.raises(ValueError, match=r"dropout: keep must have shape \(3,\) \(the shape of x\), got \(2,\)"):
         kernel_forward(np.ones(3), np.ones(2, bool), **params)
