@@ -1,8 +1,5 @@
 """Cropping by regions against torchvision's C++ kernels, values and gradients, where the system's Python has them.
 
-torchvision does not run beside the torch that other tests use, but Debian has both (`python3-torchvision`) for
-/usr/bin/python3. One run of that interpreter answers all cases, which travel in an .npz file each way.
-
 Deviations of torchvision 0.14: it refuses a region turned round with `aligned` and adaptive sampling, where refdet has
 0; a NaN never wins a bin of RoI pooling; coordinates, counts and bounds are computed in the dtype of the features.
 """
@@ -10,8 +7,6 @@ Deviations of torchvision 0.14: it refuses a region turned round with `aligned` 
 from __future__ import annotations
 
 import json
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,26 +16,17 @@ from refdet.autograd import Tensor
 from refdet.core.check import Array
 from refdet.ops.roi_align import roi_align
 from refdet.ops.roi_pool import roi_pool
+from tests.torchvision_process import ask_torchvision
 
 pytestmark = pytest.mark.oracle
 
-PYTHON = "/usr/bin/python3"
 ANSWER_ALL = """
-import json, sys
-try:
-    import numpy as np, torch, torchvision
-except ImportError:
-    sys.exit(77)  # NOT_INSTALLED
-
-asked, answers = np.load(sys.argv[1]), {}
 for name, (op, options) in json.loads(str(asked["calls"])).items():
     x = torch.tensor(asked[name + "/x"], requires_grad=True)
     y = getattr(torchvision.ops, op)(x, torch.tensor(asked[name + "/rois"]), **options)
     y.backward(torch.tensor(asked[name + "/dy"]))
     answers[name + "/y"], answers[name + "/dx"] = y.detach().numpy(), x.grad.numpy()
-np.savez(sys.argv[2], **answers)
 """
-NOT_INSTALLED = 77  # an exit status that Python has no other use for
 KINDS = ("inside", "beyond", "quarters", "without-area", "turned-round", "far")
 SAMPLINGS = ((0, True), (0, False), (1, True), (2, False), (3, True))  # sampling_ratio, aligned
 SIZE = (14, 11)
@@ -92,19 +78,10 @@ CASES = cases()
 @pytest.fixture(scope="module")
 def torchvision(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Array]:
     """Return torchvision's answers to all cases."""
-    absent = f"torchvision, which is compared with, is not installed for {PYTHON}"
-    if not Path(PYTHON).exists():
-        pytest.skip(absent)
-    folder = tmp_path_factory.mktemp("torchvision")
-    asked, answers = folder / "asked.npz", folder / "answers.npz"
     calls = {name: (op, options) for name, (op, options, _) in CASES.items()}
     arrays: dict[str, Any] = {f"{name}/{key}": a for name, (_, _, case) in CASES.items() for key, a in case.items()}
-    np.savez(asked, calls=np.array(json.dumps(calls)), **arrays)
-    run = subprocess.run([PYTHON, "-c", ANSWER_ALL, str(asked), str(answers)], capture_output=True, text=True)
-    if run.returncode == NOT_INSTALLED:
-        pytest.skip(absent)
-    assert run.returncode == 0, run.stderr
-    return dict(np.load(answers))
+    arrays["calls"] = np.array(json.dumps(calls))
+    return ask_torchvision(ANSWER_ALL, arrays, tmp_path_factory.mktemp("torchvision"))
 
 
 @pytest.mark.parametrize("name", CASES)

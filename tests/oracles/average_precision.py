@@ -8,7 +8,8 @@
     "coco101"           mean of E(t) over the floats t of np.linspace(0, 1, 101)
     "trapezoid"         sum_i (R_i - R_{i-1}) (P_i + P_{i-1}) / 2,    P_0 = P_1
 
-with the envelope E(t) = max{P_j: R_j >= t}, 0 where no recall reaches t. No points: 0. A NaN among them: NaN.
+with the envelope E(t) = max{P_j: R_j >= t}, 0 where no recall reaches t. No points: 0. A NaN among them: NaN. The
+levels t are rounded to the dtype of the recalls, as the recalls were.
 
 Source: "voc2007", "area": Everingham et al., "The Pascal visual object classes challenge" (2010), section 4.2, and the
 development kit of 2010; "voc2007-arange": py-faster-rcnn, voc_eval.py; "coco101": the COCO API, cocoeval.py.
@@ -31,11 +32,11 @@ def forward(precision: Array, recall: Array, *, convention: str) -> Float64Array
         return np.array(0.0)
 
     if convention == "voc2007":
-        return _mean_envelope(P, R, [k / 10 for k in range(11)])
+        return _mean_envelope(P, R, np.array([k / 10 for k in range(11)], recall.dtype))
     if convention == "voc2007-arange":
-        return _mean_envelope(P, R, np.arange(0, 1.1, 0.1))
+        return _mean_envelope(P, R, np.arange(0, 1.1, 0.1).astype(recall.dtype))
     if convention == "coco101":
-        return _mean_envelope(P, R, np.linspace(0, 1, 101))
+        return _mean_envelope(P, R, np.linspace(0, 1, 101).astype(recall.dtype))
 
     heights = {
         "step": P,
@@ -48,5 +49,5 @@ def forward(precision: Array, recall: Array, *, convention: str) -> Float64Array
 
 def _mean_envelope(P: list[float], R: list[float], levels: Iterable[float]) -> Float64Array:
     """Return the mean of E(t) over the levels t."""
-    envelope = [max((p for p, r in zip(P, R, strict=True) if r >= t), default=0.0) for t in levels]
+    envelope = [max((p for p, r in zip(P, R, strict=True) if r >= float(t)), default=0.0) for t in levels]
     return np.array(exact_sum(envelope) / len(envelope))
