@@ -1,7 +1,7 @@
 """`refdet`: the command line. Each command is a function in a file of its own.
 
-Exit status: 0 on success, 1 where a check failed, 2 on wrong usage. A mistake of the user's gives one sentence on
-standard error; `refdet --debug ...` shows the traceback behind it.
+Exit status: 0 on success, 1 where a check failed or a file is not what it should be, 2 on wrong usage. A mistake of the
+user's gives one sentence on standard error; `refdet --debug ...` shows the traceback behind it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from refdet.cli.backends import backends
 from refdet.cli.bench import bench
 from refdet.cli.catalogue import explain, list_algorithms
 from refdet.cli.demo import demo
+from refdet.cli.eval import evaluate_detections
 from refdet.cli.golden import golden
 from refdet.cli.messages import UsageProblem
 
@@ -24,12 +25,13 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
+        from refdet.data import CocoError, ImageError, VocError
         from refdet.verify.suite import SuiteError
         from refdet.verify.tolerances import GenerationError
 
         try:
             return super().invoke(ctx)
-        except (UsageProblem, SuiteError, GenerationError) as problem:
+        except (UsageProblem, SuiteError, GenerationError, CocoError, ImageError, VocError) as problem:
             if ctx.params.get("debug"):
                 raise
             typer.echo(f"refdet: {problem}", err=True)
@@ -49,6 +51,7 @@ app.command()(backends)
 app.add_typer(golden, name="golden")
 app.command()(bench)
 app.command()(demo)
+app.command("eval")(evaluate_detections)
 
 
 def _print_version(wanted: bool) -> None:
@@ -79,6 +82,8 @@ def _refdet(
         refdet explain conv2d --code       and how it is computed
 
         refdet golden generate --check     whether the golden suite is what its cases say
+
+        refdet eval truth.json found.json  how good detections are, in COCO's figures or VOC's
     """
     from refdet.core.kernel import active_backend
 

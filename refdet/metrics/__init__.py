@@ -6,6 +6,8 @@ from refdet.metrics.coco import evaluate as evaluate_coco
 from refdet.metrics.coco_box_iou import coco_box_iou
 from refdet.metrics.coco_evaluation import CocoEvaluation
 from refdet.metrics.coco_match import coco_match
+from refdet.metrics.detection_confusion import detection_confusion
+from refdet.metrics.error_types import ErrorTypes, error_types
 from refdet.metrics.match_detections import match_detections
 from refdet.metrics.object_keypoint_similarity import object_keypoint_similarity
 from refdet.metrics.pose import pcp, pdj
@@ -26,6 +28,7 @@ __all__ = [
     "ClassEvaluation",
     "CocoEvaluation",
     "Detections",
+    "ErrorTypes",
     "FoldResults",
     "GroundTruths",
     "IlsvrcError",
@@ -40,6 +43,8 @@ __all__ = [
     "coco_box_iou",
     "coco_match",
     "confusion_matrix",
+    "detection_confusion",
+    "error_types",
     "evaluate_coco",
     "evaluate_voc",
     "ilsvrc_error",

@@ -214,7 +214,7 @@ class TestErrors:
         figure = empty_slide()
         found, scores = errors(**MANY)
         error_picture.draw_error_types(figure, found, scores)
-        widths = [patch.get_width() for patch in figure.axes[0].patches]
+        widths = [patch.get_width() for patch in figure.axes[0].patches]  # type: ignore[attr-defined]
         assert np.allclose(widths, [100 * cost for cost in found.costs.values()])
 
     def test_definitions_have_the_thresholds(self) -> None:

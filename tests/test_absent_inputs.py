@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from refdet.core.kernel import KERNELS
 from refdet.verify.catalogue import load_all
+from refdet.verify.forward import forward_kernel, run_forward
 from refdet.verify.generate import case_module, case_names
 
 load_all()
@@ -21,12 +21,13 @@ def test_a_required_array_that_is_none(name: str) -> None:
     module = case_module(name)
     case = module.random_case(np.random.default_rng(0))
     arguments: dict[str, Any] = case.arguments(module.ALGORITHM)
-    forward = KERNELS[f"{name}.forward"]
-    annotations = [str(p.annotation) for p in inspect.signature(forward.reference).parameters.values()]
+    kernel = forward_kernel(name)
+    assert kernel is not None
+    annotations = [str(p.annotation) for p in inspect.signature(kernel.reference).parameters.values()]
     for i, given in enumerate(arguments):
         optional = module.ALGORITHM.inputs and "None" in annotations[i]
         replaced = {**arguments, given: None}
         if optional:
             continue
         with pytest.raises(TypeError, match=rf"^{name}: .*must be an array.*NoneType"):
-            forward(*replaced.values(), keep_residual=False, **case.params)
+            run_forward(name, replaced.values(), case.params)

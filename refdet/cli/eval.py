@@ -1,0 +1,262 @@
+"""`refdet eval`: how good are these detections?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from refdet.cli.messages import UsageProblem, console, errors
+
+if TYPE_CHECKING:
+    from refdet.cli.eval_files import EvalFiles
+    from refdet.cli.eval_report import Report
+
+KINDS = ("bbox", "segm", "keypoints")
+VOC_DEFAULT = "voc2010"
+
+
+def evaluate_detections(
+    ground_truth: Annotated[
+        Path, typer.Argument(metavar="GT", help="COCO's JSON of ground truth, or a folder of VOC's XML.")
+    ],
+    detections: Annotated[
+        Path, typer.Argument(metavar="DETECTIONS", help="COCO's JSON of results, or a folder of VOC's text files.")
+    ],
+    kind: Annotated[
+        str | None,
+        typer.Option(help="bbox, segm or keypoints, for COCO; what the first result has by default.", metavar="KIND"),
+    ] = None,
+    convention: Annotated[
+        str | None,
+        typer.Option(
+            help="For VOC: voc2007, voc2010, voc2012, deck, py-faster or py-faster-2007; voc2010 by default.",
+            metavar="NAME",
+        ),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="For VOC: a list in ImageSets/Main, such as val.", metavar="NAME")
+    ] = None,
+    max_detections: Annotated[
+        str | None,
+        typer.Option(help="For COCO: detections of each image and class, such as 1,10,100.", metavar="N,N..."),
+    ] = None,
+    sigmas: Annotated[
+        str | None, typer.Option(help="For keypoints that are not COCO's 17: one per keypoint.", metavar="S,S...")
+    ] = None,
+    per_class: Annotated[bool, typer.Option("--per-class", help="For COCO: a table of the classes, too.")] = False,
+    error_table: Annotated[
+        bool, typer.Option("--errors", help="A table of the types of errors, and of what each costs, too.")
+    ] = False,
+    min_score: Annotated[
+        float, typer.Option(help="Scores from which detections count in the confusion of classes.", metavar="S")
+    ] = 0.5,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Folder for pictures: curves, confusion, errors; made if need be.", metavar="DIR"),
+    ] = None,
+    json_file: Annotated[
+        str | None, typer.Option("--json", metavar="FILE", help="Write all figures as JSON; - is standard output.")
+    ] = None,
+) -> None:
+    r"""Compare detections with the ground truth: COCO's figures, or VOC's.
+
+    The table has the lines and the numbers of pycocotools. With --plot:
+    precision over recall, what each class is taken for, and which types of
+    errors (those of TIDE) cost how much average precision.
+
+    COCO: GT is {"images": \[{"id", "width", "height"}], "categories":
+    \[{"id", "name"}], "annotations": \[{"id", "image_id", "category_id",
+    "bbox": \[x, y, w, h], "area", "iscrowd"}]}; DETECTIONS is
+    \[{"image_id", "category_id", "bbox", "score"}]. Masks stand in
+    "segmentation", keypoints in "keypoints".
+
+    VOC: GT has an XML for each picture; DETECTIONS has a file for each class,
+    comp4_det_test_CLASS.txt, of lines "picture score xmin ymin xmax ymax".
+
+    Examples:
+
+        refdet eval instances_val2017.json results.json
+
+        refdet eval truth.json results.json --per-class --plot pictures
+
+        refdet eval truth.json poses.json --kind keypoints --json -
+
+        refdet eval VOC2007 results --split test --convention voc2007
+
+    Figures of what is not there are -1 in COCO's table, "none" in VOC's, and
+    null in the JSON, whose fields refdet/cli/eval_report.py lists. Warnings
+    go to standard error.
+
+    Exit status: 0; 1 if a file is not what its format says; 2 on wrong usage.
+    """
+    is_voc = _check_paths(ground_truth, detections)
+    if is_voc:
+        _refuse_options("VOC folders", {"--max-detections": max_detections, "--sigmas": sigmas})
+        if kind not in (None, "bbox"):
+            _refuse(f"--kind must be bbox for VOC folders, got {kind!r}")
+    else:
+        _refuse_options("COCO files", {"--convention": convention, "--split": split})
+        if kind not in (None, *KINDS):
+            _refuse(f"--kind must be bbox, segm or keypoints, got {kind!r}")
+    _check_convention(convention)
+    limits = _whole_numbers("--max-detections", max_detections)
+    given_sigmas = _positive_numbers("--sigmas", sigmas)
+    if math.isnan(min_score):
+        _refuse("--min-score must be a number")
+    _check_outputs(json_file, plot)
+
+    from refdet.cli import eval_output
+
+    with _progress() as step:
+        files = _read(ground_truth, detections, is_voc, kind, split, lambda what: step(what)(0, 0))
+        sigma_option = _check_sigmas(files, given_sigmas)
+        report = _evaluate(files, convention, limits, sigma_option, step)
+        if error_table or plot is not None:
+            from refdet.cli.eval_report import with_errors
+
+            report = with_errors(report, min_score, sigma_option, step("looking for errors"))
+        if plot is not None:
+            step("drawing")(0, 0)
+            eval_output.draw(report, plot)
+    output = errors if json_file == "-" else console
+    eval_output.show(report, output, is_guess=kind is None and not is_voc, per_class=per_class)
+    if error_table:
+        eval_output.show_errors(report, output)
+    if json_file is not None:
+        eval_output.write_json(report, json_file)
+    if plot is not None:
+        names = ", ".join(str(plot / name) for name in eval_output.PICTURES)
+        errors.print(f"pictures: {names}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _refuse(sentence: str) -> NoReturn:
+    """Say what is wrong with the command line."""
+    raise UsageProblem(f"eval: {sentence}")
+
+
+def _check_paths(ground_truth: Path, detections: Path) -> bool:
+    """Return whether they are VOC's."""
+    for name, path in (("GT", ground_truth), ("DETECTIONS", detections)):
+        if not path.exists():
+            _refuse(f"{name}: there is no file or folder {path}")
+    if ground_truth.is_dir() != detections.is_dir():
+        words = ("a folder, as VOC has it", "a file, as COCO has it")
+        gt, found = words if ground_truth.is_dir() else reversed(words)
+        _refuse(f"GT is {gt}, but DETECTIONS is {found}; give both in the same format")
+    return ground_truth.is_dir()
+
+
+def _refuse_options(what: str, options: dict[str, str | None]) -> None:
+    for option, value in options.items():
+        if value is not None:
+            _refuse(f"{option} has no meaning for {what}")
+
+
+def _check_convention(convention: str | None) -> None:
+    from refdet.metrics.voc import CONVENTIONS
+
+    if convention is not None and convention not in CONVENTIONS:
+        _refuse(f"--convention must be one of {', '.join(CONVENTIONS)}, got {convention!r}")
+
+
+def _whole_numbers(option: str, text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and 0 < int(part) < 10**9 for part in parts):
+        _refuse(f"{option} must be whole numbers above 0 with commas between them, such as 1,10,100, got {text!r}")
+    return tuple(int(part) for part in parts)
+
+
+def _positive_numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = (math.nan,)
+    if not all(0 < number < math.inf for number in numbers):
+        _refuse(f"{option} must be numbers above 0 with commas between them, such as 0.026,0.035, got {text!r}")
+    return numbers
+
+
+def _check_outputs(json_file: str | None, plot: Path | None) -> None:
+    if json_file not in (None, "-") and not Path(json_file).absolute().parent.is_dir():
+        _refuse(f"--json: there is no folder {Path(json_file).absolute().parent}")
+    if plot is not None:
+        try:
+            plot.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            _refuse(f"--plot: cannot make the folder {plot}: {error.strerror}")
+
+
+def _check_sigmas(files: EvalFiles, sigmas: tuple[float, ...] | None) -> dict[str, Sequence[float]]:
+    """Return the option to pass on; there must be a sigma for each keypoint."""
+    from refdet.metrics.object_keypoint_similarity import COCO_SIGMAS
+
+    if files.kind != "keypoints":
+        if sigmas is not None:
+            _refuse(f"--sigmas is for keypoints, but the kind is {files.kind}")
+        return {}
+    n, given = len(files.keypoint_names), COCO_SIGMAS if sigmas is None else sigmas
+    if len(given) != n:
+        source = "COCO has" if sigmas is None else "--sigmas gives"
+        advice = "; give yours with --sigmas" if sigmas is None else ""
+        _refuse(f"{files.ground_truth} has {n} keypoints, and {source} {len(given)} sigmas{advice}")
+    return {"sigmas": given}
+
+
+Step = Callable[
+    [str], Callable[[int, int], object]
+]  # begin something; then say how much of it is done, and of how much
+
+
+@contextmanager
+def _progress() -> Iterator[Step]:
+    """Show a bar on standard error, if that is a terminal."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def step(what: str) -> Callable[[int, int], object]:
+            bar.update(task, description=what)
+            return lambda done, total: bar.update(task, completed=done, total=total or None)
+
+        yield step
+
+
+def _read(
+    ground_truth: Path,
+    detections: Path,
+    is_voc: bool,
+    kind: str | None,
+    split: str | None,
+    say: Callable[[str], object],
+) -> EvalFiles:
+    from refdet.cli.eval_files import guess_kind, read_coco_files, read_voc_files
+
+    if is_voc:
+        return read_voc_files(ground_truth, detections, split, say)
+    return read_coco_files(ground_truth, detections, kind or guess_kind(detections), say)
+
+
+def _evaluate(
+    files: EvalFiles,
+    convention: str | None,
+    limits: tuple[int, ...] | None,
+    sigmas: dict[str, Sequence[float]],
+    step: Step,
+) -> Report:
+    from refdet.cli.eval_report import coco_report, voc_report
+
+    progress = step("comparing")
+    if files.voc is not None:
+        return voc_report(files, convention or VOC_DEFAULT)
+    return coco_report(files, limits, sigmas, progress)
