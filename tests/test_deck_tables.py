@@ -57,7 +57,7 @@ def test_the_mean_over_classes(name: str) -> None:
 
 
 def test_fourteen_rows_round_correctly_and_one_does_not() -> None:
-    """Fast R-CNN without difficult examples has a mean of 68.045, and 68.1 beside it: its classes were rounded first."""
+    """Fast R-CNN without difficult examples has a mean of 68.045, and 68.1 beside it: classes were rounded first."""
     off = [name for name, row in ROWS.items() if abs(mean_average_precision(row[:20]) - row[20]) > 0.05]
     assert off == ["FRCN-easy"]
     assert mean_average_precision(ROWS["FRCN-easy"][:20]) == pytest.approx(68.045)

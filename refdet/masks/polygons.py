@@ -33,7 +33,9 @@ from refdet.core.geometry import Pair, pair
 from refdet.masks.rle import RLE, counts_of_changes, rle_merge
 
 SCALE = 5  # fine columns to a pixel; odd, so that one of them is in the middle
-LARGEST = 1e6  # coordinate that is accepted: the number of fine points grows with the length of the outline
+# The largest coordinate that is accepted: the number of fine points grows with the length of the outline, and that of a
+# triangle of this size takes 0.7 GB.
+LARGEST = 1e6
 
 
 def polygon_to_rle(polygon: Any, size: Pair) -> RLE:
@@ -73,12 +75,17 @@ def polygons_to_rle(polygons: Sequence[Any], size: Pair) -> RLE:
     >>> polygons_to_rle([[1, 1, 2, 1, 2, 2, 1, 2], [2, 1, 3, 1, 3, 2, 2, 2]], (2, 4))
     RLE(counts=array([3, 1, 1, 1, 2]), size=(2, 4))
     """
+    if len(polygons) == 0:
+        raise ValueError("polygons_to_rle: at least one polygon is needed")
     return rle_merge([polygon_to_rle(polygon, size) for polygon in polygons])
 
 
 def _vertices(polygon: Any) -> Array:
     """Return (V, 2) float64; refuse what is not a polygon."""
-    points = np.asarray(polygon)
+    try:
+        points = np.asarray(polygon)
+    except ValueError as error:
+        raise ValueError(f"polygon_to_rle: the vertices must be pairs (x, y): {error}") from error
     if points.dtype.kind not in "fiu":
         raise TypeError(f"polygon_to_rle: polygon must hold numbers, got {points.dtype.name}")
     if not (points.ndim == 2 and points.shape[1] == 2) and not (points.ndim == 1 and points.size % 2 == 0):
@@ -87,7 +94,11 @@ def _vertices(polygon: Any) -> Array:
     if len(points) < 3:
         raise ValueError(f"polygon_to_rle: a polygon has at least three vertices, got {len(points)}")
     if not np.all(np.abs(points) <= LARGEST):
-        raise ValueError(f"polygon_to_rle: coordinates must be finite and within ±{LARGEST:.0f}, got {polygon!r}")
+        vertex = np.flatnonzero(~(np.abs(points) <= LARGEST).all(axis=1))[0]
+        raise ValueError(
+            f"polygon_to_rle: coordinates must be finite and within ±{LARGEST:.0f}, got {points[vertex].tolist()} "
+            f"(vertex {vertex})"
+        )
     return points
 
 

@@ -11,7 +11,8 @@ Conventions:
 - The first count is of false pixels: 0 where the first pixel is true. No other count is 0 in what is made here, so that
   every mask has exactly one encoding; what is read may have empty runs anywhere.
 - A mask without pixels has counts [0].
-- Counts are int64 and sum to H·W. A mask of all false has the one count H·W.
+- Counts sum to H·W. They are int64 in what is made here; other integers are read as well. A mask of all false has the
+  one count H·W.
 - The box of a mask is (x, y, w, h) with w and h counting pixels: it ends at the far side of its last pixel, in the
   continuous coordinates of `refdet.boxes`. Where nothing is true it is (0, 0, 0, 0).
 """
@@ -39,14 +40,19 @@ def check_rle(op: str, name: str, rle: RLE) -> None:
     """Refuse what does not encode a mask of its size; unlike the check of a kernel this reads the counts."""
     if not isinstance(rle, RLE):
         raise TypeError(f"{op}: {name} must be an RLE (counts, size), got {type(rle).__name__}")
-    check_counts(op, rle.counts, size=rle.size)
-    n_pixels = rle.size[0] * rle.size[1]
-    if np.any(rle.counts < 0):
-        raise ValueError(f"{op}: {name} has a negative count, {rle.counts[rle.counts < 0][0]}")
-    if rle.counts.sum() != n_pixels:
-        raise ValueError(
-            f"{op}: the counts of {name} must sum to H·W = {n_pixels} (size {rle.size}), got {rle.counts.sum()}"
-        )
+    size = rle.size
+    if not isinstance(size, tuple) or len(size) != 2 or not all(isinstance(n, (int, np.integer)) for n in size):
+        raise TypeError(f"{op}: the size of {name} must be a tuple (H, W) of integers, got {size!r}")
+    if min(size) < 0:
+        raise ValueError(f"{op}: the size of {name} must be at least 0, got {size}")
+    _check_row(op, rle.counts)
+    n_pixels = size[0] * size[1]
+    least, most = rle.counts.min(initial=0), rle.counts.max(initial=0)
+    if least < 0:
+        raise ValueError(f"{op}: {name} has a negative count, {least}")
+    if most > n_pixels or rle.counts.sum() != n_pixels:  # the sum of larger ones might overflow
+        n_counted = sum(rle.counts.tolist())
+        raise ValueError(f"{op}: the counts of {name} must sum to H·W = {n_pixels} (size {size}), got {n_counted}")
 
 
 def check_same_size(op: str, masks: Sequence[RLE]) -> Pair:
@@ -68,11 +74,15 @@ def _check_mask(mask: Array) -> None:
 
 def check_counts(op: str, counts: Array, *, size: Pair) -> None:
     """Refuse counts that are not a row of integers, and a size that is not (H, W)."""
+    _check_row(op, counts)
+    pair(op, "size", size, low=0)
+
+
+def _check_row(op: str, counts: Array) -> None:
     if not is_array(counts):
         raise not_an_array(op, "counts", counts)
     check_integer(op, counts=counts)
     check_rank(op, "counts", counts, "n")
-    pair(op, "size", size, low=0)
 
 
 @kernel("rle_encode", check=_check_mask)
@@ -87,7 +97,7 @@ def rle_encode_kernel(mask: Array) -> Array:
 def rle_decode_kernel(counts: Array, *, size: Pair) -> Array:
     """Return the mask, (H, W) bool."""
     is_true = np.arange(len(counts)) % 2 == 1
-    return np.repeat(is_true, counts).reshape(size, order="F")
+    return np.repeat(is_true, counts.astype(np.int64)).reshape(size, order="F")
 
 
 def counts_of_changes(changes: Array, n_pixels: int) -> Array:
@@ -96,10 +106,27 @@ def counts_of_changes(changes: Array, n_pixels: int) -> Array:
 
 
 def true_runs(counts: Array) -> tuple[Array, Array]:
-    """Return where each run of true pixels starts and where it stops; empty ones are left out."""
-    ends = np.cumsum(counts)
-    stops, lengths = ends[1::2], counts[1::2]
+    """Return where each run of true pixels starts and where it stops, int64; empty ones are left out."""
+    counts = counts.astype(np.int64, copy=False)
+    stops, lengths = np.cumsum(counts)[1::2], counts[1::2]
     return (stops - lengths)[lengths > 0], stops[lengths > 0]
+
+
+def area_of_counts(counts: Array) -> int:
+    """Return the number of true pixels of a mask whose counts have been checked."""
+    return int(counts[1::2].sum())
+
+
+def box_of_counts(counts: Array, H: int) -> Array:
+    """Return the box (x, y, w, h) of a mask of H rows whose counts have been checked."""
+    starts, stops = true_runs(counts)
+    if not starts.size:
+        return np.zeros(4)
+    (first_column, top), (last_column, bottom) = np.divmod(starts, H), np.divmod(stops - 1, H)
+    x, w = first_column[0], last_column[-1] - first_column[0] + 1
+    if np.any(first_column != last_column):  # a run around the end of a column touches both the last row and the first
+        return np.array([x, 0, w, H], np.float64)
+    return np.array([x, top.min(), w, bottom.max() - top.min() + 1], np.float64)
 
 
 def rle_encode(mask: Array) -> RLE:
@@ -140,7 +167,7 @@ def rle_area(rle: RLE) -> int:
     3
     """
     check_rle("rle_area", "the mask", rle)
-    return int(rle.counts[1::2].sum())
+    return area_of_counts(rle.counts)
 
 
 def rle_to_box(rle: RLE) -> Array:
@@ -152,15 +179,7 @@ def rle_to_box(rle: RLE) -> Array:
     array([1., 1., 1., 2.])
     """
     check_rle("rle_to_box", "the mask", rle)
-    starts, stops = true_runs(rle.counts)
-    if not starts.size:
-        return np.zeros(4)
-    H = rle.size[0]
-    (first_column, top), (last_column, bottom) = np.divmod(starts, H), np.divmod(stops - 1, H)
-    x, w = first_column[0], last_column[-1] - first_column[0] + 1
-    if np.any(first_column != last_column):  # a run around the end of a column touches both the last row and the first
-        return np.array([x, 0, w, H], np.float64)
-    return np.array([x, top.min(), w, bottom.max() - top.min() + 1], np.float64)
+    return box_of_counts(rle.counts, rle.size[0])
 
 
 def rle_merge(masks: Sequence[RLE]) -> RLE:

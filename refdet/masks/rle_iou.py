@@ -61,7 +61,7 @@ def rle_iou_kernel(
         found: Array = true_up_to_end[run] - is_true[run] * (ends[run] - position)
         return found
 
-    true_of_truths = _odd_runs(other_starts)
+    true_of_truths = _odd_runs(other_starts) & (other_counts > 0)
     run_starts, run_stops = _runs(other_counts, true_of_truths, other_starts, n_pixels)
     run_bounds = np.concatenate([[0], np.cumsum(true_of_truths)])[other_starts]  # (G + 1,), of the true runs alone
     inter = np.zeros((n_detections, n_truths), np.int64)
@@ -87,7 +87,7 @@ def _odd_runs(starts: Array) -> Array:
 
 
 def _runs(counts: Array, is_true: Array, starts: Array, n_pixels: int) -> tuple[Array, Array]:
-    """Return where each true run starts and stops within its own mask."""
+    """Return where each run for which `is_true` holds starts and stops within its own mask."""
     mask_index = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     stops = (np.cumsum(counts) - n_pixels * mask_index)[is_true]
     return stops - counts[is_true], stops
@@ -104,7 +104,7 @@ def ragged(masks: Sequence[RLE]) -> tuple[Array, Array]:
     """Return the counts of all masks one after the other, and where each mask starts among them, with the end."""
     lengths = [len(rle.counts) for rle in masks]
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
-    counts = np.concatenate([np.zeros(0, np.int64), *(rle.counts for rle in masks)])
+    counts = np.concatenate([np.zeros(0, np.int64), *(rle.counts for rle in masks)], dtype=np.int64)
     return counts, starts
 
 

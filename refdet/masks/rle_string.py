@@ -32,8 +32,9 @@ def rle_to_string(rle: RLE) -> str:
     '32X1'
     """
     check_rle("rle_to_string", "the mask", rle)
-    rest = rle.counts.astype(np.int64)
-    rest[3:] -= rle.counts[1:-2]
+    counts = rle.counts.astype(np.int64)
+    rest = counts.copy()
+    rest[3:] -= counts[1:-2]
     characters: list[Array] = []  # one array per round, -1 where a number has ended
     going_on = np.ones(len(rest), bool)
     while going_on.any():

@@ -1,18 +1,20 @@
 """The evaluation of COCO: average precision and recall of boxes, masks and keypoints.
 
-    1. `coco_similarity`: overlap of detections and ground truths of one category in one image
-    2. `coco_match`: greedy matching, for each threshold and range of area
-    3. `coco_verdicts`: true positive, false positive, or ignored
-    4. `coco_accumulate`: precision over recall, all images together
-    5. `coco_evaluation`: means
+| step | file | in pycocotools |
+|---|---|---|
+| overlap of detections and truths, within one category and image | `coco_similarity` | `computeIoU`, `computeOks` |
+| greedy matching, for each threshold and range of area | `coco_match` | `evaluateImg`, its loops |
+| true positive, false positive, or ignored | `coco_verdicts` | `evaluateImg`, around them |
+| precision over recall, all images together | `coco_accumulate` | `accumulate`, its inner part |
+| means | `coco_evaluation` | `summarize` |
 
 Lin et al., "Microsoft COCO: common objects in context" (2014); cocodataset.org/#detection-eval and #keypoints-eval.
 Equal to pycocotools, whose `cocoeval.py` is the definition where the pages are silent.
 
 Conventions:
 
-- Thresholds are `linspace(0.5, 0.95, 10)` and `linspace(0, 1, 101)`, with the rounding that comes of it: ten of the
-  recalls are not the float next to k/100.
+- Thresholds are `linspace(0.5, 0.95, 10)` and `linspace(0, 1, 101)`, with the rounding that comes of it: 0.9 is
+  0.8999999999999999, and ten of the recalls are not the float next to k/100.
 - Only the M best detections of each image and category count. Equal scores keep the order of the rows within an image;
   across images, that of the image ids.
 - Ranges of area are closed at both ends: 32² is both small and medium. A ground truth outside is ignored, by its
@@ -25,8 +27,7 @@ Conventions:
   "unmatched"; `convention="pycocotools"` does the same.
 - Every detection and ground truth must belong to an image and a category that is evaluated. To evaluate some of them,
   `select` those rows first. (pycocotools passes over the others.)
-
-Images do not change the result by being empty.
+- Images do not change the result by being empty.
 """
 
 from __future__ import annotations
@@ -90,6 +91,12 @@ def evaluate(
     >>> round(stats["AP50"], 6) == round(51 / 101, 6), stats["AR100"], stats["AP-large"]
     (True, 0.5, -1.0)
     """
+    for name, records, wanted in (
+        ("ground_truths", ground_truths, GroundTruths),
+        ("detections", detections, Detections),
+    ):
+        if not isinstance(records, wanted):
+            raise TypeError(f"evaluate: {name} must be {wanted.__name__}, got {type(records).__name__}")
     check_choice("evaluate", "convention", convention, CONVENTIONS)
     settings = canonical_settings(
         kind=kind,

@@ -4,7 +4,8 @@
     recall = tp / n_positive,    precision = tp / (tp + fp + ε)
     P(r) = max of precision where recall ≥ r, or 0 where no recall reaches r
 
-ε = 2⁻⁵² makes 0/0 zero, and one of one 1 − 2⁻⁵².
+ε = 2⁻⁵² makes 0/0 zero, and one of one 1 − 2⁻⁵². The recalls r may come in any order. (The original expects them to
+ascend: it stops at the first that is not reached.)
 
 Lin et al., "Microsoft COCO: common objects in context" (2014); `accumulate` of the COCO API, `cocoeval.py`.
 """
@@ -46,11 +47,11 @@ def curve_of(verdicts: Array, scores: Array, n_positive: int, recall_thresholds:
     true_positives = np.cumsum(verdicts == TRUE_POSITIVE, axis=1, dtype=np.float64)  # (T, n)
     false_positives = np.cumsum(verdicts == FALSE_POSITIVE, axis=1, dtype=np.float64)
     recall = true_positives / n_positive
-    exact = true_positives / (false_positives + true_positives + EPSILON)
-    envelope = np.maximum.accumulate(exact[:, ::-1], axis=1)[:, ::-1]
+    so_far = true_positives / (false_positives + true_positives + EPSILON)
+    best_from_here = np.maximum.accumulate(so_far[:, ::-1], axis=1)[:, ::-1]  # P at each recall
     for t in range(T):
         first = np.searchsorted(recall[t], recall_thresholds)  # the first detection that reaches each of them
         reached = first < n
-        precision[t, reached] = envelope[t, first[reached]]
+        precision[t, reached] = best_from_here[t, first[reached]]
         found_scores[t, reached] = scores[first[reached]]
     return Curve(precision, found_scores, recall[:, -1])

@@ -12,14 +12,19 @@ Conventions:
 - Boxes that touch have IoU 0, and so has an empty box with any other.
 - A NaN coordinate in either box gives NaN. (C's `fmin` and `fmax` pass over a NaN where the other box has a number.)
 - An area that underflows to 0 while w and h are positive: the quotient as IEEE has it, +∞ or NaN.
+- The result may exceed 1: where w is little more than the spacing of the floats at x, x + w rounds up.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
 from refdet.core.check import Array, check_booleans, check_floating, not_an_array, shape_of
 from refdet.core.kernel import kernel
+
+CHUNK_ELEMENTS = 2**22  # of the largest temporary, two sides for each pair: 32 MiB in float64
 
 
 def _check(detections: Array, ground_truths: Array, crowd: Array) -> None:
@@ -40,7 +45,14 @@ def _check(detections: Array, ground_truths: Array, crowd: Array) -> None:
 
 @kernel("coco_box_iou", check=_check, portable=True)
 def coco_box_iou_kernel(detections: Array, ground_truths: Array, crowd: Array) -> Array:
-    """Return iou, (..., D, G); axes before these are a batch of independent problems."""
+    """Return iou, (..., D, G), some rows at a time; axes before these are a batch of independent problems."""
+    D, n_columns = detections.shape[-2], math.prod(crowd.shape)
+    n_rows = max(1, CHUNK_ELEMENTS // max(1, 2 * n_columns))
+    rows = (detections[..., i : i + n_rows, :] for i in range(0, max(1, D), n_rows))
+    return np.concatenate([_iou_of_rows(some, ground_truths, crowd) for some in rows], axis=-2)
+
+
+def _iou_of_rows(detections: Array, ground_truths: Array, crowd: Array) -> Array:
     d, g = detections[..., :, None, :], ground_truths[..., None, :, :]
     position, size = slice(0, 2), slice(2, 4)
     with np.errstate(invalid="ignore", over="ignore", under="ignore", divide="ignore"):

@@ -9,8 +9,9 @@ AP-small those of one range of area; AR10 that of the ten best detections of eve
 Conventions:
 
 - −1 stands for "there was nothing to find", and is left out of means; the mean of nothing is −1.
-- AP and AR without a number are taken at the largest number of detections, and over the first range of area. (The COCO
-  API takes 100, or 20 for keypoints, even where another number was evaluated, and is then −1.)
+- What has no number of detections in its name is taken at the largest one, and what has no range of area over the
+  first. (The COCO API takes the third number, whatever there is; its AP, and all of its statistics of keypoints, are of
+  exactly 100 and 20, and −1 if these were not evaluated.)
 - A statistic of a threshold that was not evaluated is −1.
 """
 

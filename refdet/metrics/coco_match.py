@@ -29,10 +29,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from refdet.boxes.check import sequence
 from refdet.core.check import Array, check_booleans, check_floating, check_number, not_an_array, shape_of
 from refdet.core.kernel import kernel
 
-# 0.5, 0.55 ... 0.95 as the evaluation computes them; some differ from the decimal number in the last bit
+# 0.5, 0.55 ... 0.95 as the evaluation computes them: the ninth is the float before 0.9
 COCO_THRESHOLDS = tuple(np.linspace(0.5, 0.95, 10).tolist())
 ALMOST_ONE = 1 - 1e-10
 
@@ -72,27 +73,25 @@ def coco_match_kernel(
     taken = np.full((*batch, len(limits), G), -1, np.int64)
     if min(D, G, len(limits)) == 0:
         return matches, taken
-    preference = _preference(iou, ignored)
+    ignored, crowd = ignored[..., None, :], crowd[..., None, :]  # (..., 1, G)
     for d in range(D):
-        enough = iou[..., d, None, :] >= limits  # (..., T, G)
-        if not enough.any():
+        overlaps = iou[..., d, None, :]  # (..., 1, G)
+        candidates = (overlaps >= limits) & ((taken < 0) | crowd)  # (..., T, G)
+        is_match = candidates.any(axis=-1, keepdims=True)  # (..., T, 1)
+        if not is_match.any():
             continue
-        candidates = enough & ((taken < 0) | crowd[..., None, :])
-        rank = np.where(candidates, preference[..., d, None, :], -1)
-        best = rank.argmax(axis=-1)[..., None]  # (..., T, 1)
-        is_match = np.take_along_axis(rank, best, axis=-1) >= 0
+        counted = candidates & ~ignored
+        candidates = np.where(counted.any(axis=-1, keepdims=True), counted, candidates)
+        best = _last_largest(np.where(candidates, overlaps, -1))  # a candidate has 0 or more
         matches[..., d] = np.where(is_match, best, -1)[..., 0]
         np.copyto(taken, d, where=is_match & (np.arange(G) == best))
     return matches, taken
 
 
-def _preference(iou: Array, ignored: Array) -> Array:
-    """Rank the columns of each row, (..., D, G), 0 the worst: by not being ignored, then by IoU, then by order."""
-    iou, is_counted = np.broadcast_arrays(iou, ~ignored[..., None, :])
-    ascending = np.lexsort((iou, is_counted), axis=-1)  # stable: of equals, the last column is the best
-    preference = np.empty_like(ascending)
-    np.put_along_axis(preference, ascending, np.arange(iou.shape[-1]).reshape((1,) * (iou.ndim - 1) + (-1,)), axis=-1)
-    return preference
+def _last_largest(values: Array) -> Array:
+    """Return the place of the largest value of each row, the last of equals, (..., 1)."""
+    last: Array = values.shape[-1] - 1 - values[..., ::-1].argmax(axis=-1)
+    return last[..., None]
 
 
 def coco_match(
@@ -119,4 +118,7 @@ def coco_match(
            [ 0, -1]]), array([[ 0,  1],
            [ 0, -1]]))
     """
-    return coco_match_kernel(iou, ignored, crowd, thresholds=tuple(float(t) for t in thresholds))
+    limits = sequence("coco_match", "thresholds", thresholds)
+    return coco_match_kernel(
+        iou, ignored, crowd, thresholds=tuple(check_number("coco_match", "thresholds", t) for t in limits)
+    )

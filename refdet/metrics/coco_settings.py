@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from refdet.boxes.check import sequence
 from refdet.core.check import Array, check_choice, check_number, integers
 from refdet.metrics.coco_evaluation import Range
 
@@ -55,8 +56,8 @@ def canonical_settings(
         kind,
         _ids("image_ids", image_ids),
         _ids("category_ids", category_ids),
-        tuple(check_number("evaluate", "iou_thresholds", t, low=0, high=1) for t in iou_thresholds),
-        tuple(check_number("evaluate", "recall_thresholds", r, low=0, high=1) for r in recall_thresholds),
+        _fractions("iou_thresholds", iou_thresholds),
+        _fractions("recall_thresholds", recall_thresholds),
         _numbers_of_detections(COCO_MAX_DETECTIONS[kind] if max_detections is None else max_detections),
         _ranges(_default_areas(kind) if areas is None else areas),
     )
@@ -64,16 +65,28 @@ def canonical_settings(
 
 def _ids(name: str, values: Sequence[int]) -> Array:
     """Return ids in ascending order; refuse what is no integer, and an id that comes twice."""
-    found = np.array(integers("evaluate", name, list(values), count=len(values), low=-(2**63)), np.int64)
-    if len(np.unique(found)) != len(found):
-        raise ValueError(f"evaluate: {name} must be different, got {values!r}")
-    return np.sort(found)
+    listed = sequence("evaluate", name, values)
+    try:
+        found = np.sort(np.array(integers("evaluate", name, listed, count=len(listed), low=-(2**63)), np.int64))
+    except OverflowError as error:
+        raise ValueError(f"evaluate: {name} must fit into int64, got {max(listed)}") from error
+    repeated = found[1:][found[1:] == found[:-1]]
+    if repeated.size:
+        raise ValueError(f"evaluate: {name} must be different, got {repeated[0]} more than once")
+    return found
+
+
+def _fractions(name: str, values: Sequence[float]) -> tuple[float, ...]:
+    """Return numbers in [0, 1]."""
+    return tuple(check_number("evaluate", name, v, low=0, high=1) for v in sequence("evaluate", name, values))
 
 
 def _numbers_of_detections(values: Sequence[int]) -> tuple[int, ...]:
-    if len(values) == 0:
+    """Return positive integers in ascending order, each of them once."""
+    listed = sequence("evaluate", "max_detections", values)
+    if not listed:
         raise ValueError("evaluate: max_detections must hold at least one number")
-    return tuple(sorted(set(integers("evaluate", "max_detections", list(values), count=len(values), low=1))))
+    return tuple(sorted(set(integers("evaluate", "max_detections", listed, count=len(listed), low=1))))
 
 
 def _default_areas(kind: str) -> dict[str, Range]:
@@ -82,10 +95,16 @@ def _default_areas(kind: str) -> dict[str, Range]:
 
 
 def _ranges(areas: Mapping[str, Range]) -> dict[str, Range]:
+    """Return the ranges with their ends as floats, in their order."""
+    if not isinstance(areas, Mapping):
+        raise TypeError(f"evaluate: areas must be a mapping of names to ranges, got {type(areas).__name__}")
     if not areas:
         raise ValueError("evaluate: areas must hold at least one range")
     ranges = {}
-    for name, (low, high) in areas.items():
-        low = check_number("evaluate", f"areas[{name!r}]", low)
-        ranges[str(name)] = (low, check_number("evaluate", f"areas[{name!r}]", high, low=low))
+    for name, bounds in areas.items():
+        ends = sequence("evaluate", f"areas[{name!r}]", bounds)
+        if len(ends) != 2:
+            raise ValueError(f"evaluate: areas[{name!r}] must be a pair (low, high), got {bounds!r}")
+        low = check_number("evaluate", f"areas[{name!r}]", ends[0])
+        ranges[str(name)] = (low, check_number("evaluate", f"areas[{name!r}]", ends[1], low=low))
     return ranges

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from refdet.boxes.check import positive_numbers
 from refdet.core.check import Array
 from refdet.masks.rle import RLE
 from refdet.masks.rle_iou import ragged, rle_iou_kernel
@@ -71,7 +72,7 @@ def similarity_of_kind(
         return box_similarity(detections, ground_truths)
     if kind == "segm":
         return mask_similarity(detections, ground_truths)
-    return keypoint_similarity(detections, ground_truths, tuple(float(s) for s in sigmas))
+    return keypoint_similarity(detections, ground_truths, positive_numbers("evaluate", "sigmas", sigmas))
 
 
 def _masks(name: str, records: Detections | GroundTruths) -> tuple[RLE, ...]:

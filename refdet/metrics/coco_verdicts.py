@@ -1,7 +1,17 @@
 """Judge every detection: true positive, false positive or ignored, for all thresholds and ranges of area.
 
-A problem is what one category has in one image. Most of them are tiny and there are tens of thousands, so that they
-are matched in batches of about equal size.
+    for each problem, that is for what one category has in one image:
+        keep the M best detections, in descending order of score
+        for each range of area and each threshold, match them with the ground truths (`coco_match`)
+        a detection is  ignored          if it matches an ignored ground truth,
+                                         or if it matches nothing and its area is outside of the range;
+                        a true positive  if it matches another ground truth;
+                        a false positive otherwise
+
+`evaluateImg` of the COCO API, `cocoeval.py`, from where it sorts the detections to `dtIgnore`.
+
+Most problems are tiny and there are tens of thousands. So they are sorted by their numbers of detections and ground
+truths, rounded up to powers of two, and those that are alike are matched in one batch, with −1 for what is not there.
 """
 
 from __future__ import annotations
@@ -16,7 +26,7 @@ from refdet.metrics.coco_match import coco_match_kernel
 from refdet.metrics.coco_similarity import Similarity
 
 TRUE_POSITIVE, FALSE_POSITIVE, IGNORED = 1, 0, -1
-BATCH_ELEMENTS = 2**21  # preferences A·B·D·G and matches A·B·T·(D + G) of a batch, together
+BATCH_ELEMENTS = 2**20  # similarities B·D·G and matches A·B·T·(D + G) of a batch, together
 
 Progress = Callable[[int, int], object]
 
@@ -61,13 +71,9 @@ def judge(
     thresholds: tuple[float, ...],
     progress: Progress | None,
 ) -> Array:
-    """Return the verdicts, (A, T, N) int8, on the chosen detections; `is_outside`, (A, N), is of their areas.
-
-    A detection is IGNORED if it matches an ignored ground truth, or if it matches none and its area is outside;
-    TRUE_POSITIVE if it matches another ground truth; else FALSE_POSITIVE.
-    """
+    """Return the verdicts, (A, T, N) int8, on the chosen detections; `is_outside`, (A, N), is of their areas."""
     unmatched = np.where(is_outside, np.int8(IGNORED), np.int8(FALSE_POSITIVE))  # (A, N)
-    verdicts = np.repeat(unmatched[:, None], len(thresholds), axis=1)
+    verdicts = np.repeat(unmatched[:, None], len(thresholds), axis=1)  # also where there is no ground truth
     truth_rows = np.argsort(truths.problems, kind="stable")
     n_done = 0
     shared = shared_problems(chosen.problems, truths.problems[truth_rows])
@@ -79,12 +85,11 @@ def judge(
         is_match, column = matches >= 0, np.maximum(matches, 0)
         problem = np.arange(len(g))[:, None, None]  # (B, 1, 1)
         to_ignored = is_match & np.take_along_axis(ignored[:, :, None], column, axis=-1)
-        is_right = is_match & ~to_ignored & truths.counts_as_match[g[problem, column]]
-        b, d = np.nonzero(detections >= 0)
-        found = verdicts[:, :, detections[b, d]]  # (A, T, some of N)
-        found[np.moveaxis(to_ignored, 2, 1)[:, :, b, d]] = IGNORED
-        found[np.moveaxis(is_right, 2, 1)[:, :, b, d]] = TRUE_POSITIVE
-        verdicts[:, :, detections[b, d]] = found
+        is_right = is_match & truths.counts_as_match[g[problem, column]]
+        otherwise = unmatched[:, detections][:, :, None]  # (A, B, 1, D)
+        judged = np.where(to_ignored, IGNORED, np.where(is_right, TRUE_POSITIVE, otherwise))  # (A, B, T, D)
+        is_there = detections >= 0
+        verdicts[:, :, detections[is_there]] = np.moveaxis(judged, 2, 1)[:, :, is_there]
         n_done += len(g)
         if progress is not None:
             progress(n_done, len(shared))
@@ -117,7 +122,7 @@ def batches(shared: SharedProblems, A: int, T: int) -> Iterator[tuple[Array, Arr
     sizes = 2 ** np.ceil(np.log2(shared.counts)).astype(np.int64)  # the next power of two
     for D, G in np.unique(sizes, axis=0).tolist():
         members = np.flatnonzero((sizes == (D, G)).all(axis=1))
-        n_batch = max(1, BATCH_ELEMENTS // (A * (D * G + T * (D + G))))
+        n_batch = max(1, BATCH_ELEMENTS // (D * G + A * T * (D + G)))
         for start in range(0, len(members), n_batch):
             batch = members[start : start + n_batch]
             first, counts = shared.first[batch], shared.counts[batch]

@@ -15,13 +15,16 @@ Conventions:
   about its centre, 0 inside, and the mean is over all keypoints: a detection of an ignored person is not counted
   against it. (Such a ground truth is ignored in the evaluation.)
 - (2σ)² rather than 2σ²: the evaluation doubles σ, while its web page's formula has 2s²k² with k = 2σ. The same.
+- NaN in a keypoint that the mean is over, of the detection or of the ground truth, gives NaN; elsewhere it is not read.
 - No keypoints at all, K = 0: 0/0, NaN.
+- The terms are added in another order than in the original: the last bit may differ.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from refdet.boxes.check import positive_numbers
 from refdet.core.check import Array, check_floating, check_number, check_rank, check_shape, shape_of
 from refdet.core.kernel import kernel
 
@@ -31,6 +34,7 @@ COCO_SIGMAS = tuple(
     for s in (0.26, 0.25, 0.25, 0.35, 0.35, 0.79, 0.79, 0.72, 0.72, 0.62, 0.62, 1.07, 1.07, 0.87, 0.87, 0.89, 0.89)
 )
 EPSILON = 2.0**-52
+CHUNK_ELEMENTS = 2**22  # of the largest temporary, two numbers for each pair and keypoint: 32 MiB in float64
 
 
 def _check(
@@ -52,12 +56,20 @@ def _check(
 def object_keypoint_similarity_kernel(
     detections: Array, ground_truths: Array, boxes_xywh: Array, areas: Array, *, sigmas: tuple[float, ...]
 ) -> Array:
-    """Return oks, (D, G)."""
+    """Return oks, (D, G), some rows at a time."""
+    n_rows = max(1, CHUNK_ELEMENTS // max(1, 2 * len(ground_truths) * len(sigmas)))
+    rows = (detections[i : i + n_rows] for i in range(0, max(1, len(detections)), n_rows))
+    return np.concatenate([_oks_of_rows(some, ground_truths, boxes_xywh, areas, sigmas) for some in rows])
+
+
+def _oks_of_rows(
+    detections: Array, ground_truths: Array, boxes_xywh: Array, areas: Array, sigmas: tuple[float, ...]
+) -> Array:
     points, truth = detections[:, None, :, :2], ground_truths[None, :, :, :2]  # (D, 1, K, 2), (1, G, K, 2)
     labelled = ground_truths[:, :, 2] > 0  # (G, K)
     any_labelled = np.any(labelled, axis=1)[:, None]
+    is_counted = labelled | ~any_labelled  # keypoints that the mean is over
     position, size = boxes_xywh[:, None, :2], boxes_xywh[:, None, 2:]  # (G, 1, 2)
-    counts = labelled | ~any_labelled  # keypoints that the mean is over
     variances = (np.array(sigmas, np.result_type(detections)) * 2) ** 2
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         low, high = position - size, position + size * 2
@@ -65,7 +77,7 @@ def object_keypoint_similarity_kernel(
         distance = np.where(any_labelled[:, :, None], points - truth, outside)
         squares = distance[..., 0] ** 2 + distance[..., 1] ** 2
         e = squares / variances / (areas[:, None] + EPSILON) / 2  # (D, G, K)
-        similarity: Array = np.where(counts, np.exp(-e), 0).sum(axis=-1) / counts.sum(axis=-1)
+        similarity: Array = np.where(is_counted, np.exp(-e), 0).sum(axis=-1) / is_counted.sum(axis=-1)
     return similarity.astype(np.result_type(detections), copy=False)
 
 
@@ -96,6 +108,5 @@ def object_keypoint_similarity(
     >>> object_keypoint_similarity(d, g, np.array([[4.0, 4, 5, 5]]), np.array([2.0]), sigmas=(0.5, 0.5)).round(6)
     array([[0.68394]])
     """
-    return object_keypoint_similarity_kernel(
-        detections, ground_truths, boxes_xywh, areas, sigmas=tuple(float(s) for s in sigmas)
-    )
+    deviations = positive_numbers("object_keypoint_similarity", "sigmas", sigmas)
+    return object_keypoint_similarity_kernel(detections, ground_truths, boxes_xywh, areas, sigmas=deviations)

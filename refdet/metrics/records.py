@@ -9,30 +9,34 @@ Conventions:
 - The area of a ground truth is a column of its own, that of its outline rather than of its box. The area of a detection
   is what `loadRes` of the COCO API makes it: w·h for boxes, the number of pixels for masks, and for keypoints the area
   of the box around all of them, labelled or not.
-- A column is a read-only copy: integers are int64, numbers float64. Lists are accepted.
+- A column is a read-only copy: integers are int64, numbers float64. Lists are accepted. Masks are kept as they come.
 - Numbers are finite and no box is smaller than 0; anything else is refused by its row. Rows count from 0.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
 from refdet.core.check import Array, as_index, shape_of
-from refdet.masks.rle import RLE, check_rle, rle_area, rle_to_box
+from refdet.masks.rle import RLE, area_of_counts, box_of_counts, check_rle
 
 _DTYPES = {"integers": np.int64, "numbers": np.float64, "booleans": np.bool_}
 _ACCEPTED = {"integers": "iu", "numbers": "fiu", "booleans": "b"}
+LARGEST_INTEGER = np.iinfo(np.int64).max
 RowShape = tuple[int | None, ...]  # None is any length
 
 
 def _column(record: str, name: str, values: Any, kind: str, row_shape: RowShape = ()) -> Array:
     """Return a read-only copy in the dtype of its kind; refuse another kind, and rows of another shape."""
-    column = np.asarray(values)
+    try:
+        column = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{record}: the rows of {name} must be of one shape: {error}") from error
     if column.shape == (0,):  # an empty list, whatever it would have held
         column = np.zeros((0, *(n or 0 for n in row_shape)), _DTYPES[kind])
     if column.dtype.kind not in _ACCEPTED[kind]:
@@ -41,6 +45,8 @@ def _column(record: str, name: str, values: Any, kind: str, row_shape: RowShape 
     if not fits or any(n not in (None, m) for n, m in zip(row_shape, column.shape[1:], strict=True)):
         wanted = ", ".join(["rows", *("any" if n is None else str(n) for n in row_shape)])
         raise ValueError(f"{record}: {name} must have shape ({wanted}), got {shape_of(column)}")
+    if column.dtype.kind == "u" and column.max(initial=0) > LARGEST_INTEGER:
+        raise ValueError(f"{record}: {name} must fit into int64, got {column.max()}")
     column = np.array(column, _DTYPES[kind], order="C")
     column.flags.writeable = False
     return column
@@ -66,11 +72,10 @@ class _Columns:
         if kind == "numbers":
             self._refuse(name, ~np.isfinite(getattr(self, name)), "is not finite")
 
-    def _set_masks(self, masks: Sequence[RLE] | None) -> None:
+    def _set_masks(self, masks: Iterable[RLE] | None) -> None:
+        """Put the checked masks in their place, if there are any."""
         if masks is not None:
-            object.__setattr__(self, "masks", tuple(masks))
-            for i, rle in enumerate(masks):
-                check_rle(type(self).__name__, f"the mask of row {i}", rle)
+            object.__setattr__(self, "masks", _checked_masks(type(self).__name__, masks))
 
     def _refuse(self, name: str, is_bad: Array, why: str) -> None:
         """Raise for the first row in which something is bad."""
@@ -80,6 +85,7 @@ class _Columns:
             raise ValueError(f"{type(self).__name__}: {name} of row {rows[0]} {why}: {value}")
 
     def _check_lengths(self) -> None:
+        """Refuse columns of another length than the first."""
         first, *others = dataclasses.fields(self)
         for field in others:
             column = getattr(self, field.name)
@@ -89,7 +95,16 @@ class _Columns:
                 )
 
 
+def _checked_masks(record: str, masks: Iterable[RLE]) -> tuple[RLE, ...]:
+    """Return the masks; refuse what is none by its row."""
+    found = tuple(masks)
+    for i, rle in enumerate(found):
+        check_rle(record, f"the mask of row {i}", rle)
+    return found
+
+
 def _take(column: Any, indices: Array) -> Any:
+    """Return some rows of a column, of a tuple of masks, or of None."""
     if column is None:
         return None
     return tuple(column[i] for i in indices) if isinstance(column, tuple) else column[indices]
@@ -127,6 +142,7 @@ class GroundTruths(_Columns):
                 object.__setattr__(self, "n_keypoints", np.count_nonzero(self.keypoints[:, :, 2] > 0, axis=1))
         if self.n_keypoints is not None:
             self._set("n_keypoints", "integers")
+            self._refuse("n_keypoints", self.n_keypoints < 0, "is negative")
         self._check_lengths()
         self._refuse("boxes_xywh", self.boxes_xywh[:, 2:] < 0, "has a negative size")
         self._refuse("areas", self.areas < 0, "is negative")
@@ -174,15 +190,16 @@ class Detections(_Columns):
         return cls(image_ids, category_ids, scores, boxes, boxes[:, 2] * boxes[:, 3])
 
     @classmethod
-    def of_masks(cls, image_ids: Any, category_ids: Any, scores: Any, masks: Sequence[RLE]) -> Detections:
+    def of_masks(cls, image_ids: Any, category_ids: Any, scores: Any, masks: Iterable[RLE]) -> Detections:
         """Return masks with the number of their pixels and the boxes around them.
 
         >>> Detections.of_masks([7], [3], [0.9], [RLE(np.array([4, 2]), (3, 2))]).boxes_xywh
         array([[1., 1., 1., 2.]])
         """
-        boxes = np.array([rle_to_box(rle) for rle in masks])
-        areas = np.array([rle_area(rle) for rle in masks], np.float64)
-        return cls(image_ids, category_ids, scores, boxes, areas, masks=tuple(masks))
+        masks = _checked_masks("Detections", masks)
+        boxes = np.array([box_of_counts(rle.counts, rle.size[0]) for rle in masks])
+        areas = np.array([area_of_counts(rle.counts) for rle in masks], np.float64)
+        return cls(image_ids, category_ids, scores, boxes, areas, masks=masks)
 
     @classmethod
     def of_keypoints(cls, image_ids: Any, category_ids: Any, scores: Any, keypoints: Any) -> Detections:

@@ -115,7 +115,8 @@ def test_objects_of_several_polygons_against_pycocotools(seed: int, n: int) -> N
         ([0, 0, 1, 1, 2], ValueError, r"polygon_to_rle: polygon must be \(V, 2\) or a flat list of 2·V, got shape"),
         (np.zeros((3, 3)), ValueError, r"polygon_to_rle: polygon must be \(V, 2\) or .* got shape \(3, 3\)"),
         ([0, 0, 1, 1, 2, np.nan], ValueError, r"polygon_to_rle: coordinates must be finite and within ±1000000"),
-        ([0, 0, 1, 1, 2, 1e9], ValueError, r"polygon_to_rle: coordinates must be finite and within ±1000000"),
+        ([0, 0, 1, 1, 2, 1e9], ValueError, r"polygon_to_rle: .* got \[2.0, 1000000000.0\] \(vertex 2\)"),
+        ([[0, 0], [1, 1], [2]], ValueError, r"polygon_to_rle: the vertices must be pairs \(x, y\): "),
         (["0", "1"] * 3, TypeError, r"polygon_to_rle: polygon must hold numbers, got str"),
     ],
 )
@@ -125,5 +126,5 @@ def test_bad_polygons(polygon: Any, error: type[Exception], message: str) -> Non
 
 
 def test_no_polygon_at_all() -> None:
-    with pytest.raises(ValueError, match=r"rle_merge: at least one mask is needed"):
+    with pytest.raises(ValueError, match=r"polygons_to_rle: at least one polygon is needed"):
         polygons_to_rle([], (4, 4))

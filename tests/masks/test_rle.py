@@ -20,6 +20,7 @@ from refdet.masks.rle import (
     rle_merge,
     rle_to_box,
 )
+from refdet.masks.rle_iou import rle_iou
 from refdet.masks.rle_string import rle_to_string
 from tests.agreement import assert_agrees, in_layout, layouts, seeds
 from tests.oracles import rle_decode as decode_oracle
@@ -76,6 +77,21 @@ def test_empty_runs_are_read() -> None:
     np.testing.assert_array_equal(rle_decode(RLE(counts, (2, 3))), [[False, True, False], [True, True, False]])
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint64", ">i4", ">u8"])
+def test_counts_of_any_integers(dtype: str) -> None:
+    """Unsigned ones would become floats beside int64."""
+    wide = rle(1, 200, 100, 0, 99, size=(20, 20))
+    short = RLE(wide.counts.astype(dtype), wide.size)
+    np.testing.assert_array_equal(rle_decode(short), rle_decode(wide))
+    np.testing.assert_array_equal(rle_to_box(short), rle_to_box(wide))
+    assert rle_area(short) == rle_area(wide) == 200
+    assert rle_to_string(short) == rle_to_string(wide)
+    merged = rle_merge([short, wide])
+    np.testing.assert_array_equal(merged.counts, [1, 200, 199])
+    assert merged.counts.dtype == np.int64
+    assert rle_iou([short], [short, wide]).tolist() == [[1, 1]]
+
+
 def test_area() -> None:
     assert rle_area(rle(1, 2, 0, 1, 2, 0, size=(2, 3))) == 3
     assert rle_area(rle(6, size=(2, 3))) == 0
@@ -130,7 +146,10 @@ def test_against_pycocotools(seed: int, size: tuple[int, int], density: float) -
     [
         (rle(3, 2, size=(2, 3)), ValueError, r"rle_decode: the counts of the mask must sum to H·W = 6 .*, got 5"),
         (rle(7, -1, size=(2, 3)), ValueError, r"rle_decode: the mask has a negative count, -1"),
-        (rle(6, size=(-2, -3)), ValueError, r"rle_decode: size must be at least 0, got \(-2, -3\)"),
+        (rle(6, size=(-2, -3)), ValueError, r"rle_decode: the size of the mask must be at least 0, got \(-2, -3\)"),
+        (RLE(np.array([6]), [2, 3]), TypeError, r"the size of the mask must be a tuple \(H, W\) of"),  # type: ignore[arg-type]
+        (RLE(np.array([9]), 3), TypeError, r"the size of the mask must be a tuple \(H, W\) of .* got 3"),  # type: ignore[arg-type]
+        (rle(2**63 - 1, 2**63 - 1, 8, size=(2, 3)), ValueError, r"must sum to H·W = 6 .*, got 18446744073709551622"),
         (RLE(np.array([6.0]), (2, 3)), TypeError, r"rle_decode: counts must be an integer array, got float64"),
         (RLE(np.array([[6]]), (2, 3)), ValueError, r"rle_decode: counts must have rank 1 \(n\), got rank 2"),
         (RLE([6], (2, 3)), TypeError, r"rle_decode: counts must be an array, got list"),  # type: ignore[arg-type]

@@ -44,6 +44,13 @@ def test_nothing_is_shared_with_an_empty_mask() -> None:
         np.testing.assert_array_equal(rle_iou([empty, pixels(0, 12)], [empty], np.array([crowd])), [[0], [0]])
 
 
+def test_masks_without_pixels() -> None:
+    """No run at all, one of none, two of none: 0 with each other."""
+    empty = [RLE(np.zeros(n, np.int64), (0, 4)) for n in range(3)]
+    np.testing.assert_array_equal(rle_iou(empty, empty), np.zeros((3, 3)))
+    np.testing.assert_array_equal(rle_iou(empty[:1], empty[2:]), [[0]])
+
+
 @given(data=st.data(), seed=seeds, layout=layouts)
 def test_against_the_definition(data: st.DataObject, seed: int, layout: str) -> None:
     rng = np.random.default_rng(seed)

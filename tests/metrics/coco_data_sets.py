@@ -1,7 +1,8 @@
 """Small random data sets with everything in them that a COCO evaluation treats specially.
 
-Equal scores and overlaps, boxes shifted by halves and quarters of their size, crowds, images and categories without
-anything, detections where nothing is, and areas of exactly 32² and 96².
+Scores and overlaps that are equal or next to it, boxes shifted by halves and quarters of their size, or partly outside
+of the image, detections without area, crowds, sometimes nothing but crowds, images and categories without anything,
+detections where nothing is, and areas of exactly 32² and 96².
 """
 
 from __future__ import annotations
@@ -41,12 +42,12 @@ def data_set(rng: np.random.Generator, kind: str, *, n_keypoints: int = 17, firs
     detected_image, detected_category = (_some(rng, ids, n_detections) for ids in (image_ids, category_ids))
     detected_image[has_source] = image[source[has_source]]
     detected_category[has_source] = category[source[has_source]]
-    scores = rng.choice([0.25, 0.5, 0.5, 0.75, 0.9], n_detections)
+    scores = rng.choice([0.25, 0.5, 0.5, np.nextafter(0.5, 1), 0.75, 0.9], n_detections)
 
     boxes = _boxes(rng, n_truths)
     detected_boxes = _boxes(rng, n_detections)
     detected_boxes[has_source] = _shifted(rng, boxes[source[has_source]])
-    is_crowd = rng.random(n_truths) < 0.2
+    is_crowd = rng.random(n_truths) < rng.choice([0, 0.2, 0.2, 1])
     areas = np.where(
         rng.random(n_truths) < 0.5, boxes[:, 2] * boxes[:, 3], rng.choice([900, 1024, 9216, 9e4], n_truths)
     )
@@ -82,13 +83,15 @@ def _some(rng: np.random.Generator, ids: tuple[int, ...], n: int) -> Array:
 
 
 def _boxes(rng: np.random.Generator, n: int) -> Array:
-    return np.concatenate([rng.choice([0.0, 4, 10, 20], (n, 2)), rng.choice(SIDES, (n, 2)).astype(np.float64)], axis=1)
+    return np.concatenate(
+        [rng.choice([-1.0, 0, 4, 10, 20], (n, 2)), rng.choice(SIDES, (n, 2)).astype(np.float64)], axis=1
+    )
 
 
 def _shifted(rng: np.random.Generator, boxes: Array) -> Array:
-    """Return boxes moved by nothing, a quarter, a third or a half of their size, or any part of it; some smaller."""
+    """Return boxes moved by 0, a quarter, a third, a half or any part of their size; some smaller, or without area."""
     by = rng.choice([0, 0, 0.25, 1 / 3, 0.5, rng.random()], (len(boxes), 2))
-    scale = rng.choice([1, 1, 0.5, 0.7], (len(boxes), 2))
+    scale = rng.choice([1, 1, 1, 1, 0.5, 0.5, 0.7, 0.7, 0], (len(boxes), 2))
     return np.concatenate([boxes[:, :2] + by * boxes[:, 2:], boxes[:, 2:] * scale], axis=1)
 
 

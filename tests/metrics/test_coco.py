@@ -191,6 +191,14 @@ def test_only_a_crowd_is_nothing_to_find() -> None:
     assert (evaluation.scores == -1).all()
 
 
+def test_recalls_in_any_order() -> None:
+    """A recall that is not reached does not keep the others from being read."""
+    truths, found = truths_at(square(0), square(1)), detected(square(0), scores=[0.9])
+    evaluation = run(truths, found, recall_thresholds=(1.0, 0.5, 0.0))
+    np.testing.assert_allclose(evaluation.precision[0, :, 0, 0, 2], [0, 1, 1])
+    np.testing.assert_array_equal(evaluation.scores[0, :, 0, 0, 2], [0, 0.9, 0.9])
+
+
 def test_nothing_detected() -> None:
     stats = run(truths_at(square(0)), detected(scores=[])).stats
     assert (stats["AP"], stats["AR100"], stats["AP-small"], stats["AP-large"]) == (0, 0, 0, -1)
@@ -294,19 +302,32 @@ def test_many_problems_of_many_sizes() -> None:
         ({"convention": "coco"}, ValueError, r"convention must be one of 'ids-are-names', 'pycocotools', got 'coco'"),
         ({"category_ids": (2,)}, ValueError, r"ground_truths row 0 has category_id 1, which is not among the 1 of cat"),
         ({"image_ids": ()}, ValueError, r"ground_truths row 0 has image_id 1, which is not among the 0 of image_ids"),
-        ({"image_ids": (1, 1)}, ValueError, r"image_ids must be different, got \(1, 1\)"),
+        ({"image_ids": (1, 1)}, ValueError, r"image_ids must be different, got 1 more than once"),
         ({"image_ids": (1.5,)}, TypeError, r"image_ids must hold integers, got \[1.5\]"),
+        ({"image_ids": 1}, TypeError, r"image_ids must be a sequence, got 1"),
+        ({"image_ids": (1, 2**63)}, ValueError, r"image_ids must fit into int64, got 9223372036854775808"),
+        ({"iou_thresholds": 0.5}, TypeError, r"iou_thresholds must be a sequence, got 0.5"),
         ({"iou_thresholds": (0.5, 1.5)}, ValueError, r"iou_thresholds must lie in \[0, 1\], got 1.5"),
         ({"recall_thresholds": (-0.1,)}, ValueError, r"recall_thresholds must lie in \[0, 1\], got -0.1"),
         ({"max_detections": ()}, ValueError, r"max_detections must hold at least one number"),
         ({"max_detections": (0,)}, ValueError, r"max_detections must be at least 1, got \[0\]"),
         ({"areas": {}}, ValueError, r"areas must hold at least one range"),
+        ({"areas": {"all": (0, 1, 5)}}, ValueError, r"areas\['all'\] must be a pair \(low, high\), got \(0, 1, 5\)"),
+        ({"areas": [(0, 1)]}, TypeError, r"areas must be a mapping of names to ranges, got list"),
         ({"areas": {"all": (5, 1)}}, ValueError, r"areas\['all'\] must lie in \[5, inf\), got 1"),
     ],
 )
 def test_bad_settings(options: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=f"evaluate: {message}"):
         run(truths_at(square(0)), detected(square(0), scores=[0.5]), **options)
+
+
+def test_records_in_the_wrong_place() -> None:
+    truths, found = truths_at(square(0)), detected(square(0), scores=[0.5])
+    with pytest.raises(TypeError, match=r"evaluate: ground_truths must be GroundTruths, got Detections"):
+        run(found, truths)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"evaluate: detections must be Detections, got list"):
+        run(truths, [])  # type: ignore[arg-type]
 
 
 def test_detections_of_nothing_known_are_named() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,23 @@ def test_the_bits_of_pycocotools(seed: int) -> None:
     d, g = np.concatenate([start, size], axis=2)
     crowd = rng.random(9) < 0.5
     np.testing.assert_array_equal(coco_box_iou(d, g, crowd), coco.iou(d, g, crowd.tolist()))
+
+
+def test_where_the_sum_rounds_up() -> None:
+    """2⁵³ + 3 rounds to 2⁵³ + 4: 4 of 3 + 3 − 4 are shared. (The corners of these boxes are equal: IoU 1.)"""
+    box = boxes((2.0**53, 0, 3, 1))
+    np.testing.assert_array_equal(coco_box_iou(box, box), [[2.0]])
+
+
+@pytest.mark.parametrize("batch", [(), (2,)])
+def test_in_pieces(batch: tuple[int, ...]) -> None:
+    """Some rows at a time give the same."""
+    rng = np.random.default_rng(1)
+    d, g = rng.uniform(0, 4, (*batch, 7, 4)), rng.uniform(0, 4, (*batch, 3, 4))
+    whole = coco_box_iou(d, g)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importlib.import_module("refdet.metrics.coco_box_iou"), "CHUNK_ELEMENTS", 24)
+        np.testing.assert_array_equal(coco_box_iou(d, g), whole)
 
 
 def test_a_batch() -> None:

@@ -130,6 +130,19 @@ def test_batches(seed: int) -> None:
         assert (taken[a, b, :, g:] == -1).all()
 
 
+@pytest.mark.parametrize(
+    ("thresholds", "error", "message"),
+    [
+        (0.5, TypeError, r"coco_match: thresholds must be a sequence, got 0.5"),
+        (["0.5"], ValueError, r"coco_match: thresholds must be a finite number, got '0.5'"),
+        ([True], ValueError, r"coco_match: thresholds must be a finite number, got True"),
+    ],
+)
+def test_bad_thresholds(thresholds: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        coco_match(np.ones((1, 1)), np.zeros(1, bool), np.zeros(1, bool), thresholds=thresholds)
+
+
 NO = np.zeros(3, bool)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from typing import Any
 
@@ -51,6 +52,26 @@ def test_without_area() -> None:
 
 def test_no_keypoints() -> None:
     assert np.isnan(object_keypoint_similarity(np.zeros((1, 0, 3)), np.zeros((1, 0, 3)), BOX, AREA, sigmas=()))
+
+
+def test_nan() -> None:
+    """In a keypoint that counts, NaN; in one that is not labelled it is not read."""
+    nan = math.nan
+    assert of([[5, 5, nan], [nan, 9, 0]], [[5, 5, 2], [nan, nan, 0]]) == 1
+    assert math.isnan(of([[5, 5, 0], [nan, 9, 0]], [[5, 5, 2], [8, 9, 1]]))
+    assert math.isnan(of([[5, 5, 0], [8, 9, 0]], [[5, 5, 2], [8, nan, 1]]))
+    assert math.isnan(of([[5, 5, 0], [nan, 9, 0]], np.zeros((2, 3))))
+
+
+def test_in_pieces() -> None:
+    """Some rows at a time give the same."""
+    rng = np.random.default_rng(1)
+    d, g, areas = poses(rng, 7, 2), poses(rng, 3, 2), rng.uniform(1, 9, 3)
+    arguments, sigmas = (d, g, rng.uniform(0, 9, (3, 4)), areas), (0.5, 1.0)
+    whole = object_keypoint_similarity(*arguments, sigmas=sigmas)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importlib.import_module("refdet.metrics.object_keypoint_similarity"), "CHUNK_ELEMENTS", 24)
+        np.testing.assert_array_equal(object_keypoint_similarity(*arguments, sigmas=sigmas), whole)
 
 
 def test_sigmas_of_coco() -> None:

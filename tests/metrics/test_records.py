@@ -116,6 +116,9 @@ def test_task_sorts_its_ids() -> None:
     ("changed", "error", "message"),
     [
         ({"ids": [5, 5]}, ValueError, r"ids of row 1 stands in an earlier row too: 5"),
+        ({"ids": np.array([5, 2**63], np.uint64)}, ValueError, r"ids must fit into int64, got 9223372036854775808"),
+        ({"boxes_xywh": [[0, 0, 1, 1], [0]]}, ValueError, r"the rows of boxes_xywh must be of one shape: "),
+        ({"n_keypoints": [1, -1]}, ValueError, r"n_keypoints of row 1 is negative: -1"),
         ({"ids": [5.0, 3.0]}, TypeError, r"ids must hold integers, got float64"),
         ({"areas": [1]}, ValueError, r"areas has 1 rows, ids 2"),
         ({"areas": [1, -4]}, ValueError, r"areas of row 1 is negative: -4.0"),
@@ -159,6 +162,11 @@ def test_bad_detections(changed: dict[str, Any], error: type[Exception], message
 def test_bad_keypoints() -> None:
     with pytest.raises(ValueError, match=r"Detections: keypoints must have shape \(rows, any, 3\), got \(2, 6\)"):
         Detections.of_keypoints([1, 2], [7, 7], [0.5, 0.6], np.ones((2, 6)))
+
+
+def test_bad_masks() -> None:
+    with pytest.raises(TypeError, match=r"Detections: the mask of row 1 must be an RLE \(counts, size\), got list"):
+        Detections.of_masks([1, 2], [7, 7], [0.5, 0.6], [MASK, [6]])  # type: ignore[list-item]
 
 
 def test_bad_boxes() -> None:
