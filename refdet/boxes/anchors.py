@@ -33,8 +33,8 @@ import math
 
 import numpy as np
 
-from refdet.boxes.check import Four, Numbers, check_boxes, positive_numbers
-from refdet.core.check import Array, check_choice, check_number, integers
+from refdet.boxes.check import Four, check_boxes
+from refdet.core.check import Array, Numbers, check_choice, check_number, integer, integers, positive_numbers
 from refdet.core.kernel import kernel
 
 Pair = tuple[int, int]
@@ -47,7 +47,7 @@ def _check_base(*, sizes: tuple[float, ...], ratios: tuple[float, ...], base_siz
     positive_numbers("base_anchors", "sizes", sizes)
     positive_numbers("base_anchors", "ratios", ratios)
     if convention == "py-faster":
-        integers("base_anchors", "base_size", base_size, count=1, low=1)
+        integer("base_anchors", "base_size", base_size, low=1)
     elif base_size is not None:
         raise ValueError(
             f"base_anchors: base_size must be None with convention {convention!r}, whose sizes are in pixels, "
@@ -65,7 +65,7 @@ def base_anchors_kernel(
     elif convention == "torchvision":
         boxes = [_rounded(_centred(s, r)) for r in ratios for s in sizes]
     else:
-        (base,) = integers("base_anchors", "base_size", base_size, count=1, low=1)
+        base = integer("base_anchors", "base_size", base_size, low=1)
         boxes = [_legacy(s, r, base) for r in ratios for s in sizes]
     return np.array(boxes, np.float64).reshape(-1, 4)
 
@@ -129,7 +129,7 @@ def base_anchors(
     if convention == "py-faster" and base_size is None:
         base_size = 16
     if base_size is not None:
-        (base_size,) = integers("base_anchors", "base_size", base_size, count=1, low=1)
+        base_size = integer("base_anchors", "base_size", base_size, low=1)
     return base_anchors_kernel(
         sizes=positive_numbers("base_anchors", "sizes", sizes),
         ratios=positive_numbers("base_anchors", "ratios", ratios),

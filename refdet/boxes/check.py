@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
-
-from refdet.core.check import Array, as_index, check_floating, check_number, shape_of
+from refdet.core.check import Array, Numbers, as_index, check_floating, check_number, sequence, shape_of
 
 Four = tuple[float, float, float, float]
-Numbers = Sequence[float] | Array
 
 
 def check_boxes(op: str, **arrays: Array) -> None:
@@ -30,19 +25,6 @@ def check_offset(op: str, offset: int) -> int:
     if index not in (0, 1):
         raise ValueError(f"{op}: offset must be 0 (width x2 - x1) or 1 (width x2 - x1 + 1), got {offset!r}")
     return index
-
-
-def sequence(op: str, name: str, values: Any) -> list[Any]:
-    """Return the entries of a list, tuple or array; refuse a single number, and text."""
-    single = values.ndim == 0 if isinstance(values, np.ndarray) else not isinstance(values, Sequence)
-    if single or isinstance(values, (str, bytes)):
-        raise TypeError(f"{op}: {name} must be a sequence, got {values!r}")
-    return list(values)
-
-
-def positive_numbers(op: str, name: str, values: Numbers) -> tuple[float, ...]:
-    """Return any number of positive floats."""
-    return tuple(check_number(op, name, v, low=0, open_low=True) for v in sequence(op, name, values))
 
 
 def four_numbers(op: str, name: str, values: Numbers, *, positive: bool = False) -> Four:

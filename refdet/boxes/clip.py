@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from refdet.boxes.check import check_boxes
-from refdet.core.check import Array, check_choice, integers
+from refdet.core.check import Array, check_choice, integer
 from refdet.core.kernel import kernel
 
 CONVENTIONS = ("continuous", "legacy", "matlab")
@@ -28,7 +28,7 @@ def _check(boxes: Array, *, height: int, width: int, convention: str) -> None:
     check_boxes("clip_boxes", boxes=boxes)
     check_choice("clip_boxes", "convention", convention, CONVENTIONS)
     for name, size in {"height": height, "width": width}.items():
-        integers("clip_boxes", name, size, count=1, low=0 if convention == "continuous" else 1)
+        integer("clip_boxes", name, size, low=0 if convention == "continuous" else 1)
 
 
 @kernel("clip_boxes", check=_check, portable=True)
@@ -56,6 +56,6 @@ def clip_boxes(boxes: Array, *, height: int, width: int, convention: str = "cont
     >>> clip_boxes(np.array([[-5.0, 10, 25, 45]]), height=30, width=20)
     array([[ 0., 10., 20., 30.]])
     """
-    (height,) = integers("clip_boxes", "height", height, count=1, low=0)
-    (width,) = integers("clip_boxes", "width", width, count=1, low=0)
+    height = integer("clip_boxes", "height", height, low=0)
+    width = integer("clip_boxes", "width", width, low=0)
     return clip_boxes_kernel(boxes, height=height, width=width, convention=convention)

@@ -14,7 +14,7 @@ occur at all.
 
 from __future__ import annotations
 
-from refdet.core.check import integers
+from refdet.core.check import integer, integers
 
 Pair = tuple[int, int]
 
@@ -27,8 +27,8 @@ def count_boxes(height: int, width: int) -> int:
     >>> count_boxes(1, 2)
     3
     """
-    (H,) = integers("count_boxes", "height", height, count=1, low=0)
-    (W,) = integers("count_boxes", "width", width, count=1, low=0)
+    H = integer("count_boxes", "height", height, low=0)
+    W = integer("count_boxes", "width", width, low=0)
     return (H * (H + 1) // 2) * (W * (W + 1) // 2)
 
 
@@ -58,5 +58,5 @@ def count_pixels(size: int | Pair, *, n_images: int = 1) -> int:
     60
     """
     H, W = integers("count_pixels", "size", size, count=2, low=0)
-    (n,) = integers("count_pixels", "n_images", n_images, count=1, low=0)
+    n = integer("count_pixels", "n_images", n_images, low=0)
     return H * W * n

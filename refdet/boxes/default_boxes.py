@@ -29,8 +29,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from refdet.boxes.check import Numbers, positive_numbers, sequence
-from refdet.core.check import Array, check_choice, check_number, integers
+from refdet.core.check import Array, Numbers, check_choice, check_number, integer, integers, positive_numbers, sequence
 from refdet.core.kernel import kernel
 
 Ratios = tuple[tuple[float, ...], ...]
@@ -92,7 +91,7 @@ def default_box_scales(n_maps: int, s_min: float = 0.2, s_max: float = 0.9) -> t
     >>> default_box_scales(3, 0.25, 0.75)
     (0.25, 0.5, 0.75)
     """
-    (m,) = integers("default_box_scales", "n_maps", n_maps, count=1, low=1)
+    m = integer("default_box_scales", "n_maps", n_maps, low=1)
     low = check_number("default_box_scales", "s_min", s_min, low=0, open_low=True)
     high = check_number("default_box_scales", "s_max", s_max, low=0, open_low=True)
     return tuple(low + (high - low) * k / max(1, m - 1) for k in range(m))
@@ -110,7 +109,7 @@ def _check(
     clip: str,
 ) -> None:
     op = "default_boxes"
-    integers(op, "image_size", image_size, count=1, low=1)
+    integer(op, "image_size", image_size, low=1)
     per_map = {"map_sizes": map_sizes, "min_sizes": min_sizes, "max_sizes": max_sizes, "steps": steps, "ratios": ratios}
     if len({len(values) for values in per_map.values()}) != 1:
         lengths = ", ".join(f"{name} {len(values)}" for name, values in per_map.items())
@@ -194,7 +193,7 @@ def default_boxes(
            [0.25 , 0.25 , 0.75 , 0.75 ]])
     """
     op = "default_boxes"
-    (size,) = integers(op, "image_size", image_size, count=1, low=1)
+    size = integer(op, "image_size", image_size, low=1)
     positions = sequence(op, "map_sizes", map_sizes)
     return default_boxes_kernel(
         image_size=size,

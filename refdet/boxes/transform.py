@@ -40,8 +40,17 @@ import math
 
 import numpy as np
 
-from refdet.boxes.check import Four, Numbers, check_boxes, four_numbers
-from refdet.core.check import Array, check_choice, check_floating, check_number, check_rank, check_shape, shape_of
+from refdet.boxes.check import Four, check_boxes, four_numbers
+from refdet.core.check import (
+    Array,
+    Numbers,
+    check_choice,
+    check_floating,
+    check_number,
+    check_rank,
+    check_shape,
+    shape_of,
+)
 from refdet.core.kernel import kernel
 
 CONVENTIONS = ("continuous", "py-faster", "detectron1")

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Numbers = Sequence[float] | Array
 
 
 def check_floating(op: str, *, optional: Collection[str] = (), **arrays: Array | None) -> None:
@@ -122,6 +123,16 @@ def check_axis(op: str, axis: int, ndim: int) -> int:
     return i_axis % ndim
 
 
+def integer(op: str, name: str, value: Any, *, low: int) -> int:
+    """Return a single integer; refuse anything below `low`."""
+    index = as_index(value)
+    if index is None:
+        raise TypeError(f"{op}: {name} must be an integer, got {value!r}")
+    if index < low:
+        raise ValueError(f"{op}: {name} must be at least {low}, got {value!r}")
+    return index
+
+
 def integers(op: str, name: str, value: Any, *, count: int, low: int) -> tuple[int, ...]:
     """Return one integer for each of `count` axes from an int or a sequence; refuse anything below `low`."""
     several = isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, (str, bytes)) and np.ndim(value) == 1
@@ -135,6 +146,19 @@ def integers(op: str, name: str, value: Any, *, count: int, low: int) -> tuple[i
     if any(i < low for i in found):
         raise ValueError(f"{op}: {name} must be at least {low}, got {value!r}")
     return found
+
+
+def sequence(op: str, name: str, values: Any) -> list[Any]:
+    """Return the entries of a list, tuple or array; refuse a single number, and text."""
+    single = values.ndim == 0 if isinstance(values, np.ndarray) else not isinstance(values, Sequence)
+    if single or isinstance(values, (str, bytes)):
+        raise TypeError(f"{op}: {name} must be a sequence, got {values!r}")
+    return list(values)
+
+
+def positive_numbers(op: str, name: str, values: Numbers) -> tuple[float, ...]:
+    """Return any number of positive floats."""
+    return tuple(check_number(op, name, v, low=0, open_low=True) for v in sequence(op, name, values))
 
 
 def as_index(value: Any) -> int | None:

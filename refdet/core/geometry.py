@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from refdet.core.check import check_choice, integers
+from refdet.core.check import check_choice, integer, integers
 
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
@@ -133,7 +133,7 @@ def check_geometry(op: str, *, padding: Padding | None = None, groups: int | Non
         for sides in padding:
             integers(op, "padding", sides, count=2, low=0)
     if groups is not None:
-        integers(op, "groups", groups, count=1, low=1)
+        integer(op, "groups", groups, low=1)
 
 
 def pair(op: str, name: str, value: Any, *, low: int) -> Pair:

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from refdet.core.check import Array, integers
+from refdet.core.check import Array, integer
 from refdet.data.sample import Sample
 from refdet.data.transforms import network_input
 
@@ -37,7 +37,7 @@ def as_batch(samples: Sequence[Sample], *, mean: Sequence[float], order: str = "
     """Put samples into one batch, as large as the largest on each axis, rounded up to a multiple of `divisor`."""
     if not samples:
         raise ValueError("as_batch: there must be at least one sample")
-    (step,) = integers("as_batch", "divisor", divisor, count=1, low=1)
+    step = integer("as_batch", "divisor", divisor, low=1)
     sizes = np.array([sample.size for sample in samples], np.int64)
     H, W = (-(-int(side) // step) * step for side in sizes.max(axis=0))
     images = np.zeros((len(samples), 3, H, W), np.float32)
@@ -61,7 +61,7 @@ def batches(
 
     The order and the transforms draw from `rng` alone, sample after sample, so that its state says what comes.
     """
-    (size,) = integers("batches", "batch_size", batch_size, count=1, low=1)
+    size = integer("batches", "batch_size", batch_size, low=1)
     shuffled = rng.permutation(len(samples))
     for start in range(0, len(shuffled), size):
         indices = shuffled[start : start + size]
@@ -92,7 +92,7 @@ def prefetch(items: Iterable[T], *, ahead: int = 2) -> Iterator[T]:
     >>> list(prefetch(i * i for i in range(4)))
     [0, 1, 4, 9]
     """
-    (size,) = integers("prefetch", "ahead", ahead, count=1, low=1)
+    size = integer("prefetch", "ahead", ahead, low=1)
     finished: queue.Queue[_Made[T]] = queue.Queue(size)
     stopped = threading.Event()
 

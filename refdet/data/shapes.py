@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from refdet.core.check import Array, integers
+from refdet.core.check import Array, integer, integers
 from refdet.data.canvas import Canvas
 from refdet.data.lazy_sequence import LazySequence
 from refdet.data.random_stream import RandomStream
@@ -70,8 +70,8 @@ class Shapes(LazySequence[Scene]):
     """
 
     def __init__(self, n: int, *, seed: int, size: tuple[int, int] = DEFAULT_SIZE) -> None:
-        super().__init__(*integers("Shapes", "n", n, count=1, low=0))
-        (self._seed,) = integers("Shapes", "seed", seed, count=1, low=0)
+        super().__init__(integer("Shapes", "n", n, low=0))
+        self._seed = integer("Shapes", "seed", seed, low=0)
         self._size = checked_size("Shapes", size)
 
     def _item(self, i: int) -> Scene:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refdet.core.check import Array, integers
+from refdet.core.check import Array, integer, integers
 from refdet.data.canvas import Canvas
 from refdet.data.lazy_sequence import LazySequence
 from refdet.data.random_stream import RandomStream
@@ -59,8 +59,8 @@ class StickFigures(LazySequence[Figure]):
     """
 
     def __init__(self, n: int, *, seed: int, size: tuple[int, int] = DEFAULT_SIZE) -> None:
-        super().__init__(*integers("StickFigures", "n", n, count=1, low=0))
-        (self._seed,) = integers("StickFigures", "seed", seed, count=1, low=0)
+        super().__init__(integer("StickFigures", "n", n, low=0))
+        self._seed = integer("StickFigures", "seed", seed, low=0)
         self._size = checked_size("StickFigures", size)
 
     def _item(self, i: int) -> Figure:

@@ -25,7 +25,7 @@ import numpy as np
 
 from refdet import ops
 from refdet.autograd.tensor import no_grad
-from refdet.core.check import Array, check_choice, check_number, check_rank, check_shape, integers, shape_of
+from refdet.core.check import Array, check_choice, check_number, check_rank, check_shape, integer, integers, shape_of
 from refdet.data.sample import Sample
 
 FAST_RCNN_MEAN_BGR = (102.9801, 115.9465, 122.7717)  # of the released code; VGG-16's own is 103.939, 116.779, 123.68
@@ -39,8 +39,8 @@ def resized_size(size: tuple[int, int], *, short: int = 600, long: int = 1000) -
     ((600, 800), (400, 1000))
     """
     height, width = integers("resized_size", "size", size, count=2, low=1)
-    (numerator,) = integers("resized_size", "short", short, count=1, low=1)
-    (limit,) = integers("resized_size", "long", long, count=1, low=1)
+    numerator = integer("resized_size", "short", short, low=1)
+    limit = integer("resized_size", "long", long, low=1)
     denominator, longer = sorted((height, width))
     if _rounded(numerator * longer, denominator) > limit:
         numerator, denominator = limit, longer

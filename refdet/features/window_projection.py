@@ -28,7 +28,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from refdet.core.check import Array, check_choice, check_floating, check_number, check_shape, integers, shape_of
+from refdet.core.check import (
+    Array,
+    check_choice,
+    check_floating,
+    check_number,
+    check_shape,
+    integer,
+    integers,
+    shape_of,
+)
 from refdet.core.kernel import kernel
 
 CONVENTIONS = ("paper", "released")
@@ -41,7 +50,7 @@ def _check(
 ) -> None:
     _check_boxes("project_windows", boxes)
     check_choice("project_windows", "convention", convention, CONVENTIONS)
-    integers("project_windows", "stride", stride, count=1, low=1)
+    integer("project_windows", "stride", stride, low=1)
     integers("project_windows", "size", size, count=2, low=1)
     check_number("project_windows", "first_centre", first_centre)
     check_number("project_windows", "margin", margin)

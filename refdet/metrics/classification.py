@@ -42,7 +42,7 @@ from refdet.core.check import (
     check_number,
     check_rank,
     check_shape,
-    integers,
+    integer,
     shape_of,
 )
 from refdet.core.kernel import kernel
@@ -54,7 +54,7 @@ def _check_top_k_error(scores: Array, labels: Array, *, k: int) -> None:
     check_rank("top_k_error", "scores", scores, "N, C")
     check_integer("top_k_error", labels=labels)
     check_shape("top_k_error", "labels", labels, shape_of(scores)[:1], "one per row of scores")
-    integers("top_k_error", "k", k, count=1, low=1)
+    integer("top_k_error", "k", k, low=1)
 
 
 @kernel("top_k_error", check=_check_top_k_error)
@@ -83,7 +83,7 @@ def top_k_error(scores: Array, labels: Array, *, k: int = 5) -> float:
     0.5
     """
     _check_top_k_error(scores, labels, k=k)
-    (k,) = integers("top_k_error", "k", k, count=1, low=1)
+    k = integer("top_k_error", "k", k, low=1)
     strange = np.flatnonzero((labels < 0) | (labels >= scores.shape[1]))
     if strange.size:
         raise ValueError(
@@ -135,7 +135,7 @@ def ilsvrc_error(
     IlsvrcError(localisation=0.5, classification=0.0)
     """
     _check_ilsvrc(guesses, boxes, truth_images, truth_classes, truths, excluded)
-    (n_guesses,) = integers("ilsvrc_error", "n_guesses", n_guesses, count=1, low=1)
+    n_guesses = integer("ilsvrc_error", "n_guesses", n_guesses, low=1)
     check_number("ilsvrc_error", "threshold", threshold, low=0, high=1)
     check_offset("ilsvrc_error", offset)
     rows_of, errors = rows_by_image(truth_images), []

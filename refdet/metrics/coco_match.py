@@ -29,8 +29,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from refdet.boxes.check import sequence
-from refdet.core.check import Array, check_booleans, check_floating, check_number, not_an_array, shape_of
+from refdet.core.check import Array, check_booleans, check_floating, check_number, not_an_array, sequence, shape_of
 from refdet.core.kernel import kernel
 
 # 0.5, 0.55 ... 0.95 as the evaluation computes them: the ninth is the float before 0.9

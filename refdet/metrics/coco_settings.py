@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refdet.boxes.check import sequence
-from refdet.core.check import Array, check_choice, check_number, integers
+from refdet.core.check import Array, check_choice, check_number, integers, sequence
 from refdet.metrics.coco_evaluation import Range
 
 KINDS = ("bbox", "segm", "keypoints")

@@ -10,8 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from refdet.boxes.check import positive_numbers
-from refdet.core.check import Array
+from refdet.core.check import Array, positive_numbers
 from refdet.masks.rle import RLE
 from refdet.masks.rle_iou import ragged, rle_iou_kernel
 from refdet.metrics.coco_box_iou import coco_box_iou_kernel

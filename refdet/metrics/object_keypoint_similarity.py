@@ -24,8 +24,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from refdet.boxes.check import positive_numbers
-from refdet.core.check import Array, check_floating, check_number, check_rank, check_shape, shape_of
+from refdet.core.check import Array, check_floating, check_number, check_rank, check_shape, positive_numbers, shape_of
 from refdet.core.kernel import kernel
 
 # nose; eyes, ears, shoulders, elbows, wrists, hips, knees, ankles, left before right: COCO's 17 keypoints of a person

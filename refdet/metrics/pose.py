@@ -27,7 +27,6 @@ from typing import Any
 
 import numpy as np
 
-from refdet.boxes.check import sequence
 from refdet.core.check import (
     Array,
     check_booleans,
@@ -36,6 +35,7 @@ from refdet.core.check import (
     check_rank,
     check_shape,
     integers,
+    sequence,
     shape_of,
 )
 from refdet.core.kernel import kernel

@@ -21,14 +21,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from refdet.core.check import Array, check_integer, check_rank, integers
+from refdet.core.check import Array, check_integer, check_rank, integer
 from refdet.core.kernel import kernel
 
 
 def _check(verdicts: Array, *, n_positive: int) -> None:
     check_integer("precision_recall", verdicts=verdicts)
     check_rank("precision_recall", "verdicts", verdicts, "D")
-    integers("precision_recall", "n_positive", n_positive, count=1, low=0)
+    integer("precision_recall", "n_positive", n_positive, low=0)
 
 
 @kernel("precision_recall", check=_check)
@@ -57,7 +57,7 @@ def precision_recall(verdicts: Array, *, n_positive: int) -> tuple[Array, Array]
     (array([1.   , 0.5  , 0.667]), array([0.25, 0.25, 0.5 ]))
     """
     _check(verdicts, n_positive=n_positive)
-    (n_positive,) = integers("precision_recall", "n_positive", n_positive, count=1, low=0)
+    n_positive = integer("precision_recall", "n_positive", n_positive, low=0)
     strange = np.flatnonzero((verdicts < -1) | (verdicts > 1))
     if strange.size:
         raise ValueError(f"precision_recall: verdicts must be 1, 0 or -1, got {verdicts[strange[0]]} at {strange[0]}")

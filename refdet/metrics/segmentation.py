@@ -31,7 +31,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refdet.core.check import Array, as_index, check_integer, check_rank, check_shape, integers, not_an_array, shape_of
+from refdet.core.check import Array, as_index, check_integer, check_rank, check_shape, integer, not_an_array, shape_of
 from refdet.core.kernel import kernel
 
 
@@ -40,7 +40,7 @@ def _check_confusion_matrix(labels: Array, predictions: Array, *, n_classes: int
     if labels is None:
         raise not_an_array("confusion_matrix", "labels", labels)
     check_shape("confusion_matrix", "predictions", predictions, shape_of(labels), "one per label")
-    integers("confusion_matrix", "n_classes", n_classes, count=1, low=1)
+    integer("confusion_matrix", "n_classes", n_classes, low=1)
     if ignore_label is not None and as_index(ignore_label) is None:
         raise TypeError(f"confusion_matrix: ignore_label must be an integer or None, got {ignore_label!r}")
 
@@ -77,7 +77,7 @@ def confusion_matrix(labels: Array, predictions: Array, *, n_classes: int, ignor
            [0, 1]])
     """
     _check_confusion_matrix(labels, predictions, n_classes=n_classes, ignore_label=ignore_label)
-    (n_classes,) = integers("confusion_matrix", "n_classes", n_classes, count=1, low=1)
+    n_classes = integer("confusion_matrix", "n_classes", n_classes, low=1)
     counted = _counted(labels, ignore_label)
     for name, x in (("labels", labels), ("predictions", predictions)):
         strange = np.argwhere(counted & ((x < 0) | (x >= n_classes)))  # (how many, rank), also of rank 0
@@ -100,7 +100,7 @@ def accumulate_confusion(
     array([[1, 0],
            [1, 1]])
     """
-    (n,) = integers("accumulate_confusion", "n_classes", n_classes, count=1, low=1)
+    n = integer("accumulate_confusion", "n_classes", n_classes, low=1)
     table = np.zeros((n, n), np.int64)
     for i, (labels, predictions) in enumerate(images):
         try:

@@ -40,7 +40,7 @@ from refdet.core.check import (
     check_number,
     check_rank,
     check_shape,
-    integers,
+    integer,
 )
 from refdet.metrics.roc import CANDIDATES, accept_rate, check_pairs, n_accepted, n_within, threshold_candidates
 
@@ -156,7 +156,7 @@ def true_accept_rate_by_folds(
 def _fold_masks(op: str, n_pairs: int, n_folds: int, folds: Array | None) -> list[Array]:
     """Return which pairs are in each fold, (N,) booleans."""
     if folds is None:
-        (n,) = integers(op, "n_folds", n_folds, count=1, low=2)
+        n = integer(op, "n_folds", n_folds, low=2)
         if n > n_pairs:
             raise ValueError(f"{op}: n_folds must be at most the number of pairs, {n_pairs}, got {n}")
         folds = np.repeat(np.arange(n), [len(block) for block in np.array_split(np.arange(n_pairs), n)])

@@ -35,9 +35,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refdet.boxes.check import check_boxes, sequence
+from refdet.boxes.check import check_boxes
 from refdet.boxes.top_k import descending
-from refdet.core.check import Array, check_booleans, check_choice, check_floating, check_number, check_rank, check_shape
+from refdet.core.check import (
+    Array,
+    check_booleans,
+    check_choice,
+    check_floating,
+    check_number,
+    check_rank,
+    check_shape,
+    sequence,
+)
 from refdet.metrics.average_precision import average_precision_kernel
 from refdet.metrics.match_detections import match_detections
 from refdet.metrics.precision_recall import precision_recall_kernel

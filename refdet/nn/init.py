@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from refdet.core.check import Array, check_number, integers
+from refdet.core.check import Array, check_number, integer
 
 
 def check_dtype(op: str, dtype: Any) -> np.dtype[Any]:
@@ -83,7 +83,7 @@ def bilinear(kernel_size: int, *, dtype: Any = np.float32) -> Array:
     >>> bilinear(4)[0]
     array([0.0625, 0.1875, 0.1875, 0.0625], dtype=float32)
     """
-    (k,) = integers("bilinear", "kernel_size", kernel_size, count=1, low=1)
+    k = integer("bilinear", "kernel_size", kernel_size, low=1)
     f = (k + 1) // 2
     c = f - 1 if k % 2 else f - 0.5
     w = 1 - np.abs(np.arange(k) - c) / f
@@ -92,7 +92,7 @@ def bilinear(kernel_size: int, *, dtype: Any = np.float32) -> Array:
 
 def bilinear_upsampling(n_channels: int, kernel_size: int, *, dtype: Any = np.float32) -> Array:
     """Return weights (C, C, k, k) that upsample each channel by itself: `bilinear` on the diagonal, 0 elsewhere."""
-    (C,) = integers("bilinear_upsampling", "n_channels", n_channels, count=1, low=1)
+    C = integer("bilinear_upsampling", "n_channels", n_channels, low=1)
     plane = bilinear(kernel_size, dtype=dtype)
     weight = np.zeros((C, C, *plane.shape), plane.dtype)
     weight[np.arange(C), np.arange(C)] = plane
@@ -109,7 +109,7 @@ def fans(shape: tuple[int, ...], *, groups: int = 1) -> tuple[int, int]:
         raise ValueError(
             f"fans: needs weights (O, F) or (O, C/groups, kh, kw) without a length of 0, got shape {shape}"
         )
-    (g,) = integers("fans", "groups", groups, count=1, low=1)
+    g = integer("fans", "groups", groups, low=1)
     if shape[0] % g:
         raise ValueError(f"fans: groups must divide the {shape[0]} outputs, got {g} (shape {shape})")
     taps = math.prod(shape[2:])

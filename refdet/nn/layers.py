@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from refdet.autograd.tensor import Tensor
-from refdet.core.check import Array, check_number, integers
+from refdet.core.check import Array, check_number, integer
 from refdet.core.geometry import Pair, padding_pairs, pair
 from refdet.nn import init
 from refdet.nn.dry_run import dry_run, one_window
@@ -104,9 +104,9 @@ class ConvTranspose2d(Module):
 
 def _channels(layer: str, in_channels: int, out_channels: int, groups: int) -> tuple[int, int, int]:
     """Return the numbers of channels and of groups, once they are integers that divide."""
-    (C,) = integers(layer, "in_channels", in_channels, count=1, low=1)
-    (O,) = integers(layer, "out_channels", out_channels, count=1, low=1)
-    (G,) = integers(layer, "groups", groups, count=1, low=1)
+    C = integer(layer, "in_channels", in_channels, low=1)
+    O = integer(layer, "out_channels", out_channels, low=1)
+    G = integer(layer, "groups", groups, low=1)
     if C % G or O % G:
         raise ValueError(f"{layer}: groups must divide in_channels {C} and out_channels {O}, got {G}")
     return C, O, G
@@ -133,8 +133,8 @@ class Linear(Module):
         dtype: Any = np.float32,
     ) -> None:
         super().__init__()
-        (F,) = integers("Linear", "in_features", in_features, count=1, low=1)
-        (O,) = integers("Linear", "out_features", out_features, count=1, low=1)
+        F = integer("Linear", "in_features", in_features, low=1)
+        O = integer("Linear", "out_features", out_features, low=1)
         check_generator("Linear", rng)
         dtype = check_dtype("Linear", dtype)
         self.weight = Parameter(init.he((O, F), rng=rng, dtype=dtype))
@@ -159,7 +159,7 @@ class BatchNorm2d(Module):
         dtype: Any = np.float32,
     ) -> None:
         super().__init__()
-        (C,) = integers("BatchNorm2d", "n_channels", n_channels, count=1, low=1)
+        C = integer("BatchNorm2d", "n_channels", n_channels, low=1)
         dtype = check_dtype("BatchNorm2d", dtype)
         options: dict[str, Any] = {"momentum": momentum, "eps": eps, "convention": convention}
         dry_run(batch_norm, np.zeros((2, 1)), None, None, None, None, training=True, **options)
@@ -200,7 +200,7 @@ class L2Normalize(Module):
         dtype: Any = np.float32,
     ) -> None:
         super().__init__()
-        (C,) = integers("L2Normalize", "n_channels", n_channels, count=1, low=1)
+        C = integer("L2Normalize", "n_channels", n_channels, low=1)
         scale = check_number("L2Normalize", "scale", scale)
         dry_run(l2_normalize, np.ones((1, 1)), eps=eps, convention=convention)  # a length of 0 would be 0/0 at eps = 0
         self.scale = Parameter(np.full(C, scale, check_dtype("L2Normalize", dtype)))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from refdet.core.check import Array, check_number, integers
+from refdet.core.check import Array, check_number, integer, integers
 
 Schedule = Callable[[int], float]
 
@@ -23,7 +23,7 @@ def _schedule(name: str, rate: Schedule) -> Schedule:
     """Return `rate` with a check of its argument."""
 
     def checked(i_step: int) -> float:
-        return rate(*integers(name, "i_step", i_step, count=1, low=0))
+        return rate(integer(name, "i_step", i_step, low=0))
 
     return checked
 
@@ -46,7 +46,7 @@ def step_decay(lr: float, *, every: int | Sequence[int] | Array, factor: float =
     if isinstance(listed, Sequence):
         milestones = integers("step_decay", "every", listed, count=len(listed), low=0)
         return _schedule("step_decay", lambda i_step: lr * factor ** sum(i_step >= m for m in milestones))
-    (period,) = integers("step_decay", "every", listed, count=1, low=1)
+    period = integer("step_decay", "every", listed, low=1)
     return _schedule("step_decay", lambda i_step: lr * factor ** (i_step // period))
 
 
@@ -58,7 +58,7 @@ def poly(lr: float, *, n_steps: int, power: float = 0.9) -> Schedule:
     """
     lr = check_number("poly", "lr", lr, low=0)
     power = check_number("poly", "power", power, low=0, open_low=True)
-    (n,) = integers("poly", "n_steps", n_steps, count=1, low=1)
+    n = integer("poly", "n_steps", n_steps, low=1)
     return _schedule("poly", lambda i_step: lr * (1 - min(i_step, n) / n) ** power)
 
 
@@ -71,5 +71,5 @@ def warm_up(schedule: Schedule, *, n_steps: int, start: float = 0.0) -> Schedule
     if not callable(schedule):
         raise TypeError(f"warm_up: schedule must be a function of the step, such as constant(0.1), got {schedule!r}")
     start = check_number("warm_up", "start", start, low=0, high=1)
-    (n,) = integers("warm_up", "n_steps", n_steps, count=1, low=1)
+    n = integer("warm_up", "n_steps", n_steps, low=1)
     return _schedule("warm_up", lambda i_step: schedule(i_step) * (start + (1 - start) * min(i_step, n) / n))

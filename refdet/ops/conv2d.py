@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from refdet.autograd.differentiable import differentiable
 from refdet.autograd.tensor import Tensor, as_tensor
-from refdet.core.check import Array, check_floating, check_gradient, check_rank, check_shape, integers, shape_of
+from refdet.core.check import Array, check_floating, check_gradient, check_rank, check_shape, integer, shape_of
 from refdet.core.elementwise import Gradients
 from refdet.core.geometry import Padding, Pair, check_geometry, check_windows_fit, conv_output_size, padding_pairs, pair
 from refdet.core.kernel import kernel
@@ -172,5 +172,5 @@ def conv2d(
         stride=strides,
         dilation=dilations,
     )
-    (n_groups,) = integers("conv2d", "groups", groups, count=1, low=1)
+    n_groups = integer("conv2d", "groups", groups, low=1)
     return _conv2d(x, weight, bias, stride=strides, padding=pads, dilation=dilations, groups=n_groups)

@@ -21,7 +21,16 @@ from typing import Any, NamedTuple
 
 from refdet.autograd.differentiable import differentiable
 from refdet.autograd.tensor import Tensor, as_tensor
-from refdet.core.check import Array, check_floating, check_gradient, check_rank, check_shape, integers, shape_of
+from refdet.core.check import (
+    Array,
+    check_floating,
+    check_gradient,
+    check_rank,
+    check_shape,
+    integer,
+    integers,
+    shape_of,
+)
 from refdet.core.elementwise import Gradients
 from refdet.core.geometry import Padding, Pair, check_geometry, conv_transpose_output_size, padding_pairs, pair
 from refdet.core.kernel import kernel
@@ -190,7 +199,7 @@ def conv_transpose2d(
         "conv_transpose2d", padding, size=(1, 1), kernel_size=kernel_size, stride=strides, dilation=dilations
     )
     extra = pair("conv_transpose2d", "output_padding", output_padding, low=0)
-    (n_groups,) = integers("conv_transpose2d", "groups", groups, count=1, low=1)
+    n_groups = integer("conv_transpose2d", "groups", groups, low=1)
     return _conv_transpose2d(
         x, weight, bias, stride=strides, padding=pads, output_padding=extra, dilation=dilations, groups=n_groups
     )

@@ -37,7 +37,7 @@ from refdet.core.check import (
     check_floating,
     check_gradient,
     check_number,
-    integers,
+    integer,
     shape_of,
 )
 from refdet.core.elementwise import Gradients
@@ -57,7 +57,7 @@ def check_normalisation(op: str, size: int, alpha: float, beta: float, k: float)
     """Refuse a window that is empty, and numbers that could make the base of the power negative."""
     if as_index(size) is None:
         raise TypeError(f"{op}: size must be an integer, got {size!r}")
-    integers(op, "size", size, count=1, low=1)
+    integer(op, "size", size, low=1)
     check_number(op, "alpha", alpha, low=0)
     check_number(op, "beta", beta)
     check_number(op, "k", k, low=0)

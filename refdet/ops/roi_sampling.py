@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refdet.core.check import Array, check_flag, check_number, integers
+from refdet.core.check import Array, check_flag, check_number, integer, integers
 from refdet.core.geometry import Pair, pair
 from refdet.ops.rois import checked_rois
 
@@ -130,7 +130,7 @@ def check_sampling(op: str, sampling: Sampling) -> None:
     """Refuse options that make no grid of points."""
     integers(op, "output_size", sampling.output_size, count=2, low=1)
     check_number(op, "scale", sampling.scale, low=0, open_low=True)
-    (ratio,) = integers(op, "sampling_ratio", sampling.ratio, count=1, low=0)
+    ratio = integer(op, "sampling_ratio", sampling.ratio, low=0)
     if ratio > MOST_POINTS:
         raise ValueError(f"{op}: sampling_ratio must be at most {MOST_POINTS}, got {ratio}")
     check_flag(op, "aligned", sampling.aligned)
@@ -140,7 +140,7 @@ def sampling_from(op: str, output_size: int | Pair, scale: float, sampling_ratio
     """Return the four options, checked, as plain numbers."""
     size = pair(op, "output_size", output_size, low=1)
     check_sampling(op, Sampling(size, scale, sampling_ratio, aligned))
-    (ratio,) = integers(op, "sampling_ratio", sampling_ratio, count=1, low=0)
+    ratio = integer(op, "sampling_ratio", sampling_ratio, low=0)
     return Sampling(size, float(scale), ratio, bool(aligned))
 
 

@@ -22,9 +22,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from refdet.boxes.check import check_boxes, sequence
+from refdet.boxes.check import check_boxes
 from refdet.boxes.counting import count_windows
-from refdet.core.check import Array, integers
+from refdet.core.check import Array, integers, sequence
 
 Pair = tuple[int, int]
 

@@ -197,7 +197,7 @@ def test_bad_input_to_grid(
 
 
 def test_the_kernels_refuse_what_the_functions_refuse() -> None:
-    with pytest.raises(TypeError, match="base_anchors: base_size must hold integers, got None"):
+    with pytest.raises(TypeError, match="base_anchors: base_size must be an integer, got None"):
         base_anchors_kernel(sizes=(8.0,), ratios=(1.0,), base_size=None, convention="py-faster")
     with pytest.raises(ValueError, match="anchor_grid: stride must be at least 1"):
         anchor_grid_kernel(np.zeros((1, 4)), size=(1, 1), stride=(0, 1), offset=0.0)

@@ -78,7 +78,7 @@ def test_sizes_of_numpy_keep_the_dtype() -> None:
         (np.zeros((2, 4), int), {}, TypeError, "clip_boxes: boxes must be float32 or float64, got int64"),
         (EVERYWHERE, {"height": -1}, ValueError, "clip_boxes: height must be at least 0, got -1"),
         (EVERYWHERE, {"width": -20}, ValueError, "clip_boxes: width must be at least 0, got -20"),
-        (EVERYWHERE, {"width": 2.5}, TypeError, "clip_boxes: width must hold integers, got 2.5"),
+        (EVERYWHERE, {"width": 2.5}, TypeError, "clip_boxes: width must be an integer, got 2.5"),
         (EVERYWHERE, {"width": 0, "convention": "legacy"}, ValueError, "width must be at least 1, got 0"),
         (EVERYWHERE, {"height": 0, "convention": "matlab"}, ValueError, "height must be at least 1, got 0"),
         (EVERYWHERE, {"convention": "caffe"}, ValueError, "convention must be one of .*'matlab', got 'caffe'"),

@@ -81,7 +81,7 @@ def test_without_pixels() -> None:
     [
         (lambda: count_boxes(-1, 5), ValueError, "count_boxes: height must be at least 0, got -1"),
         (lambda: count_boxes(5, -1), ValueError, "count_boxes: width must be at least 0, got -1"),
-        (lambda: count_boxes(5.0, 5), TypeError, "count_boxes: height must hold integers, got 5.0"),  # type: ignore[arg-type]
+        (lambda: count_boxes(5.0, 5), TypeError, "count_boxes: height must be an integer, got 5.0"),  # type: ignore[arg-type]
         (lambda: count_windows((5, -5), 2), ValueError, r"count_windows: size must be at least 0, got \(5, -5\)"),
         (lambda: count_windows(5, 0), ValueError, "count_windows: window must be at least 1, got 0"),
         (lambda: count_windows(5, 2, stride=0), ValueError, "count_windows: stride must be at least 1, got 0"),

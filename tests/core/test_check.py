@@ -83,6 +83,25 @@ def test_arrays_of_integers_are_sequences_and_nothing_else_is_an_integer() -> No
             check.integers("op", "stride", value, count=2, low=1)
 
 
+def test_one_integer() -> None:
+    assert check.integer("op", "k", np.int16(3), low=3) == 3
+    for value in (3.0, True, "3", [3], np.array([3]), None):
+        with pytest.raises(TypeError, match="op: k must be an integer, got "):
+            check.integer("op", "k", value, low=0)
+    with pytest.raises(ValueError, match="op: k must be at least 4, got 3"):
+        check.integer("op", "k", 3, low=4)
+
+
+def test_a_sequence_is_no_number_and_no_text() -> None:
+    assert check.sequence("op", "sizes", np.array([1, 2])) == [1, 2]
+    assert check.positive_numbers("op", "sizes", (1, 0.5)) == (1.0, 0.5)
+    for value in (3, "12", np.array(3), None):
+        with pytest.raises(TypeError, match="op: sizes must be a sequence, got "):
+            check.sequence("op", "sizes", value)
+    with pytest.raises(ValueError, match=r"op: sizes must lie in \(0, inf\), got 0"):
+        check.positive_numbers("op", "sizes", (1, 0))
+
+
 def test_what_is_no_array_is_named() -> None:
     with pytest.raises(TypeError, match="op: x must be an array, got NoneType"):
         check.check_rank("op", "x", None, "N, C")  # type: ignore[arg-type]

@@ -150,7 +150,7 @@ def test_bad_input() -> None:
         Shapes(-1, seed=0)
     with pytest.raises(ValueError, match="Shapes: seed must be at least 0, got -5"):
         Shapes(1, seed=-5)
-    with pytest.raises(TypeError, match=r"Shapes: seed must hold integers, got 0\.5"):
+    with pytest.raises(TypeError, match=r"Shapes: seed must be an integer, got 0\.5"):
         Shapes(1, seed=0.5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"make_scene: seed and number must be at least 0, got \(0, -1\)"):
         make_scene(0, -1)

@@ -59,7 +59,7 @@ def test_scikit_learn(seed: int, k: int) -> None:
         (np.zeros((2, 3)), np.zeros(3, int), 1, ValueError, "labels must have shape (2,) (one per row of scores)"),
         (np.zeros((2, 3)), np.array([0, 3]), 1, ValueError, "labels must lie in [0, 3), the classes of scores, got 3"),
         (np.zeros((2, 3)), np.array([-1, 0]), 1, ValueError, "got -1 at position 0"),
-        (np.zeros((2, 3)), np.zeros(2, int), [1, 2], ValueError, "k must be an integer or 1 of them, got [1, 2]"),
+        (np.zeros((2, 3)), np.zeros(2, int), [1, 2], TypeError, "k must be an integer, got [1, 2]"),
         (np.zeros((2, 3)), np.zeros(2, int), 0, ValueError, "k must be at least 1, got 0"),
     ],
 )

@@ -58,10 +58,10 @@ def test_nothing_to_find_and_nothing_found() -> None:
         (np.array([1, 2, 0]), 3, ValueError, "verdicts must be 1, 0 or -1, got 2 at 1"),
         (np.array([1, 1]), 1, ValueError, "n_positive must be at least the number of true positives, 2, got 1"),
         (np.array([0]), -1, ValueError, "n_positive must be at least 0, got -1"),
-        (np.array([0]), [1, 2], ValueError, "n_positive must be an integer or 1 of them, got [1, 2]"),
-        (np.array([0]), True, TypeError, "n_positive must hold integers, got True"),
+        (np.array([0]), [1, 2], TypeError, "n_positive must be an integer, got [1, 2]"),
+        (np.array([0]), True, TypeError, "n_positive must be an integer, got True"),
         (None, 1, TypeError, "verdicts must be an array, got NoneType"),
-        (np.array([0]), 1.5, TypeError, "n_positive must hold integers, got 1.5"),
+        (np.array([0]), 1.5, TypeError, "n_positive must be an integer, got 1.5"),
     ],
 )
 def test_bad_input(verdicts: Any, n_positive: Any, error: type[Exception], message: str) -> None:

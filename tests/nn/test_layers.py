@@ -88,7 +88,7 @@ def test_groups_that_do_not_divide() -> None:
     ("make", "message"),
     [
         (lambda: nn.Conv2d(0, 4, 3, rng=rng()), "Conv2d: in_channels must be at least 1, got 0"),
-        (lambda: nn.Conv2d(4, FLOAT, 3, rng=rng()), "Conv2d: out_channels must hold integers, got 4.0"),
+        (lambda: nn.Conv2d(4, FLOAT, 3, rng=rng()), "Conv2d: out_channels must be an integer, got 4.0"),
         (lambda: nn.Conv2d(4, 4, 3, rng=rng(), groups=0), "Conv2d: groups must be at least 1, got 0"),
         (lambda: nn.Conv2d(4, 4, 0, rng=rng()), "Conv2d: kernel_size must be at least 1, got 0"),
         (lambda: nn.Conv2d(4, 4, 3, rng=NOT_A_GENERATOR), "Conv2d: rng must be a numpy.random.Generator"),
@@ -102,7 +102,7 @@ def test_groups_that_do_not_divide() -> None:
         (lambda: nn.ConvTranspose2d(4, 4, 3, rng=rng(), padding="valid"), "padding must be given in pixels"),
         (lambda: nn.ConvTranspose2d(4, 4, 3, rng=rng(), output_padding=1), "output_padding must be smaller than"),
         (lambda: nn.Linear(0, 3, rng=rng()), "Linear: in_features must be at least 1"),
-        (lambda: nn.Linear(3, True, rng=rng()), "Linear: out_features must hold integers"),
+        (lambda: nn.Linear(3, True, rng=rng()), "Linear: out_features must be an integer"),
         (lambda: nn.Linear(3, 3, rng=NOT_A_GENERATOR), "Linear: rng must be .* got int"),
         (lambda: nn.BatchNorm2d(0), "BatchNorm2d: n_channels must be at least 1"),
         (lambda: nn.BatchNorm2d(3, dtype=np.float16), "BatchNorm2d: dtype must be float32 or float64, got float16"),

@@ -53,7 +53,7 @@ def test_the_step_is_an_integer_of_at_least_zero(rate: Schedule) -> None:
     fraction: Any = 1.5
     with pytest.raises(ValueError, match=": i_step must be at least 0, got -1"):
         rate(-1)
-    with pytest.raises(TypeError, match=r": i_step must hold integers, got 1\.5"):
+    with pytest.raises(TypeError, match=r": i_step must be an integer, got 1\.5"):
         rate(fraction)
 
 

@@ -161,7 +161,7 @@ def test_bad_dtypes() -> None:
         ({"dilation": (0, 1)}, "conv2d: dilation must be at least 1"),
         ({"padding": 1}, r"conv2d: padding must be \(\(top, bottom\), \(left, right\)\), got 1"),
         ({"padding": ((-1, 0), (0, 0))}, "conv2d: padding must be at least 0"),
-        ({"groups": 1.0}, "conv2d: groups must hold integers"),
+        ({"groups": 1.0}, "conv2d: groups must be an integer"),
     ],
 )
 def test_the_kernel_checks_its_params_itself(params: dict[str, Any], message: str) -> None:

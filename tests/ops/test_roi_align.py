@@ -365,7 +365,7 @@ def test_bad_regions() -> None:
 def test_bad_types() -> None:
     with pytest.raises(TypeError, match="roi_align: x is float64 but rois is float32"):
         roi_align(PLANE, roi(0, 0, 2, 2).astype(np.float32), 2)
-    with pytest.raises(TypeError, match=r"roi_align: sampling_ratio must hold integers, got 2\.0"):
+    with pytest.raises(TypeError, match=r"roi_align: sampling_ratio must be an integer, got 2\.0"):
         roi_align(PLANE, roi(0, 0, 2, 2), 2, sampling_ratio=2.0)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="roi_align: aligned must be True or False, got 1"):
         roi_align(PLANE, roi(0, 0, 2, 2), 2, aligned=1)  # type: ignore[arg-type]
