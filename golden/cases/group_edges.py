@@ -54,6 +54,8 @@ def at(size: tuple[int, int], pixels: dict[tuple[int, int], float], elsewhere: f
 def cases() -> list[Case]:
     """Return the cases."""
     fork = {(1, 2): 0.0, (2, 1): 0.25, (2, 3): 0.5, (3, 1): 0.75}
+    below_first = {(1, 2): 0.5, (1, 3): 0.0, (2, 1): 1.0}
+    between = {(2, 2): 0.5, (2, 3): 0.0, (3, 1): 1.0}
     scattered = {(1, 3): 1.0, (3, 1): 1.0, (3, 3): 0.125, (0, 1): 1.0, (4, 4): 1.0, (1, 1): 0.625}
     return [
         in_a_row(
@@ -90,6 +92,15 @@ def cases() -> list[Case]:
             tags=("tie",),
         ),
         by_hand(
+            "offers-come-column-by-column",
+            "(1, 2) differs by 0.5 from (1, 3), below it, and from (2, 1), in the next column, which comes later "
+            "although it is higher up. The second to join would make the total 1/π = 0.318.",
+            {"edges": at((5, 5), dict.fromkeys(below_first, 1.0)), "orientation": at((5, 5), below_first)},
+            at((5, 5), {(1, 2): 0, (1, 3): 0, (2, 1): 1}, -1),
+            merge_threshold=0.3,
+            tags=("tie",),
+        ),
+        by_hand(
             "columns-first",
             "Column 1 comes before column 3: (1, 1), (1, 3), (3, 1). 0.125 is not > 0.125, and the border is no edge.",
             {"edges": at((5, 5), scattered), "orientation": np.zeros((5, 5))},
@@ -114,6 +125,26 @@ def cases() -> list[Case]:
             [0, 0, 0, 1],
             merge_threshold=0.15,
         ),
+        by_hand(
+            "the-first-of-equal-neighbours-adopts",
+            "(2, 2), alone with 0.25, differs by 0.5 from (2, 3) and from (3, 1), which comes later.",
+            {
+                "edges": at((5, 5), dict.fromkeys(between, 1.0) | {(2, 2): 0.25}),
+                "orientation": at((5, 5), between),
+            },
+            at((5, 5), {(2, 2): 0, (2, 3): 0, (3, 1): 1}, -1),
+            merge_threshold=0.15,
+            tags=("tie",),
+        ),
+        in_a_row(
+            "sweeps-go-on-until-one-changes-nothing",
+            "Each of the first three makes 0.25 and is dissolved. The third joins the last, then the second, "
+            "then the first.",
+            [0.25, 0.25, 0.25, 1],
+            [0, 0.75, 1.5, 2.25],
+            [0, 0, 0, 0],
+            merge_threshold=0.2,
+        ),
         in_a_row(
             "nobody-adopts-a-lonely-pixel",
             "A small group without a neighbour is in no group.",
@@ -123,7 +154,7 @@ def cases() -> list[Case]:
         ),
         Case(
             "clutter",
-            "Half of the pixels are edges, of any orientation: long heaps of offers, and several sweeps.",
+            "Half of the pixels are edges, of any orientation: long heaps of offers, and many loose pixels.",
             {
                 "edges": np.maximum(dyadic("clutter edges", (13, 17), -8, 8, 1 / 8), 0),
                 "orientation": dyadic("clutter orientation", (13, 17), 0, 25, 1 / 8),

@@ -106,6 +106,13 @@ def cases() -> list[Case]:
             6,
         ),
         by_hand(
+            "the-heaviest-edge-inside-counts",
+            "Both pairs are 4 apart inside and have a bound of 4 + 4/2: 5 merges them, though 5 > 4/2.",
+            [(4, 0, 1), (4, 2, 3), (5, 1, 2)],
+            [0, 0, 0, 0],
+            4,
+        ),
+        by_hand(
             "weight-equal-to-the-bound-merges",
             "4 ≤ 0 + 4/1: the paper separates only what differs by more.",
             [(4, 0, 1)],

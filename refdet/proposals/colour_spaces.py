@@ -10,7 +10,8 @@ threshold k suits all of them.
     intensity   0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), three times
 
 Uijlings et al., "Selective Search for Object Recognition", IJCV 104(2), 2013, §3.2 and Table 1. That one channel stands
-three times is the authors' way, and makes its distances √3 times as long; their L*a*b* is that of MATLAB, under D50.
+three times is the authors' way, and makes its distances √3 times as long. Their L*a*b* is that of MATLAB, under D50;
+their r and g are stretched, so that each reaches from 0 to 255 in every picture.
 0/0 is decided so: a grey pixel has hue 0, a black one also saturation 0 and r = g = 1/3.
 """
 
@@ -22,7 +23,7 @@ import numpy as np
 
 from refdet.core.check import Array
 
-# IEC 61966-2-1: linear sRGB to XYZ; the rows add up to the white of D65.
+# Linear red, green, blue to XYZ: the primaries of sRGB (ITU-R BT.709), to six digits. The rows add up to D65's white.
 XYZ_OF_RGB = np.array(
     [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]], np.float64
 )

@@ -25,17 +25,24 @@ import math
 
 import numpy as np
 
-from refdet.core.check import Array, check_integer, check_number, check_shape, shape_of
+from refdet.core.check import Array, check_number
 from refdet.core.kernel import kernel
-from refdet.proposals.edge_maps import check_edge_maps, check_edge_values, in_scan_order, rounded
+from refdet.proposals.edge_maps import (
+    check_edge_maps,
+    check_edge_values,
+    check_group_numbers,
+    check_groups,
+    count_groups,
+    in_scan_order,
+    rounded,
+)
 
 RADIUS = 2  # of the neighbourhood in which groups meet
 
 
 def _check(edges: Array, orientation: Array, groups: Array, *, gamma: float) -> None:
     check_edge_maps("edge_affinities", edges, orientation)
-    check_integer("edge_affinities", groups=groups)
-    check_shape("edge_affinities", "groups", groups, shape_of(edges), "that of edges")
+    check_groups("edge_affinities", groups, edges)
     check_number("edge_affinities", "gamma", gamma, low=0)
 
 
@@ -48,7 +55,7 @@ def edge_affinities_kernel(edges: Array, orientation: Array, groups: Array, *, g
     half_pi = theta.dtype.type(math.pi) / 2
     theta_ij = rounded(np.arctan2, y[i] - y[j], x[i] - x[j]) + half_pi
     cosines = rounded(np.cos, theta[i] - theta_ij) * rounded(np.cos, theta[j] - theta_ij)
-    return pairs, rounded(lambda c: c**gamma, np.abs(cosines))
+    return pairs, rounded(lambda c: c ** float(gamma), np.abs(cosines))
 
 
 def _means(edges: Array, orientation: Array, groups: Array) -> tuple[Array, Array, Array]:
@@ -57,10 +64,9 @@ def _means(edges: Array, orientation: Array, groups: Array) -> tuple[Array, Arra
     pixels = np.flatnonzero(label >= 0)
     label, m, theta = label[pixels], m[pixels], theta[pixels]
     x, y = np.divmod(pixels, max(1, edges.shape[0]))
-    n_groups = int(label.max(initial=-1)) + 1
 
     def added(terms: Array) -> Array:
-        sums = np.zeros(n_groups, m.dtype)
+        sums = np.zeros(count_groups(groups), m.dtype)
         np.add.at(sums, label, terms)  # pixel after pixel
         return sums
 
@@ -83,7 +89,7 @@ def _neighbouring_pairs(groups: Array) -> Array:
     here = np.broadcast_to(lower.T.reshape(-1, 1), met.shape)
     found = (here >= 0) & (met > here)
     pairs = np.stack([here[found], met[found]], axis=1).astype(np.int64)
-    _, first = np.unique(pairs @ np.array([int(groups.max()) + 1, 1]), return_index=True)
+    _, first = np.unique(pairs @ np.array([count_groups(groups), 1]), return_index=True)
     return pairs[np.sort(first)]
 
 
@@ -93,7 +99,7 @@ def edge_affinities(edges: Array, orientation: Array, groups: Array, *, gamma: f
     Args:
         edges: (H, W) magnitudes in [0, 1], float32 or float64.
         orientation: (H, W), of the same dtype, in [0, π]: the normal of the edge.
-        groups: (H, W) integers: 0, 1, … for the groups, −1 elsewhere.
+        groups: (H, W) integers: 0, 1, … for the groups, −1 (or any negative number) elsewhere.
         gamma: sharpness γ: how fast the affinity falls with the angle.
 
     Returns:
@@ -108,4 +114,6 @@ def edge_affinities(edges: Array, orientation: Array, groups: Array, *, gamma: f
     """
     check_edge_maps("edge_affinities", edges, orientation)
     check_edge_values("edge_affinities", edges, orientation)
+    check_groups("edge_affinities", groups, edges)
+    check_group_numbers("edge_affinities", groups)
     return edge_affinities_kernel(edges, orientation, groups, gamma=gamma)

@@ -54,10 +54,10 @@ def edge_box_windows(size: Pair, *, alpha: float, min_area: float, max_aspect_ra
            [2, 0, 6, 4]])
     """
     H, W = size
+    share = translation_step(alpha)
     grids = [
-        (xs, ys, width, height)
+        (_starts(W, width, share), _starts(H, height, share), width, height)
         for width, height in _shapes(max(H, W), alpha, min_area, max_aspect_ratio)
-        for xs, ys in [(_starts(W, width, translation_step(alpha)), _starts(H, height, translation_step(alpha)))]
     ]
     n_windows = sum(len(xs) * len(ys) for xs, ys, _, _ in grids)
     if n_windows > MAX_WINDOWS:

@@ -11,10 +11,11 @@ edges will do; `refdet.proposals.gradient_edges` makes some.
 
 Conventions (those of the score itself stand with it):
 
-- The steps of refinement start from the translation step of the window, and are halved, rounding down, before each
-  round; when both are at most 2, it ends. In a round, a step that has become 0 counts as 1. The sides have their turn
-  in the order top, bottom, left, right: outwards by a step; if that does not raise the score, inwards. A move has to be
-  strictly better. A box is clipped to the map before it is scored, and stays clipped.
+- A box is clipped to the map before it is scored, and stays clipped.
+- The steps of refinement, across and down, start from t · b_w and t · b_h, rounded down (t is the share of a side by
+  which windows are translated), and are halved, rounding down, before each round; when both are at most 2, it ends. In
+  a round, a step that has become 0 counts as 1. The sides have their turn in the order top, bottom, left, right:
+  outwards by a step; if that does not raise the score, inwards. A move has to be strictly better.
 - Boxes come in descending order of score, equal ones in the order of the windows they came from. (OpenCV leaves the
   order of equal ones, and so which of them is dropped, to the sort of its C++ library.)
 - `convention` decides how a box is scored, and where the corners of the result are. Its boundary is a ring of pixels,
@@ -31,7 +32,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from refdet.core.check import Array, check_choice, check_number, integers
+from refdet.core.check import Array, check_choice, check_number, integer
 from refdet.proposals.adaptive_nms import adaptive_nms
 from refdet.proposals.edge_affinities import edge_affinities_kernel
 from refdet.proposals.edge_box_windows import edge_box_windows, translation_step
@@ -39,7 +40,7 @@ from refdet.proposals.edge_maps import check_edge_maps, check_edge_values
 from refdet.proposals.group_edges import group_edges_kernel
 from refdet.proposals.score_edge_boxes import CONVENTIONS, score_edge_boxes_kernel
 
-MIN_SCORE = {"paper": 0.01 / 2**2.5, "opencv": 0.01}  # OpenCV's; 2 (b_w + b_h)^κ is 2^(1 + κ) (b_w/2 + b_h/2)^κ
+MIN_SCORE = 0.01  # OpenCV's, of a box that has OpenCV's norm
 CORNER = {"paper": 0.5, "opencv": 1.0}  # of the result, from the pixel's index
 LEFT, TOP, RIGHT, BOTTOM = range(4)  # columns of a box
 OUTWARDS = {TOP: -1, BOTTOM: 1, LEFT: -1, RIGHT: 1}  # in the order in which they move
@@ -72,13 +73,13 @@ def edge_boxes(
         alpha: IoU of neighbouring windows, in [0.01, 0.99]; higher is finer.
         beta: boxes that overlap a better one by more are dropped.
         eta: factor by which beta falls after each box that is kept, while it is above 1/2.
-        min_score: boxes that score less are dropped; None is 0.01 in the units of "opencv".
+        min_score: boxes that score less, or 0, are dropped; None is 0.01 in the units of "opencv".
         max_boxes: how many are returned at most.
         min_magnitude: what is above it is an edge pixel.
         merge_threshold: how much a group of edge pixels may turn, in units of π.
         min_group: a group of at most this sum of magnitudes is dissolved.
-        max_aspect_ratio: of the windows, longer side to shorter, at least 1.
-        min_area: of the smallest window, in square pixels, at least 1.
+        max_aspect_ratio: of the windows, longer side to shorter, in [1, 1000].
+        min_area: of the smallest window, in square pixels, in [1, 10¹²].
         gamma: how fast the affinity of groups falls with the angle between them.
         kappa: how much larger boxes are held back.
         convention: "paper" or "opencv", see the module.
@@ -101,11 +102,17 @@ def edge_boxes(
     check_number(op, "alpha", alpha, low=0.01, high=0.99)
     check_number(op, "beta", beta, low=0, high=1)
     check_number(op, "eta", eta, low=0, high=1, open_low=True)
-    check_number(op, "min_area", min_area, low=1)
-    check_number(op, "max_aspect_ratio", max_aspect_ratio, low=1)
+    integer(op, "max_boxes", max_boxes, low=0)
+    check_number(op, "min_magnitude", min_magnitude, low=0)
+    check_number(op, "merge_threshold", merge_threshold, low=0, open_low=True)
+    check_number(op, "min_group", min_group, low=0)
+    check_number(op, "max_aspect_ratio", max_aspect_ratio, low=1, high=1000)
+    check_number(op, "min_area", min_area, low=1, high=1e12)
+    check_number(op, "gamma", gamma, low=0)
+    check_number(op, "kappa", kappa, low=0)
     check_choice(op, "convention", convention, CONVENTIONS)
-    integers(op, "max_boxes", max_boxes, count=1, low=0)
-    least = MIN_SCORE[convention] if min_score is None else check_number(op, "min_score", min_score, low=0)
+    least = _least_score(convention, kappa) if min_score is None else check_number(op, "min_score", min_score, low=0)
+
     groups = group_edges_kernel(
         edges, orientation, min_magnitude=min_magnitude, merge_threshold=merge_threshold, min_group=min_group
     )
@@ -131,6 +138,11 @@ def edge_boxes(
     corners = (boxes + CORNER[convention]).astype(scores.dtype)
     kept = adaptive_nms(corners, scores, threshold=beta, eta=eta, max_boxes=max_boxes)
     return corners[kept], scores[kept]
+
+
+def _least_score(convention: str, kappa: float) -> float:
+    """Return what a box must score; for "paper", as 2 (b_w + b_h)^κ = 2^(1 + κ) (b_w/2 + b_h/2)^κ."""
+    return MIN_SCORE * 2.0 ** -(1 + kappa) if convention == "paper" else MIN_SCORE
 
 
 def _clipped(boxes: Array, size: tuple[int, ...]) -> Array:

@@ -47,6 +47,7 @@ class Boundary(NamedTuple):
 
     @classmethod
     def of(cls, groups: Array) -> Boundary:
+        """Read the groups off a map."""
         by_row, by_column = groups.ravel(), in_scan_order(groups)
         before = [np.append(0, np.cumsum(labels >= 0)) for labels in (by_row, by_column)]
         along = [labels[labels >= 0].tolist() for labels in (by_row, by_column)]

@@ -4,7 +4,7 @@
     d(t) = t g(t) / σ²                               derivative:  y(x) = Σ_t d(t) f(x + t)
 
 Along one axis; a filter of the plane applies one to the rows and one to the columns. The border repeats the last pixel,
-as in the code of Felzenszwalb and Huttenlocher. σ = 0 smooths nothing.
+as in the code of Felzenszwalb and Huttenlocher. Below σ = 1/100, where g(±1) is 0 in float64, nothing is smoothed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def smooth(field: Array, sigma: float) -> Array:
     array([[7., 7., 7.],
            [7., 7., 7.]])
     """
-    if sigma == 0:
+    if sigma < 0.01:
         return field
     _, weights = _gaussian(sigma)
     return _correlate(_correlate(field, weights, 0), weights, 1)

@@ -15,6 +15,8 @@ Conventions:
   interpolated bilinearly; beyond the border the last pixel is repeated. So of two equal pixels across an edge the
   brighter one stays, and a plateau has none. Differences of gradients up to 2⁻⁴⁰ are rounding, and count as none.
 - θ is that of the normal of the edge, from 0 to below π, x to the right and y downwards; 0 where there is no gradient.
+- Sampled at the pixel next to it, a sharp step from a to b has E = 0.54 |b − a| at σ = ½, 0.91 |b − a| at σ = 1, and
+  more above. Smaller σ are refused, as hardly a slope is left, and σ > 100, which leave nothing of a picture.
 - uint8 counts as 0 … 255 of 255, floats have to lie in [0, 1]. Everything is computed in float64; the sampled Gaussian
   may exceed 1 by a little, and is cut there. The maps are float64 for a float64 picture, else float32.
 """
@@ -37,7 +39,7 @@ def gradient_edges(image: Array, *, sigma: float = 1.5) -> tuple[Array, Array]:
 
     Args:
         image: (H, W) or (H, W, C), uint8, or float32 or float64 in [0, 1].
-        sigma: of the Gaussian, in pixels; greater than 0.
+        sigma: of the Gaussian, in pixels, in [0.5, 100].
 
     Returns:
         The magnitudes in [0, 1], (H, W), and the orientations in [0, π), (H, W).
@@ -49,7 +51,7 @@ def gradient_edges(image: Array, *, sigma: float = 1.5) -> tuple[Array, Array]:
     (array([[0, 0, 0, 1, 0, 0]]), np.float64(0.0))
     """
     op = "gradient_edges"
-    check_number(op, "sigma", sigma, low=0, open_low=True)
+    check_number(op, "sigma", sigma, low=0.5, high=100)
     picture = intensities(op, image) / 255  # (H, W, C)
     dx, dy = _longest(*gradient(picture, sigma))
     flat = np.hypot(dx, dy) <= ROUNDING

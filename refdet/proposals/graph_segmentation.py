@@ -70,11 +70,12 @@ def merge_graph_kernel(
 ) -> Array:
     """Return the component of each vertex: two passes over the sorted edges, with a forest of parents."""
     order = np.argsort(weights, kind="stable")
-    sorted_weights: list[float] = weights[order].astype(np.float64).tolist()
-    starts, ends = edges[order].T.tolist()  # lists: element by element they are faster than arrays
-    parent = list(range(n_vertices))
+    sorted_weights = weights[order].astype(np.float64)
+    starts, ends = edges[order].T
+    k = float(k)  # a float32 would make the bounds float32
+    parent = list(range(n_vertices))  # lists: element by element they are faster than arrays
     size = [1] * n_vertices
-    bound = [float(k)] * n_vertices  # of a root: Int + k / size
+    bound = [k] * n_vertices  # of a root: Int + k / size
     equal_merges = comparison == "<="
 
     def root_of(v: int) -> int:
@@ -90,14 +91,19 @@ def merge_graph_kernel(
         size[a] += size[b]
         return a
 
-    for w, v, u in zip(sorted_weights, starts, ends, strict=True):
+    for w, v, u in zip(sorted_weights.tolist(), starts.tolist(), ends.tolist(), strict=True):
         a, b = root_of(v), root_of(u)
         if a != b:
             least = bound[a] if bound[a] < bound[b] else bound[b]
             if w < least or (equal_merges and w == least):
                 root = merge(a, b)
                 bound[root] = w + k / size[root]
-    for v, u in zip(starts, ends, strict=True):
+
+    # Components only grow, so most edges need no second visit: ends in one component, or in two that are large enough.
+    roots, sizes = np.array([root_of(v) for v in range(n_vertices)], np.int64), np.array(size)
+    start_roots, end_roots = roots[starts], roots[ends]
+    visit = (start_roots != end_roots) & (np.minimum(sizes[start_roots], sizes[end_roots]) < min_size)
+    for v, u in zip(start_roots[visit].tolist(), end_roots[visit].tolist(), strict=True):
         a, b = root_of(v), root_of(u)
         if a != b and (size[a] < min_size or size[b] < min_size):
             merge(a, b)
@@ -172,7 +178,7 @@ def graph_segmentation(
     Args:
         image: (H, W) or (H, W, C), uint8, or float32 or float64 in [0, 1].
         k: the larger, the larger the regions; for colours from 0 to 255, whatever the dtype.
-        sigma: of the Gaussian that smooths the picture first, in pixels; 0 for none.
+        sigma: of the Gaussian that smooths the picture first, in pixels; 0 (in effect all below 1/100) for none.
         min_size: regions with fewer pixels are merged with a neighbour.
         neighbours: 8 or 4.
         comparison: as for `merge_graph`.
@@ -186,7 +192,7 @@ def graph_segmentation(
     """
     field = intensities("graph_segmentation", image)
     sigma = check_number("graph_segmentation", "sigma", sigma, low=0)
-    if neighbours not in NEIGHBOURS:
+    if as_index(neighbours) not in NEIGHBOURS:
         raise ValueError(f"graph_segmentation: neighbours must be 4 or 8, got {neighbours!r}")
     H, W = field.shape[:2]
     edges = grid_edges((H, W), neighbours=neighbours)

@@ -29,7 +29,7 @@ import numpy as np
 
 from refdet.core.check import Array, check_number
 from refdet.core.kernel import kernel
-from refdet.proposals.edge_maps import check_edge_maps, check_edge_values, in_scan_order
+from refdet.proposals.edge_maps import check_edge_maps, check_edge_values, count_groups, in_scan_order
 
 NEIGHBOURS = [(dx, dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1) if (dx, dy) != (0, 0)]  # in scan order
 
@@ -49,22 +49,21 @@ def group_edges_kernel(
 ) -> Array:
     """Return the group of every pixel, (H, W) int64, or −1."""
     H, W = edges.shape
-    is_edge = edges > min_magnitude
-    is_edge[[0, -1] if H else []] = False
-    is_edge[:, [0, -1] if W else []] = False
+    is_edge = edges > float(min_magnitude)
+    is_edge[:1], is_edge[-1:], is_edge[:, :1], is_edge[:, -1:] = False, False, False, False
     magnitudes = in_scan_order(edges)
     pixels = np.flatnonzero(in_scan_order(is_edge))
     offers = _offers(in_scan_order(orientation), pixels, magnitudes.size, H)
 
     group_of = _grow(pixels, offers, magnitudes.size, magnitudes.dtype.type(merge_threshold))
-    sums = np.zeros(group_of.max(initial=-1) + 1, magnitudes.dtype)
+    sums = np.zeros(count_groups(group_of), magnitudes.dtype)
     np.add.at(sums, group_of[pixels], magnitudes[pixels])  # pixel after pixel, in scan order
-    small = np.flatnonzero(sums <= min_group)
-    loose = pixels[np.isin(group_of[pixels], small)]
+    is_small = sums <= float(min_group)
+    loose = pixels[is_small[group_of[pixels]]]
     group_of[loose] = -1
     _adopt(group_of, loose.tolist(), offers)
 
-    number = np.cumsum(np.isin(np.arange(sums.size), small, invert=True)) - 1  # (groups,): without the small ones
+    number = np.cumsum(~is_small) - 1  # (groups,): counted without the small ones
     group_of[group_of >= 0] = number[group_of[group_of >= 0]]
     return np.ascontiguousarray(group_of.reshape(W, H).T)
 
@@ -86,13 +85,13 @@ def _offers(orientation: Array, pixels: Array, n_pixels: int, H: int) -> Offers:
 
 def _grow(pixels: Array, offers: Offers, n_pixels: int, merge_threshold: np.floating) -> Array:
     """Return the group of each pixel, before small ones are dissolved; −1 off the edges."""
-    add = type(merge_threshold)  # totals round as the dtype of the maps does
+    scalar = type(merge_threshold)  # totals round as the dtype of the maps does
     group_of = [-1] * n_pixels
     n_groups = 0
     for pixel in pixels.tolist():
         if group_of[pixel] >= 0:
             continue
-        total, seen = add(0), {pixel}
+        total, seen = scalar(0), {pixel}
         heap: list[tuple[float, int, int]] = []  # difference, how many were offered before, pixel
         while total < merge_threshold:
             group_of[pixel] = n_groups
@@ -103,7 +102,7 @@ def _grow(pixels: Array, offers: Offers, n_pixels: int, merge_threshold: np.floa
             if not heap:
                 break
             difference, _, pixel = heapq.heappop(heap)
-            total += add(difference)
+            total += scalar(difference)
         n_groups += 1
     return np.array(group_of, np.int64)
 

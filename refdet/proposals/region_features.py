@@ -14,6 +14,7 @@ Conventions:
 - The authors' code departs from their paper: derivatives with σ = 0.8 of the first channel, three times over; bins of
   texture up to 0.43 · 255; and bins around their centres, so that the first and the last are half as wide.
 - Two regions are neighbours where a pixel of one is among the 8 around a pixel of the other, as in the segmentation.
+  The paper leaves this open; the authors' code looks at the 4 pixels beside, above and below.
 - Labels are 0 … n − 1, each with at least one pixel.
 """
 

@@ -23,6 +23,7 @@ Conventions:
 from __future__ import annotations
 
 import heapq
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -64,11 +65,16 @@ def _check(
     check_shape("group_regions", "colours", colours, (n, shape_of(colours)[1]), "one row for each of the sizes")
     check_shape("group_regions", "textures", textures, (n, shape_of(textures)[1]), "one row for each of the sizes")
     check_shape("group_regions", "pairs", pairs, (shape_of(pairs)[0], 2), "two regions each")
-    if len(weights) != 4:
-        raise ValueError(f"group_regions: weights must be four, of colour, texture, size and fill, got {weights!r}")
-    for weight in weights:
-        check_number("group_regions", "weights", weight, low=0)
+    check_weights("group_regions", "weights", weights)
     check_number("group_regions", "image_area", image_area, low=0, open_low=True)
+
+
+def check_weights(op: str, name: str, weights: Weights) -> None:
+    """Refuse what is not four numbers of at least 0."""
+    if not isinstance(weights, Sequence) or len(weights) != 4:
+        raise ValueError(f"{op}: {name} must be four, of colour, texture, size and fill, got {weights!r}")
+    for weight in weights:
+        check_number(op, name, weight, low=0)
 
 
 @kernel("group_regions", check=_check)

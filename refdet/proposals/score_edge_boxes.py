@@ -1,11 +1,12 @@
 """The score of EdgeBoxes: how much contour a box encloses wholly.
 
-    h = (Σ_i w_i m_i − Σ_{p in centre} E_p) · norm
-    w_i = 0 for a group that crosses the boundary of the box, else 1 − max over paths Π a(t_k, t_{k+1})
+    score = (Σ_i w_i m_i − Σ_{p in centre} E_p) · norm
+    w_i   = 0 for a group that crosses the boundary of the box, else 1 − max over paths Π a(t_k, t_{k+1})
 
 m_i is the sum of the magnitudes of group i, and the sum goes over the groups inside the box. A path leads from group to
 group, from one that crosses the boundary to group i. What is tied to the boundary belongs to an object that the box
-cuts. The centre is subtracted since what lies far from the boundary matters less.
+cuts. The centre is subtracted since what lies far from the boundary matters less. The first sum is computed as
+Σ m_i − Σ (1 − w_i) m_i: the former of all boxes at once, the latter box by box, but only where it can matter.
 
 Zitnick & Dollár, "Edge Boxes", ECCV 2014, §3.2, equations (2) to (4).
 
@@ -18,8 +19,8 @@ b_h = y1 − y0 are the distances between the centres of those pixels. Conventio
                                                   E > min_magnitude, and not in row 0 or column 0
 
 - Boxes are clipped to the map first. One that ends before it begins, or whose norm would be 1/0, scores 0.
-- A group is inside if the last of its pixels in scan order is; any other would do as well, because a group that does
-  not touch the boundary lies on one side of it. A group of `pairs` that has no pixel is in no box.
+- A group is inside if the last of its pixels in scan order is; any other would do as well, because a connected group
+  that does not touch the boundary lies on one side of it. A group of `pairs` that has no pixel is in no box.
 - Paths stay inside the box, and are given up once the product is < 0.05 (`refdet.proposals.edge_ties`).
 - A score < min_score is 0.
 - Sums are added in OpenCV's order in the dtype of the maps. A move of a side that changes no group gives two boxes of
@@ -28,7 +29,7 @@ b_h = y1 − y0 are the distances between the centres of those pixels. Conventio
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,7 +44,14 @@ from refdet.core.check import (
     shape_of,
 )
 from refdet.core.kernel import kernel
-from refdet.proposals.edge_maps import in_scan_order, rounded
+from refdet.proposals.edge_maps import (
+    check_group_numbers,
+    check_groups,
+    check_within,
+    count_groups,
+    in_scan_order,
+    rounded,
+)
 from refdet.proposals.edge_ties import Boundary, Neighbours, neighbours_of, tied_groups
 from refdet.proposals.integral_image import integral_image, sums_within
 
@@ -64,13 +72,13 @@ def _check(
     min_magnitude: float,
 ) -> None:
     op = "score_edge_boxes"
-    check_integer(op, boxes=boxes, groups=groups, pairs=pairs)
     for name, rows, width, what in (("boxes", boxes, 4, "x0, y0, x1, y1"), ("pairs", pairs, 2, "group, group")):
         check_rank(op, name, rows, "N, columns")
         check_shape(op, name, rows, (shape_of(rows)[0], width), what)
+    check_integer(op, boxes=boxes, pairs=pairs)
     check_rank(op, "edges", edges, "H, W")
     check_floating(op, edges=edges, affinities=affinities)
-    check_shape(op, "groups", groups, shape_of(edges), "that of edges")
+    check_groups(op, groups, edges)
     check_shape(op, "affinities", affinities, shape_of(pairs)[:1], "one per pair")
     check_choice(op, "convention", convention, CONVENTIONS)
     check_number(op, "kappa", kappa, low=0)
@@ -100,30 +108,31 @@ def score_edge_boxes_kernel(
     clipped = np.clip(boxes.astype(np.int64), 0, [W - 1, H - 1, W - 1, H - 1])
     norm = _norm(clipped, convention, kappa, dtype)
     norm[(boxes[:, 2] < boxes[:, 0]) | (boxes[:, 3] < boxes[:, 1])] = 0
-    contours = _Contours.of(edges, groups, 1 + max(groups.max(initial=-1), pairs.max(initial=-1)))
-    enclosed = sums_within(integral_image(contours.at_locations((H, W))), clipped)
-    enclosed -= _centre_sums(clipped, edges, convention, min_magnitude)
+    contours = _Contours.of(edges, groups, max(count_groups(groups), count_groups(pairs)))
+    enclosed = sums_within(integral_image(contours.at_locations((H, W))), clipped)  # Σ m_i
+    enclosed -= _centre_sums(clipped, edges, convention, min_magnitude)  # − Σ E_p
 
     neighbours = neighbours_of(len(contours.mass), pairs, affinities)
     boundary = Boundary.of(groups)
-    candidates = np.flatnonzero((norm > 0) & (enclosed * norm >= min_score))  # what is tied can only lower a score
+    candidates = np.flatnonzero((norm > 0) & (enclosed * norm >= float(min_score)))  # ties can only lower a score
     for start in range(0, len(candidates), BOXES_AT_A_TIME):
         some = candidates[start : start + BOXES_AT_A_TIME]
-        _subtract_tied(enclosed, some, clipped[some], contours, boundary, neighbours)
+        _subtract_tied(enclosed, some, clipped[some], contours, boundary, neighbours)  # − Σ (1 − w_i) m_i
     scores[candidates] = enclosed[candidates] * norm[candidates]
-    scores[scores < min_score] = 0
+    scores[scores < float(min_score)] = 0
     return scores
 
 
 class _Contours(NamedTuple):
-    """The groups, each by its sum of magnitudes and its last pixel in scan order."""
+    """The groups, each by its sum of magnitudes and the last of its pixels in scan order."""
 
-    mass: Array  # (G,)
-    x: Array  # (G,) int64
-    y: Array
+    mass: Array  # (G,), m_i
+    x: Array  # (G,) int64, of the last pixel
+    y: Array  # (G,) int64
 
     @classmethod
     def of(cls, edges: Array, groups: Array, n_groups: int) -> _Contours:
+        """Add up and locate the groups of a map."""
         label, m = in_scan_order(groups), in_scan_order(edges)
         pixels = np.flatnonzero(label >= 0)
         mass, last = np.zeros(n_groups, m.dtype), np.full(n_groups, -1)  # −1: x = −1, not in any box
@@ -145,9 +154,9 @@ def _subtract_tied(
     """Subtract from `enclosed[some]` what is tied to the boundaries of those boxes, in place."""
     located = list(zip(contours.x.tolist(), contours.y.tolist(), strict=True))
     scalar = contours.mass.dtype.type
-    group: list[int] = []
+    group: list[int] = []  # of every box, one after the other
     strength: list[float] = []
-    n_tied: list[int] = []
+    n_tied: list[int] = []  # of each box
     for box, crossing in zip(boxes.tolist(), boundary.crossing(boxes), strict=True):
         ties = tied_groups(crossing, box, located, neighbours, lambda a: float(scalar(a)))
         group += ties
@@ -167,7 +176,7 @@ def _norm(boxes: Array, convention: str, kappa: float, dtype: np.dtype[np.floati
     x0, y0, x1, y1 = boxes.T
     size = (x1 - x0) // 2 + (y1 - y0) // 2 if convention == "opencv" else (x1 - x0) + (y1 - y0)
     inverse = 1 / np.maximum(size, 1).astype(dtype)
-    norm = rounded(lambda s: s**kappa, inverse)
+    norm = rounded(lambda s: s ** float(kappa), inverse)
     return np.where(size > 0, norm if convention == "opencv" else norm / 2, 0).astype(dtype)
 
 
@@ -178,7 +187,7 @@ def _centre_sums(boxes: Array, edges: Array, convention: str, min_magnitude: flo
         width, height = (x1 - x0) // 2, (y1 - y0) // 2
         left, top = x0 + width // 2, y0 + height // 2
         centre = np.stack([left, top, left + width, top + height], axis=1)
-        counted = np.where(edges > min_magnitude, edges, 0)
+        counted = np.where(edges > float(min_magnitude), edges, 0)
         counted[0], counted[:, 0] = 0, 0
     else:  # |2x − x0 − x1| · 2 ≤ b_w: x from x0 + ⌈b_w/4⌉ to x0 + ⌊3 b_w/4⌋
         width, height = x1 - x0, y1 - y0
@@ -205,9 +214,9 @@ def score_edge_boxes(
     Args:
         boxes: (B, 4) integers, rows of (x0, y0, x1, y1): first and last column and row of pixels.
         edges: (H, W) magnitudes in [0, 1], float32 or float64.
-        groups: (H, W) integers, of `group_edges`.
-        pairs: (P, 2) integers, neighbouring groups, of `edge_affinities`.
-        affinities: (P,), theirs, of the dtype of `edges`.
+        groups: (H, W) integers, as `group_edges` numbers them.
+        pairs: (P, 2) integers, neighbouring groups, as `edge_affinities` finds them.
+        affinities: (P,), theirs, in [0, 1], of the dtype of `edges`.
         convention: "paper" or "opencv", see the module.
         kappa: how much larger boxes are held back.
         min_score: lower scores become 0; negative ones do in any case.
@@ -225,20 +234,27 @@ def score_edge_boxes(
     >>> score_edge_boxes(boxes, edges, groups, np.zeros((0, 2), int), np.zeros(0), kappa=2) * 2 * 16**2
     array([3., 0.])
     """
-    check_integer("score_edge_boxes", groups=groups, pairs=pairs)
-    if pairs.size and (pairs.min() < 0 or pairs.max() > groups.max(initial=-1)):
+    arrays = boxes, edges, groups, pairs, affinities
+    options: dict[str, Any] = {
+        "convention": convention,
+        "kappa": kappa,
+        "min_score": min_score,
+        "min_magnitude": min_magnitude,
+    }
+    _check(*arrays, **options)
+    _check_values(edges, groups, pairs, affinities)
+    return score_edge_boxes_kernel(*arrays, **options)
+
+
+def _check_values(edges: Array, groups: Array, pairs: Array, affinities: Array) -> None:
+    """Refuse magnitudes and affinities outside [0, 1], and groups that are not on the map."""
+    op = "score_edge_boxes"
+    check_within(op, "edges", edges, 1.0, "[0, 1]")
+    check_within(op, "affinities", affinities, 1.0, "[0, 1]")
+    check_group_numbers(op, groups)
+    n_groups = count_groups(groups)
+    if pairs.size and (pairs.min() < 0 or pairs.max() >= n_groups):
         raise ValueError(
-            f"score_edge_boxes: pairs must name groups 0 … {groups.max(initial=-1)} of the map, "
+            f"{op}: pairs must name groups of the map, of which there are {n_groups}, numbered from 0; "
             f"got {pairs.min()} … {pairs.max()}"
         )
-    return score_edge_boxes_kernel(
-        boxes,
-        edges,
-        groups,
-        pairs,
-        affinities,
-        convention=convention,
-        kappa=kappa,
-        min_score=min_score,
-        min_magnitude=min_magnitude,
-    )

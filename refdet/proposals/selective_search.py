@@ -9,9 +9,11 @@ are those of R-CNN (Girshick et al., 2014). Decks 000 to 002: about 2000 boxes a
 
 Conventions, the authors' unless said otherwise:
 
-- The picture is first resized to a width of 500 pixels, the height in proportion, rounded half up; sizes, k and the
-  least side count in those pixels, and the boxes are scaled back at the end. Here by bilinear interpolation (theirs
-  is bicubic), after a Gaussian with σ = (f − 1)/2 where it shrinks by a factor f > 1.
+- The picture is first resized to a width of 500 pixels, the height in proportion; sizes, k and the least side count
+  in those pixels, and the boxes are scaled back at the end. Ours is how: the height is rounded half up, the pixels are
+  interpolated bilinearly between their centres (theirs bicubically, and rounded), after a Gaussian with σ = (f − 1)/2
+  where the picture shrinks by a factor f > 1.
+- `colour_spaces` and `region_features` say where theirs differ.
 - Each channel of each colour space is rounded to a whole number of 0 … 255, half up.
 - A hierarchy of M merges gives M boxes: the last merge, the whole picture, is at position 1, the first at position M.
   The boxes of the initial segmentation are counted once for all its hierarchies, at position M + 1.
@@ -36,7 +38,7 @@ from refdet.proposals.gaussian import smooth
 from refdet.proposals.graph_segmentation import colour_distances, grid_edges, merge_graph_kernel
 from refdet.proposals.intensities import rgb_intensities
 from refdet.proposals.region_features import colour_codes, region_features, texture_codes
-from refdet.proposals.region_grouping import Weights, group_regions_kernel
+from refdet.proposals.region_grouping import Weights, check_weights, group_regions_kernel
 
 ORDERS = ("random", "hierarchy")
 
@@ -51,12 +53,18 @@ class Strategies:
     sigma: float = 0.8  # smoothing before the segmentation
 
     def __post_init__(self) -> None:
-        """Refuse what would give no hierarchy, or one of an unknown colour space."""
+        """Refuse what would give no hierarchy, and what no hierarchy can be made of."""
         for name in ("colour_spaces", "similarities", "scales"):
-            if not getattr(self, name):
-                raise ValueError(f"Strategies: {name} must not be empty")
-        for name in self.colour_spaces:
-            check_choice("Strategies", "colour_spaces", name, tuple(COLOUR_SPACES))
+            values = getattr(self, name)
+            if not isinstance(values, tuple) or not values:
+                raise ValueError(f"Strategies: {name} must be a tuple, and not empty, got {values!r}")
+        for colour_space in self.colour_spaces:
+            check_choice("Strategies", "colour_spaces", colour_space, tuple(COLOUR_SPACES))
+        for weights in self.similarities:
+            check_weights("Strategies", "each of similarities", weights)
+        for k in self.scales:
+            if as_index(k) is None or k < 0:
+                raise ValueError(f"Strategies: scales must be integers of at least 0, got {k!r}")
         check_number("Strategies", "sigma", self.sigma, low=0)
 
 
@@ -105,6 +113,8 @@ def selective_search(
             "selective_search: rng must be a numpy.random.Generator for order='random' and None for "
             f"order='hierarchy', got {type(rng).__name__} for order={order!r}"
         )
+    if not isinstance(strategies, Strategies):
+        raise TypeError(f"selective_search: strategies must be Strategies, got {type(strategies).__name__}")
     min_side = check_number("selective_search", "min_side", min_side, low=0)
     if width is not None and (as_index(width) is None or width < 1):
         raise ValueError(f"selective_search: width must be None or an integer of at least 1, got {width!r}")
@@ -119,8 +129,7 @@ def selective_search(
     boxes = boxes[np.argsort(priority, kind="stable")]
     boxes = _without_repetitions(boxes[((boxes[:, 2:] - boxes[:, :2]) >= min_side).all(axis=1)])
     (H, W), (resized_H, resized_W) = rgb.shape[:2], resized.shape[:2]
-    boxes *= np.array([W / resized_W, H / resized_H] * 2)
-    return boxes
+    return boxes * [W, H, W, H] / [resized_W, resized_H, resized_W, resized_H]
 
 
 def _boxes_with_positions(rgb: Array, strategies: Strategies) -> Iterator[tuple[Array, Array]]:
@@ -130,11 +139,12 @@ def _boxes_with_positions(rgb: Array, strategies: Strategies) -> Iterator[tuple[
     for colour_space in strategies.colour_spaces:
         field = np.floor(COLOUR_SPACES[colour_space](rgb) + 0.5)
         distances = colour_distances(smooth(field, strategies.sigma), edges)
+        ascending = np.argsort(distances, kind="stable")  # once for every k, which then finds them sorted
+        graph = distances[ascending], edges[ascending]
         codes = colour_codes(field), texture_codes(field)
         for k in strategies.scales:
-            labels = merge_graph_kernel(
-                distances, edges, n_vertices=math.prod(size), k=k, min_size=k, comparison="<="
-            ).reshape(size)
+            labels = merge_graph_kernel(*graph, n_vertices=math.prod(size), k=k, min_size=k, comparison="<=")
+            labels = labels.reshape(size)
             regions = region_features(labels, *codes)
             n = len(regions.sizes)
             for weights in strategies.similarities:

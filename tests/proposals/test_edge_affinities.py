@@ -67,15 +67,10 @@ def test_turning_the_picture_changes_nothing(seed: int) -> None:
 
 
 def test_two_pixels_apart_meet_and_three_do_not() -> None:
-    orientation = np.zeros((9, 9))
     for distance, expected in ((1, 1), (2, 1), (3, 0)):
         for other in ((3 + distance, 3), (3, 3 + distance), (3 + distance, 3 + distance)):
-            assert len(edge_affinities(*insert(orientation, pixels({(3, 3): 0, other: 1})))[0]) == expected
-
-
-def insert(orientation: Array, pair: tuple[Array, Array]) -> tuple[Array, Array, Array]:
-    """Return edges, orientation, groups."""
-    return pair[0], orientation, pair[1]
+            edges, groups = pixels({(3, 3): 0, other: 1})
+            assert len(edge_affinities(edges, np.zeros((9, 9)), groups)[0]) == expected
 
 
 def test_only_the_lower_number_looks_around_and_not_from_the_border() -> None:
@@ -116,6 +111,17 @@ def test_a_group_without_magnitude() -> None:
     np.testing.assert_allclose(affinities, [0.25])
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "uint64", ">i4"])
+def test_groups_of_any_integers(dtype: str) -> None:
+    edges, groups = pixels({(3, 4): 0, (5, 4): 1, (4, 6): 2})
+    groups = np.where(groups < 0, 3, groups)  # a group without magnitude, so that no number is negative
+    expected = edge_affinities(edges, np.zeros((9, 9)), groups)
+    found = edge_affinities(edges, np.zeros((9, 9)), groups.astype(dtype))
+    assert len(found[0]) == 6
+    np.testing.assert_array_equal(found[0], expected[0])
+    np.testing.assert_array_equal(found[1], expected[1])
+
+
 @pytest.mark.parametrize("size", [(0, 3), (4, 9), (9, 4), (5, 5)])
 def test_nothing_meets_in_small_maps(size: tuple[int, int]) -> None:
     groups = np.full(size, -1)
@@ -129,6 +135,7 @@ def test_nothing_meets_in_small_maps(size: tuple[int, int]) -> None:
     ("options", "message"),
     [
         ({"groups": np.zeros((5, 6), int)}, r"edge_affinities: groups must have shape \(5, 5\) \(that of edges\), got"),
+        ({"groups": np.full((5, 5), 25)}, r"edge_affinities: groups must be numbered 0, 1, …, .* below 25, got 25"),
         ({"gamma": -1.0}, r"edge_affinities: gamma must lie in \[0, inf\), got -1"),
         ({"edges": np.full((5, 5), np.nan)}, r"edge_affinities: edges must lie in \[0, 1\], got nan"),
         ({"orientation": np.zeros((5, 4))}, r"edge_affinities: orientation must have shape \(5, 5\)"),

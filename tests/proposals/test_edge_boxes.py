@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,15 +20,11 @@ from refdet.proposals.edge_boxes import edge_boxes
 from refdet.proposals.edge_maps import rounded
 from refdet.proposals.gradient_edges import gradient_edges
 from refdet.proposals.group_edges import group_edges
-from refdet.proposals.recall import proposal_recall
 from refdet.proposals.score_edge_boxes import score_edge_boxes
 from tests.agreement import seeds
 from tests.real_data import real
 
 module = sys.modules[edge_boxes.__module__]
-
-# The eight photographs that take least time, and 170, in which most objects are missed: 21 of the 43 objects.
-QUICK = ("032", "039", "068", "121", "170", "241", "243", "272", "323")
 
 
 def shapes(seed: int, size: tuple[int, int] = (110, 140), n: int = 7) -> Array:
@@ -47,17 +41,18 @@ def shapes(seed: int, size: tuple[int, int] = (110, 140), n: int = 7) -> Array:
 
 
 def photograph(name: str) -> Array:
-    """Return a photograph of VOC 2007, (H, W, 3) uint8."""
+    """Return a photograph of VOC 2012, (H, W, 3) uint8."""
     from PIL import Image
 
     return np.asarray(Image.open(real("voc") / f"2007_000{name}.jpg"))
 
 
-def objects(annotation: Path) -> Array:
-    """Return the boxes of the objects of a photograph, (G, 4); VOC counts pixels from 1, the last one included."""
-    boxes = [box for thing in ElementTree.parse(annotation).iter("object") for box in thing.findall("bndbox")]
-    corners = [[float(box.findtext(k, "")) for k in ("xmin", "ymin", "xmax", "ymax")] for box in boxes]
-    return np.array(corners) - [1, 1, 0, 0]
+def halved(picture: Array) -> Array:
+    """Return a photograph at half its size, the mean of 2 × 2 pixels, in [0, 1]; an odd last row or column is lost."""
+    H, W = (n // 2 for n in picture.shape[:2])
+    pixels = picture[: 2 * H, : 2 * W].astype(np.float32) / 255
+    means: Array = pixels.reshape(H, 2, W, 2, 3).mean(axis=(1, 3))
+    return means.clip(0, 1)
 
 
 # The search
@@ -136,8 +131,8 @@ def test_what_all_proposals_are(convention: str) -> None:
 
 
 def test_conventions_of_the_corners() -> None:
-    """An empty centre and even sides: both conventions find the same box, half a pixel apart."""
-    edges, orientation = gradient_edges(shapes(1))
+    """At the centres of pixels under "paper", where pixels meet under "opencv"."""
+    edges, orientation = gradient_edges(shapes(1, (80, 100), 5))
     options: dict[str, Any] = {"min_score": 0.0, "max_boxes": 20}
     paper, opencv = (edge_boxes(edges, orientation, convention=c, **options)[0] for c in ("paper", "opencv"))
     assert set((paper % 1).ravel().tolist()) == {0.5}
@@ -145,8 +140,11 @@ def test_conventions_of_the_corners() -> None:
 
 
 def test_the_least_score_is_opencvs_in_either_convention() -> None:
-    """2 (b_w + b_h)^1.5 = 2^2.5 (b_w/2 + b_h/2)^1.5: the same boxes are dropped, but for rounded halves."""
-    edges, orientation = gradient_edges(shapes(2))
+    """2 (b_w + b_h)^κ = 2^(1 + κ) (b_w/2 + b_h/2)^κ: the same boxes are dropped, but for rounded halves."""
+    for kappa in (0.0, 1.5, 1.75):
+        np.testing.assert_allclose(module._least_score("paper", kappa) * 2 ** (1 + kappa), 0.01, rtol=1e-12)
+        assert module._least_score("opencv", kappa) == 0.01
+    edges, orientation = gradient_edges(shapes(2, (80, 100), 5))
     for convention, least in (("paper", 0.01 / 2**2.5), ("opencv", 0.01)):
         boxes, scores = edge_boxes(edges, orientation, convention=convention)
         explicit, _ = edge_boxes(edges, orientation, convention=convention, min_score=least)
@@ -158,8 +156,9 @@ def test_the_least_score_is_opencvs_in_either_convention() -> None:
 
 
 def test_fewer_boxes_are_the_best_of_more() -> None:
-    edges, orientation = gradient_edges(shapes(3))
+    edges, orientation = gradient_edges(shapes(3, (60, 80), 4))
     boxes, scores = edge_boxes(edges, orientation)
+    assert len(boxes) > 7
     few, few_scores = edge_boxes(edges, orientation, max_boxes=7)
     np.testing.assert_array_equal(few, boxes[:7])
     np.testing.assert_array_equal(few_scores, scores[:7])
@@ -207,16 +206,19 @@ def test_inputs_are_left_alone() -> None:
         ({"orientation": np.full((40, 40), -1.0)}, r"edge_boxes: orientation must lie in \[0, π\], got -1"),
         ({"orientation": np.zeros((40, 39))}, r"edge_boxes: orientation must have shape \(40, 40\)"),
         ({"alpha": 1.0}, r"edge_boxes: alpha must lie in \[0.01, 0.99\], got 1"),
-        ({"min_area": 0.0}, r"edge_boxes: min_area must lie in \[1, inf\), got 0"),
-        ({"max_aspect_ratio": 0.5}, r"edge_boxes: max_aspect_ratio must lie in \[1, inf\), got 0.5"),
+        ({"min_area": 0.0}, r"edge_boxes: min_area must lie in \[1, 1e\+12\], got 0"),
+        ({"max_aspect_ratio": 0.5}, r"edge_boxes: max_aspect_ratio must lie in \[1, 1000\], got 0.5"),
+        ({"max_aspect_ratio": 1e39}, r"edge_boxes: max_aspect_ratio must lie in \[1, 1000\], got 1e\+39"),
         ({"convention": "matlab"}, r"edge_boxes: convention must be one of 'paper', 'opencv', got 'matlab'"),
         ({"max_boxes": -1}, "edge_boxes: max_boxes must be at least 0, got -1"),
         ({"min_score": -0.1}, r"edge_boxes: min_score must lie in \[0, inf\), got -0.1"),
         ({"beta": 1.5}, r"edge_boxes: beta must lie in \[0, 1\], got 1.5"),
         ({"eta": 0.0}, r"edge_boxes: eta must lie in \(0, 1\], got 0"),
-        ({"merge_threshold": 0.0}, "merge_threshold must lie in"),
-        ({"gamma": -1.0}, "gamma must lie in"),
-        ({"kappa": math.inf}, "kappa must be a finite number"),
+        ({"min_magnitude": -1.0}, "edge_boxes: min_magnitude must lie in"),
+        ({"merge_threshold": 0.0}, "edge_boxes: merge_threshold must lie in"),
+        ({"min_group": math.nan}, "edge_boxes: min_group must be a finite number"),
+        ({"gamma": -1.0}, "edge_boxes: gamma must lie in"),
+        ({"kappa": math.inf}, "edge_boxes: kappa must be a finite number"),
     ],
 )
 def test_bad_input(options: dict[str, Any], message: str) -> None:
@@ -227,12 +229,21 @@ def test_bad_input(options: dict[str, Any], message: str) -> None:
 # OpenCV
 
 
+def opencv() -> Any:
+    """Return the module, or skip the test, saying what is absent."""
+    cv2 = pytest.importorskip("cv2", reason="opencv, which is compared with, is not installed")
+    if not hasattr(cv2, "ximgproc"):
+        pytest.skip("this opencv is without its contributed modules; opencv-contrib-python-headless has ximgproc")
+    return cv2
+
+
 def boxes_of_opencv(edges: Array, orientation: Array, **options: Any) -> tuple[Array, Array]:
     """Return OpenCV's boxes, as corners, and their scores."""
-    ximgproc: Any = pytest.importorskip("cv2", reason="opencv with its contributed modules is not installed").ximgproc
-    boxes, scores = ximgproc.createEdgeBoxes(
-        maxBoxes=1000, **{OPENCV_NAMES[name]: value for name, value in options.items()}
-    ).getBoundingBoxes(edges, orientation)
+    boxes, scores = (
+        opencv()
+        .ximgproc.createEdgeBoxes(maxBoxes=1000, **{OPENCV_NAMES[name]: value for name, value in options.items()})
+        .getBoundingBoxes(edges, orientation)
+    )
     corners = np.array(boxes, np.float64).reshape(-1, 4)
     corners[:, 2:] += corners[:, :2]
     return corners, np.array(scores, np.float64).ravel()
@@ -251,7 +262,10 @@ def sines_of_the_c_library(monkeypatch: pytest.MonkeyPatch) -> None:
     import ctypes
     import ctypes.util
 
-    library = ctypes.CDLL(ctypes.util.find_library("m") or "libm.so.6")
+    path = ctypes.util.find_library("m")
+    if path is None:
+        pytest.skip("the mathematical functions of the C library are in no library of their own here")
+    library = ctypes.CDLL(path)
     functions = {np.sin: library.sinf, np.cos: library.cosf, np.arctan2: library.atan2f}
     for function, n_arguments in zip(functions.values(), (1, 1, 2), strict=True):
         function.restype, function.argtypes = ctypes.c_float, [ctypes.c_float] * n_arguments
@@ -305,7 +319,7 @@ def assert_boxes_of_opencv_but_for_ties(
 
 @pytest.mark.oracle
 @pytest.mark.usefixtures("sines_of_the_c_library")
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_opencv_on_shapes(seed: int) -> None:
     edges, orientation = gradient_edges(shapes(seed))
     assert_boxes_of_opencv_but_for_ties(edges, orientation, n_at_least=100)
@@ -337,19 +351,18 @@ def test_opencv_on_random_edges() -> None:
 @pytest.mark.oracle
 @pytest.mark.real
 @pytest.mark.usefixtures("sines_of_the_c_library")
-@pytest.mark.parametrize("name", ["241", "243", "272"])
-def test_opencv_on_photographs(name: str) -> None:
-    edges, orientation = gradient_edges(photograph(name))
-    assert_boxes_of_opencv(edges, orientation, n_at_least=300)
+def test_opencv_on_photographs() -> None:
+    """One at its own size, in which both find 391 boxes; and one at half its size, in which there are over 1000."""
+    for picture, n in ((photograph("243"), 391), (halved(photograph("272")), 1000)):
+        assert_boxes_of_opencv(*gradient_edges(picture), n_at_least=n)
 
 
 @pytest.mark.oracle
 @pytest.mark.real
-@pytest.mark.parametrize("name", ["243", "272"])
-def test_opencv_on_photographs_with_our_own_sines(name: str) -> None:
+def test_opencv_on_a_photograph_with_our_own_sines() -> None:
     """All scores, and 99 of 100 boxes: the last bit of a sine may prefer another box."""
-    edges, orientation = gradient_edges(photograph(name))
-    assert_boxes_of_opencv(edges, orientation, n_at_least=300, share=0.99)
+    edges, orientation = gradient_edges(halved(photograph("272")))
+    assert_boxes_of_opencv(edges, orientation, n_at_least=1000, share=0.99)
 
 
 @pytest.mark.oracle
@@ -357,28 +370,10 @@ def test_opencv_on_photographs_with_our_own_sines(name: str) -> None:
 @pytest.mark.usefixtures("sines_of_the_c_library")
 def test_opencv_on_sobel_edges() -> None:
     """Edges by OpenCV's Sobel, neither smoothed nor thinned, of a photograph at half its size."""
-    cv2: Any = pytest.importorskip("cv2", reason="opencv is not installed")
+    cv2 = opencv()
     grey = cv2.cvtColor(photograph("243"), cv2.COLOR_RGB2GRAY)
     grey = cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     dx, dy = (cv2.Sobel(grey, cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
     length = np.hypot(dx, dy)
     orientation = np.mod(np.arctan2(dy, dx), np.float32(np.pi))
     assert_boxes_of_opencv_but_for_ties(length / length.max(), orientation, n_at_least=100)
-
-
-# Photographs
-
-
-@pytest.mark.slow
-@pytest.mark.real
-def test_recall_on_photographs() -> None:
-    """At most 2000 boxes find at least three quarters of the objects with an IoU of 0.7.
-
-    Measured: 17 of these 21, and 36 of the 43 objects of all twenty photographs (0.837), under either convention.
-    """
-    folder = real("voc")
-    proposals = [edge_boxes(*gradient_edges(photograph(name)), max_boxes=2000)[0] for name in QUICK]
-    truths = [objects(folder / f"2007_000{name}.xml").astype(np.float32) for name in QUICK]
-    assert sum(map(len, truths)) == 21
-    assert max(map(len, proposals)) <= 2000
-    assert proposal_recall(proposals, truths, iou=0.7) >= 0.75

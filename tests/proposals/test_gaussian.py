@@ -18,9 +18,11 @@ def test_an_impulse_gives_the_kernel() -> None:
     np.testing.assert_allclose(smooth(impulse, 0.5)[0, 1:6, 0], weights / weights.sum(), rtol=1e-14)
 
 
-def test_no_smoothing() -> None:
+@pytest.mark.parametrize("sigma", [0, 1e-200, 1e-160, 0.0099, 0.01])
+def test_no_smoothing(sigma: float) -> None:
+    """The formula gives that too, up to exp(−1/2σ²) for σ = 1/100; a σ whose square is 0 gives 0/0."""
     field = np.arange(6.0).reshape(2, 3, 1)
-    np.testing.assert_array_equal(smooth(field, 0), field)
+    np.testing.assert_array_equal(smooth(field, sigma), field)
 
 
 def test_the_border_repeats_the_last_pixel() -> None:

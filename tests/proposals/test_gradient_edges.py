@@ -29,6 +29,13 @@ def test_a_step_has_its_contrast() -> None:
     np.testing.assert_allclose(row[16], 0.5 * share, rtol=1e-3)
 
 
+@pytest.mark.parametrize(("sigma", "expected"), [(0.5, 0.536), (1.0, 0.912), (2.0, 0.979)])
+def test_a_step_under_a_narrow_gaussian(sigma: float, expected: float) -> None:
+    """What the module says of σ = 1/2 and of σ ≥ 1."""
+    edges, _ = gradient_edges(half_plane(0), sigma=sigma)
+    np.testing.assert_allclose(edges[15].max(), expected, atol=5e-4)
+
+
 @pytest.mark.parametrize("degrees", range(0, 360, 45))
 def test_the_orientation_is_that_of_the_normal(degrees: int) -> None:
     edges, orientation = gradient_edges(half_plane(math.radians(degrees)))
@@ -109,7 +116,8 @@ def test_small_pictures(size: tuple[int, int]) -> None:
         (np.full((3, 3), 2.0), 1.5, r"gradient_edges: a floating-point image must lie in \[0, 1\], got 2"),
         (np.full((3, 3), np.nan), 1.5, r"must lie in \[0, 1\], got nan"),
         (np.zeros(3), 1.5, r"gradient_edges: image must be \(H, W\) or \(H, W, C\)"),
-        (np.zeros((3, 3)), 0.0, r"gradient_edges: sigma must lie in \(0, inf\), got 0"),
+        (np.zeros((3, 3)), 0.0, r"gradient_edges: sigma must lie in \[0.5, 100\], got 0"),
+        (np.zeros((3, 3)), 101.0, r"gradient_edges: sigma must lie in \[0.5, 100\], got 101"),
     ],
 )
 def test_bad_input(picture: Array, sigma: float, message: str) -> None:

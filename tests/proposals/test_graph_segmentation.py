@@ -52,6 +52,21 @@ def test_against_the_definition(data: st.DataObject, seed: int, dtype: str, layo
     assert_agrees("merge_graph", oracle, inputs, rng=rng, params=params)
 
 
+@pytest.mark.parametrize("k", [np.float32(7.3), np.float64(np.float32(7.3)), np.uint8(7)])
+def test_bounds_are_float64_whatever_k_is(k: Any) -> None:
+    """Three vertices 1/10 apart have a bound of 1/10 + k/3: the next float64 above does not merge, it does."""
+    bound = 0.1 + float(k) / 3
+    edges = np.array([[0, 1], [1, 2], [2, 3]])
+    for w, last in ((bound, 0), (np.nextafter(bound, np.inf), 1)):
+        assert merge_graph(np.array([0.1, 0.1, w]), edges, n_vertices=4, k=k).tolist() == [0, 0, 0, last]
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i4", "u8", ">i8"])
+def test_ends_of_any_integer_type(dtype: str) -> None:
+    edges = np.array([[0, 1], [1, 2], [2, 3]], dtype)
+    assert merge_graph(np.array([1.0, 5.0, 1.0]), edges, n_vertices=4, k=2, min_size=2).tolist() == [0, 0, 1, 1]
+
+
 @given(seed=seeds, comparison=comparisons)
 def test_equal_weights_may_come_in_any_order_in_the_first_pass(seed: int, comparison: str) -> None:
     """A merge at weight w leaves a bound above w, so that it cannot stop another at the same weight."""
@@ -240,6 +255,7 @@ def test_bad_graphs(weights: Array, edges: Any, options: Any, error: type[Except
         ([[0, 1]], {}, TypeError, "graph_segmentation: image must be an array, got list"),
         (np.zeros((2, 2)), {"sigma": -1}, ValueError, "graph_segmentation: sigma must lie in"),
         (np.zeros((2, 2)), {"neighbours": 6}, ValueError, "graph_segmentation: neighbours must be 4 or 8, got 6"),
+        (np.zeros((2, 2)), {"neighbours": [8]}, ValueError, "graph_segmentation: neighbours must be 4 or 8, got .8"),
     ],
 )
 def test_bad_pictures(image: Any, options: Any, error: type[Exception], message: str) -> None:

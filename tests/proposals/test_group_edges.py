@@ -65,6 +65,16 @@ def test_magnitudes_and_sums_at_their_thresholds() -> None:
     assert in_a_row([0.25, 0, 0.5, 0, 0.75], [0] * 5, min_magnitude=0.25, min_group=0.5) == [-1, -1, -1, -1, 0]
 
 
+def test_thresholds_are_compared_in_the_dtype_of_the_maps() -> None:
+    """float32(0.1) is not > 0.1, although it is in float64; scalars of NumPy's, which would promote, change nothing."""
+    edges = np.full((3, 3), 0.1, np.float32)
+    tenths: list[Any] = [0.1, np.float32(0.1), np.float64(0.1)]
+    for tenth in tenths:
+        assert group_edges(edges, np.zeros_like(edges), min_magnitude=tenth, min_group=0)[1, 1] == -1
+        assert group_edges(edges, np.zeros_like(edges), min_magnitude=0, min_group=tenth)[1, 1] == -1
+    assert group_edges(edges, np.zeros_like(edges), min_magnitude=0, min_group=0)[1, 1] == 0
+
+
 def test_what_touches_the_border_is_no_edge() -> None:
     groups = group_edges(np.ones((4, 5)), np.zeros((4, 5)))
     np.testing.assert_array_equal(groups[1:-1, 1:-1], np.zeros((2, 3)))

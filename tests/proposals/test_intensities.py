@@ -31,6 +31,18 @@ def test_grey() -> None:
     np.testing.assert_array_equal(rgb_intensities("op", grey[:, :, None]), [[[3, 3, 3], [4, 4, 4]]])
 
 
+@pytest.mark.parametrize("dtype", ["bool", "int64", "uint16", "float16", "longdouble", "complex128"])
+def test_no_other_dtypes(dtype: str) -> None:
+    with pytest.raises(TypeError, match="op: image must be uint8 in 0 … 255, or float32 or float64 in"):
+        intensities("op", np.zeros((2, 2), dtype))
+
+
+@pytest.mark.parametrize("value", [-1e-9, 1.001, 255, np.inf, -np.inf, np.nan])
+def test_floats_outside_0_to_1(value: float) -> None:
+    with pytest.raises(ValueError, match=r"op: a floating-point image must lie in \[0, 1\], got"):
+        intensities("op", np.array([[0.5, value]]))
+
+
 @pytest.mark.parametrize("image", [np.zeros((2, 2, 2)), np.zeros((2, 2, 4), np.uint8)])
 def test_colours_are_three(image: Any) -> None:
     with pytest.raises(ValueError, match="op: image must be grey or have three channels, got shape"):

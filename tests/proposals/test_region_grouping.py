@@ -118,6 +118,7 @@ def test_boxes_keep_their_dtype() -> None:
         ({"pairs": np.array([[0, 1, 2]])}, ValueError, r"group_regions: pairs must have shape \(1, 2\)"),
         ({"pairs": np.array([[0.0, 1.0]])}, TypeError, "group_regions: pairs must be an integer array, got float64"),
         ({"weights": (1, 1, 1)}, ValueError, "group_regions: weights must be four, of colour, texture, size and fill"),
+        ({"weights": 1.0}, ValueError, "group_regions: weights must be four, of colour, .* got 1.0"),
         ({"weights": (1, 1, 1, -1)}, ValueError, "group_regions: weights must lie in"),
         ({"image_area": 0}, ValueError, "group_regions: image_area must lie in"),
     ],

@@ -194,6 +194,17 @@ def test_boxes_without_extent() -> None:
         np.testing.assert_array_equal(found, np.zeros(4))
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "uint64", ">i4"])
+def test_integers_of_any_kind(dtype: str) -> None:
+    inputs = scattered(np.random.default_rng(1), (18, 18), 16, 60)
+    inputs[0] = np.maximum(inputs[0], 0)
+    inputs[2] = np.where(inputs[2] < 0, 100, inputs[2])  # what was loose is a group that crosses every box
+    expected = score_edge_boxes(*inputs)
+    assert (expected > 0).sum() > 10
+    found = score_edge_boxes(*(x.astype(dtype) if x.dtype.kind == "i" else x for x in inputs))
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_many_boxes_go_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = scattered(np.random.default_rng(1), (18, 18), 16, 60)
     whole = score_edge_boxes(*inputs)
@@ -211,10 +222,17 @@ def test_many_boxes_go_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"pairs": np.zeros((2, 3), int)}, r"pairs must have shape \(2, 2\) \(group, group\), got \(2, 3\)"),
         (
             {"pairs": np.array([[0, 1]]), "affinities": np.zeros(1)},
-            r"pairs must name groups 0 … 0 of the map, got 0 … 1",
+            "score_edge_boxes: pairs must name groups of the map, of which there are 1, numbered from 0; got 0 … 1",
         ),
         ({"affinities": np.zeros(3)}, r"affinities must have shape \(0,\) \(one per pair\), got \(3,\)"),
         ({"edges": np.zeros((1, 9, 9))}, r"edges must have rank 2 \(H, W\)"),
+        ({"edges": np.full((9, 9), np.nan)}, r"score_edge_boxes: edges must lie in \[0, 1\], got nan"),
+        ({"edges": np.full((9, 9), -0.5)}, r"score_edge_boxes: edges must lie in \[0, 1\], got -0.5"),
+        ({"groups": np.full((9, 9), 81)}, r"score_edge_boxes: groups must be numbered 0, 1, …, .* below 81, got 81"),
+        (
+            {"pairs": np.array([[0, 0]]), "affinities": np.array([1.5])},
+            r"score_edge_boxes: affinities must lie in \[0, 1\], got 1.5",
+        ),
         ({"convention": "matlab"}, r"convention must be one of 'paper', 'opencv', got 'matlab'"),
         ({"kappa": -1.0}, r"kappa must lie in \[0, inf\), got -1"),
         ({"min_score": np.nan}, "min_score must be a finite number, got nan"),
@@ -239,3 +257,8 @@ def test_bad_dtypes() -> None:
         score_edge_boxes(BOX.astype(float), edges, groups, NO_PAIRS, np.zeros(0))
     with pytest.raises(TypeError, match="edges is float64 but affinities is float32"):
         score_edge_boxes(BOX, edges, groups, NO_PAIRS, np.zeros(0, np.float32))
+    missing: Any = None
+    with pytest.raises(TypeError, match="score_edge_boxes: pairs must be an array, got NoneType"):
+        score_edge_boxes(BOX, edges, groups, missing, np.zeros(0))
+    with pytest.raises(TypeError, match="score_edge_boxes: groups must be an array, got NoneType"):
+        score_edge_boxes(BOX, edges, missing, NO_PAIRS, np.zeros(0))

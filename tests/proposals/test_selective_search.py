@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from refdet.core.check import Array
-from refdet.data.voc import read_voc_annotation
 from refdet.proposals.colour_spaces import hsv
 from refdet.proposals.gaussian import smooth
 from refdet.proposals.graph_segmentation import colour_distances, grid_edges, merge_graph
@@ -17,7 +16,6 @@ from refdet.proposals.recall import proposal_recall
 from refdet.proposals.region_features import colour_codes, region_features, texture_codes
 from refdet.proposals.region_grouping import group_regions
 from refdet.proposals.selective_search import ALL, FAST, QUALITY, Strategies, selective_search
-from tests.real_data import real
 
 module = importlib.import_module("refdet.proposals.selective_search")  # the package has a function of that name
 ONE = Strategies(("hsv",), (ALL,), (50,))
@@ -133,6 +131,12 @@ def test_resizing_scales_the_boxes_back() -> None:
     np.testing.assert_array_equal(search(scene(), width=160), search(scene()))
 
 
+def test_no_box_reaches_beyond_the_picture() -> None:
+    """500 · (2007 / 500) is a little more than 2007, 500 · 2007 / 500 is not."""
+    assert 500 * (2007 / 500) > 2007
+    np.testing.assert_array_equal(search(np.zeros((30, 2007)), width=500, min_side=1), [[0, 0, 2007, 30]])
+
+
 def test_the_height_is_rounded_half_up() -> None:
     """160 × 120 at 82 is 61.5 high, so 62; a line at a tenth of its width is still 1 high."""
     assert module._resized(np.zeros((120, 160, 3)), 82).shape == (62, 82, 3)
@@ -189,6 +193,7 @@ def test_inputs_are_unchanged() -> None:
         ({"width": 0}, ValueError, "selective_search: width must be None or an integer of at least 1, got 0"),
         ({"width": 99.5}, ValueError, "selective_search: width must be None or an integer"),
         ({"min_side": -1}, ValueError, "selective_search: min_side must lie in"),
+        ({"strategies": "FAST"}, TypeError, "selective_search: strategies must be Strategies, got str"),
         ({"image": np.zeros((9, 9, 4))}, ValueError, "selective_search: image must be grey or have three channels"),
         ({"image": np.zeros((9, 9, 3), int)}, TypeError, "selective_search: image must be uint8"),
     ],
@@ -198,26 +203,21 @@ def test_bad_input(options: dict[str, Any], error: type[Exception], message: str
         search(**{"image": np.zeros((9, 9, 3)), **options})
 
 
-def test_bad_strategies() -> None:
-    with pytest.raises(ValueError, match=r"Strategies: colour_spaces must be one of 'hsv', 'lab', .* got 'rgb'"):
-        Strategies(("rgb",), (ALL,), (50,))
-    with pytest.raises(ValueError, match="Strategies: scales must not be empty"):
-        Strategies(("hsv",), (ALL,), ())
-    with pytest.raises(ValueError, match="Strategies: sigma must lie in"):
-        Strategies(("hsv",), (ALL,), (50,), sigma=-1)
-
-
-@pytest.mark.real
-@pytest.mark.slow
-def test_recall_on_photographs() -> None:
-    """Every fourth of twenty photographs of VOC 2012, with eight objects; all twenty have 43, and give 0.72."""
-    from PIL import Image
-
-    proposals, truths = [], []
-    for path in sorted(real("voc").glob("*.xml"))[::4]:
-        photograph = np.asarray(Image.open(path.with_suffix(".jpg")))
-        proposals.append(selective_search(photograph, rng=np.random.default_rng(0))[:2000])
-        truths.append(read_voc_annotation(path).boxes)
-    assert sum(map(len, truths)) == 8
-    assert proposal_recall(proposals, truths, iou=0.7) >= 0.7
-    assert proposal_recall(proposals, truths, iou=0.5) >= 0.9
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"colour_spaces": ("rgb",)}, r"Strategies: colour_spaces must be one of 'hsv', 'lab', .* got 'rgb'"),
+        ({"colour_spaces": "hsv"}, "Strategies: colour_spaces must be a tuple, and not empty, got 'hsv'"),
+        ({"scales": ()}, r"Strategies: scales must be a tuple, and not empty, got \(\)"),
+        ({"scales": 50}, "Strategies: scales must be a tuple, and not empty, got 50"),
+        ({"scales": (50, 99.5)}, "Strategies: scales must be integers of at least 0, got 99.5"),
+        ({"scales": (-1,)}, "Strategies: scales must be integers of at least 0, got -1"),
+        ({"similarities": ALL}, "Strategies: each of similarities must be four, of colour, texture, .* got 1.0"),
+        ({"similarities": ((1.0, 1.0),)}, r"each of similarities must be four, .* got \(1.0, 1.0\)"),
+        ({"similarities": ((1.0, 1.0, 1.0, -1.0),)}, "Strategies: each of similarities must lie in"),
+        ({"sigma": -1}, "Strategies: sigma must lie in"),
+    ],
+)
+def test_bad_strategies(changes: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Strategies(**{"colour_spaces": ("hsv",), "similarities": (ALL,), "scales": (50,), **changes})
