@@ -182,7 +182,7 @@ def _call(function: Callable[..., Any]) -> str:
 
 def _print_text(text: str) -> None:
     """Print text as it is written."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 def _print_kernels(entry: Entry) -> None:

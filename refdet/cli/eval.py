@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,7 +54,8 @@ def evaluate_detections(
         bool, typer.Option("--errors", help="A table of the types of errors, and of what each costs, too.")
     ] = False,
     min_score: Annotated[
-        float, typer.Option(help="Scores from which detections count in the confusion of classes.", metavar="S")
+        float,
+        typer.Option(help="Scores from which detections count in the confusion (--plot, --json).", metavar="S"),
     ] = 0.5,
     plot: Annotated[
         Path | None,
@@ -89,8 +91,8 @@ def evaluate_detections(
         refdet eval VOC2007 results --split test --convention voc2007
 
     Figures of what is not there are -1 in COCO's table, "none" in VOC's, and
-    null in the JSON, whose fields refdet/cli/eval_report.py lists. Warnings
-    go to standard error.
+    null in the JSON. Warnings go to standard error. The fields of the JSON:
+    python -m pydoc refdet.cli.eval_report
 
     Exit status: 0; 1 if a file is not what its format says; 2 on wrong usage.
     """
@@ -106,8 +108,8 @@ def evaluate_detections(
     _check_convention(convention)
     limits = _whole_numbers("--max-detections", max_detections)
     given_sigmas = _positive_numbers("--sigmas", sigmas)
-    if math.isnan(min_score):
-        _refuse("--min-score must be a number")
+    if not math.isfinite(min_score):
+        _refuse(f"--min-score must be a finite number, got {min_score}")
     _check_outputs(json_file, plot)
 
     from refdet.cli import eval_output
@@ -122,7 +124,7 @@ def evaluate_detections(
             report = with_errors(report, min_score, sigma_option, step("looking for errors"))
         if plot is not None:
             step("drawing")(0, 0)
-            eval_output.draw(report, plot)
+            about_pictures = eval_output.draw(report, plot)
     output = errors if json_file == "-" else console
     eval_output.show(report, output, is_guess=kind is None and not is_voc, per_class=per_class)
     if error_table:
@@ -130,8 +132,9 @@ def evaluate_detections(
     if json_file is not None:
         eval_output.write_json(report, json_file)
     if plot is not None:
+        eval_output.warn(about_pictures)
         names = ", ".join(str(plot / name) for name in eval_output.PICTURES)
-        errors.print(f"pictures: {names}", markup=False, highlight=False, soft_wrap=True)
+        typer.echo(f"pictures: {names}", err=True)
 
 
 def _refuse(sentence: str) -> NoReturn:
@@ -168,7 +171,7 @@ def _whole_numbers(option: str, text: str | None) -> tuple[int, ...] | None:
     if text is None:
         return None
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdigit() and 0 < int(part) < 10**9 for part in parts):
+    if not all(part.isascii() and part.isdigit() and len(part) < 10 and int(part) > 0 for part in parts):
         _refuse(f"{option} must be whole numbers above 0 with commas between them, such as 1,10,100, got {text!r}")
     return tuple(int(part) for part in parts)
 
@@ -186,13 +189,21 @@ def _positive_numbers(option: str, text: str | None) -> tuple[float, ...] | None
 
 
 def _check_outputs(json_file: str | None, plot: Path | None) -> None:
-    if json_file not in (None, "-") and not Path(json_file).absolute().parent.is_dir():
-        _refuse(f"--json: there is no folder {Path(json_file).absolute().parent}")
+    """Refuse what cannot be written before anything is read; the folder is not made before it is needed."""
+    if json_file not in (None, "-"):
+        path = Path(json_file).absolute()
+        if not path.parent.is_dir():
+            _refuse(f"--json: there is no folder {path.parent}")
+        if path.is_dir():
+            _refuse(f"--json: {path} is a folder; name a file")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            _refuse(f"--json: cannot write {path}: Permission denied")
     if plot is not None:
-        try:
-            plot.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            _refuse(f"--plot: cannot make the folder {plot}: {error.strerror}")
+        above = next(path for path in (plot, *plot.absolute().parents) if path.exists())
+        if not above.is_dir():
+            _refuse(f"--plot: cannot make the folder {plot}: {above} is a file")
+        if not os.access(above, os.W_OK):
+            _refuse(f"--plot: cannot write to {above}: Permission denied")
 
 
 def _check_sigmas(files: EvalFiles, sigmas: tuple[float, ...] | None) -> dict[str, Sequence[float]]:
@@ -205,15 +216,13 @@ def _check_sigmas(files: EvalFiles, sigmas: tuple[float, ...] | None) -> dict[st
         return {}
     n, given = len(files.keypoint_names), COCO_SIGMAS if sigmas is None else sigmas
     if len(given) != n:
-        source = "COCO has" if sigmas is None else "--sigmas gives"
-        advice = "; give yours with --sigmas" if sigmas is None else ""
-        _refuse(f"{files.ground_truth} has {n} keypoints, and {source} {len(given)} sigmas{advice}")
+        found = "COCO has 17; give yours with --sigmas" if sigmas is None else f"--sigmas gives {len(given)}"
+        _refuse(f"each of the {n} keypoints of {files.ground_truth} needs a sigma, and {found}")
     return {"sigmas": given}
 
 
-Step = Callable[
-    [str], Callable[[int, int], object]
-]  # begin something; then say how much of it is done, and of how much
+# begin something; then say how much of it is done, and of how much
+Step = Callable[[str], Callable[[int, int], object]]
 
 
 @contextmanager

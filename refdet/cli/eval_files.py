@@ -6,9 +6,9 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from refdet.core.check import Array
 from refdet.data import VocError, read_coco, read_coco_results, read_voc_folder, read_voc_results
 from refdet.data.coco_entries import CocoError
 from refdet.metrics import Detections, GroundTruths, LabelledBoxes, ScoredBoxes, Task
+from refdet.metrics.image_overlaps import ignored_truths
 
 if TYPE_CHECKING:
     from refdet.data import VocAnnotation, VocResults
@@ -42,10 +43,7 @@ class EvalFiles:
     @property
     def is_ignored(self) -> Array:
         """Which objects need not be found, (A,): crowds, persons without labelled keypoints, difficult ones."""
-        ignored = self.truths.is_crowd.copy()
-        if self.kind == "keypoints" and self.truths.n_keypoints is not None:
-            ignored |= self.truths.n_keypoints == 0
-        return ignored if self.is_difficult is None else ignored | self.is_difficult
+        return ignored_truths("eval", self.truths, self.kind, self.is_difficult)
 
     def count(self, category_ids: Array) -> Array:
         """Return how many of these there are of each category of the task."""
@@ -112,7 +110,7 @@ def read_voc_files(ground_truth: Path, results: Path, split: str | None, say: Sa
     )
     detections = Detections.of_boxes(scored.image_ids, scored.classes, scored.scores, _xywh(scored.boxes))
     remarks = [
-        *(f"{results}: there is no file of {name}, whose AP is 0" for name in sorted(named - by_class.keys())),
+        *(f"{results}: there is no file of {name}, so that none is found" for name in sorted(named - by_class.keys())),
         *(f"{ground_truth}: there is no {name}, so that it has no AP" for name in sorted(by_class.keys() - named)),
     ]
     files = EvalFiles(
@@ -136,8 +134,7 @@ def _with_remarks(files: EvalFiles, found: list[str]) -> EvalFiles:
         remarks.append(f"{files.ground_truth}: there are no objects to find, so that no figure can be given")
     if not len(files.detections):
         remarks.append(f"{files.results}: there are no detections")
-    values: dict[str, Any] = {**vars(files), "remarks": tuple(remarks)}
-    return EvalFiles(**values)
+    return replace(files, remarks=tuple(remarks))
 
 
 def _image_numbers(folder: Path, annotations: list[VocAnnotation]) -> dict[str, int]:

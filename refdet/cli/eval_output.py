@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Iterable
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from refdet.cli.eval_report import Report, to_json
 from refdet.cli.messages import UsageProblem
+from refdet.nn.checkpoint.atomic_file import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+TABLE_WIDTH = 80  # columns; room for every number of the tables
 PICTURES = ("precision_recall.png", "class_confusion.png", "error_types.png")
 
 
-def show(report: Report, output: Console, *, is_guess: bool, per_class: bool) -> None:
-    """Print the warnings and what was compared to standard error, and the tables."""
-    files = report.files
-    for remark in files.remarks:
+def warn(remarks: Iterable[str]) -> None:
+    """Print what should be known to standard error."""
+    for remark in remarks:
         typer.echo(f"refdet: warning: {remark}", err=True)
+
+
+def show(report: Report, output: Console, *, is_guess: bool, per_class: bool) -> None:
+    """Print the warnings and what was compared to standard error, and the figures to `output`."""
+    files = report.files
+    warn(files.remarks)
     guessed = ", as the first result has it" if is_guess and len(files.detections) else ""
     n_objects = sum(c.n_objects for c in report.classes)
     typer.echo(
@@ -32,7 +42,7 @@ def show(report: Report, output: Console, *, is_guess: bool, per_class: bool) ->
         f"images {len(files.task.image_ids)}, classes {len(report.classes)}",
         err=True,
     )
-    output.print("\n".join(report.lines), markup=False, highlight=False, soft_wrap=True)
+    output.print("\n".join(report.lines), markup=False, highlight=False, emoji=False, soft_wrap=True)
     if per_class and report.convention == "coco":
         _show_classes(report, output)
 
@@ -42,12 +52,19 @@ def _show_classes(report: Report, output: Console) -> None:
         name for name in report.stats if "-" not in name and (name.startswith("AP") or name == _last_recall(report))
     ]
     table = Table(title="Every class")
-    table.add_column("class")
+    table.add_column("class", overflow="fold")
     for heading in ("objects", "detections", *names):
         table.add_column(heading, justify="right")
     for c in report.classes:
-        table.add_row(c.name, str(c.n_objects), str(c.n_detections), *(_cell(c.stats[name]) for name in names))
-    output.print(table, markup=False)
+        table.add_row(Text(c.name), str(c.n_objects), str(c.n_detections), *(_cell(c.stats[name]) for name in names))
+    _print_table(table, output)
+
+
+def _print_table(table: Table, output: Console) -> None:
+    """Print a table; where the terminal is too narrow for it, lines wrap, as the others do, but no number is cut."""
+    if output.width < TABLE_WIDTH:
+        table.width = TABLE_WIDTH
+    output.print(table, crop=False)
 
 
 def _last_recall(report: Report) -> str:
@@ -65,6 +82,7 @@ def _points(value: float) -> str:
 
 
 def show_errors(report: Report, output: Console) -> None:
+    """Print what each type of error is, how often it occurs, and what it costs."""
     from refdet.pictures.error_types import definitions
 
     found = report.errors
@@ -80,51 +98,63 @@ def show_errors(report: Report, output: Console) -> None:
     table.add_column("cost", justify="right")
     for name, meaning in definitions(found).items():
         table.add_row(name, meaning, str(found.counts.get(name, "")), _points(found.costs[name]))
-    output.print(table)
+    _print_table(table, output)
 
 
 def write_json(report: Report, json_file: str) -> None:
-    text = json.dumps(to_json(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """Write the report in ASCII, which every program and every standard output takes; a file all or nothing."""
+    text = json.dumps(to_json(report), indent=2, allow_nan=False) + "\n"
     if json_file == "-":
         typer.echo(text, nl=False)
         return
+    path = Path(json_file)
     try:
-        Path(json_file).write_text(text, encoding="utf-8")
+        if path.is_symlink() or (path.exists() and not path.is_file()):  # such as /dev/stdout, which stays what it is
+            path.write_text(text, encoding="ascii")
+        else:
+            _write_whole(path, text.encode("ascii"))
     except OSError as error:
         raise UsageProblem(f"eval: --json: cannot write {json_file}: {error.strerror}") from None
 
 
-def draw(report: Report, folder: Path) -> None:
-    """Write the pictures, each all or nothing."""
-    from refdet.nn.checkpoint.atomic_file import write_atomically
+def _write_whole(path: Path, content: bytes) -> None:
+    def write(file: BinaryIO) -> None:
+        file.write(content)
+
+    write_atomically(path, write)
+
+
+def draw(report: Report, folder: Path) -> list[str]:
+    """Draw all pictures, then write them, each all or nothing; return what a reader of them should know."""
     from refdet.pictures.class_confusion import draw_class_confusion
     from refdet.pictures.error_types import draw_error_types
     from refdet.pictures.precision_recall_curves import draw_precision_recall_curves
-    from refdet.pictures.slide import empty_slide, settings
+    from refdet.pictures.slide import NO_LETTER, empty_slide, lacking_letters, settings
 
     found, confusion = report.errors, report.confusion
     if found is None or confusion is None:
         raise TypeError("draw: the report has no errors")
-    names = ("background", *(c.name for c in report.classes))
-    scores = report.files.detections.scores
-
-    def fill(name: str, figure: Figure) -> None:
-        if name == "precision_recall.png":
-            draw_precision_recall_curves(figure, report.curves)
-        elif name == "class_confusion.png":
-            draw_class_confusion(figure, confusion, names, threshold=found.threshold, min_score=report.min_score)
-        else:
-            draw_error_types(figure, found, scores)
-
+    names = tuple(c.name for c in report.classes)
+    options: dict[str, Any] = {"threshold": found.threshold, "min_score": report.min_score}
+    drawings: tuple[Callable[[Figure], None], ...] = (
+        lambda figure: draw_precision_recall_curves(figure, report.curves),
+        lambda figure: draw_class_confusion(figure, confusion, ("background", *names), **options),
+        lambda figure: draw_error_types(figure, found, report.files.detections.scores),
+    )
+    pictures = []
     with settings():
-        for name in PICTURES:
-            figure = empty_slide()
-            fill(name, figure)
-
-            def save(file: BinaryIO, figure: Figure = figure) -> None:
-                figure.savefig(file, format="png")
-
-            try:
-                write_atomically(folder / name, save)
-            except OSError as error:
-                raise UsageProblem(f"eval: --plot: cannot write to {folder}: {error.strerror}") from None
+        for fill in drawings:
+            figure, picture = empty_slide(), BytesIO()
+            fill(figure)
+            figure.savefig(picture, format="png")
+            pictures.append(picture.getvalue())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in zip(PICTURES, pictures, strict=True):
+            _write_whole(folder / name, content)
+    except OSError as error:
+        raise UsageProblem(f"eval: --plot: cannot write to {folder}: {error.strerror}") from None
+    lacking = lacking_letters(names)
+    if not lacking:
+        return []
+    return [f"the pictures have {NO_LETTER} for letters that their font lacks, such as {lacking[0]!a}"]

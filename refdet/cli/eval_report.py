@@ -8,12 +8,13 @@ The JSON has, in this order:
     convention       "coco", or one of VOC's
     max_detections   numbers per image and class, ascending, of COCO; null for VOC, which has no limit
     counts           images, classes, objects (to be found), ignored (not to be found), detections
-    stats            COCO's twelve or ten by name, AP, AP50 ... AR-large; of VOC, mAP alone
-    per_class        a list of id, name, objects, detections, stats
+    stats            from 0 to 1: COCO's twelve or ten by name, AP, AP50 ... AR-large; of VOC, mAP alone
+    per_class        a list of id, name, objects, detections, and stats as above; of VOC, AP alone
     errors           null without --errors or --plot; else definition, threshold, background_threshold,
-                     average_precision, counts and costs by type
-    confusion        likewise; else threshold, min_score, classes (the background first), and the matrix, a row for each
-                     true class
+                     average_precision from 0 to 1, counts by type, and costs: what average_precision rises by
+                     without the errors of a type, and likewise without "false positives" and "false negatives"
+    confusion        likewise; else threshold, min_score, classes (names, the background first), and the matrix of
+                     counts, a row for each true class and a column for each predicted one
     remarks          what a reader should know before trusting the numbers, as sentences
 
 A statistic of what is not there (no objects, say, or no large ones) is null. pycocotools writes −1 there, VOC NaN.

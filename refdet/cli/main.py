@@ -1,11 +1,13 @@
 """`refdet`: the command line. Each command is a function in a file of its own.
 
-Exit status: 0 on success, 1 where a check failed or a file is not what it should be, 2 on wrong usage. A mistake of the
-user's gives one sentence on standard error; `refdet --debug ...` shows the traceback behind it.
+Exit status: 0 on success, 1 where a check failed or a file is not what it should be, 2 on wrong usage, 130 if
+interrupted. A mistake of the user's gives one sentence on standard error; `refdet --debug ...` shows the traceback
+behind it.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -29,13 +31,28 @@ class Commands(TyperGroup):
         from refdet.verify.suite import SuiteError
         from refdet.verify.tolerances import GenerationError
 
+        problems = (UsageProblem, SuiteError, GenerationError, CocoError, ImageError, VocError, OSError, UnicodeError)
         try:
             return super().invoke(ctx)
-        except (UsageProblem, SuiteError, GenerationError, CocoError, ImageError, VocError) as problem:
+        except BrokenPipeError:  # the reader of standard output has seen enough
+            raise
+        except problems as problem:
             if ctx.params.get("debug"):
                 raise
-            typer.echo(f"refdet: {problem}", err=True)
+            typer.echo(f"refdet: {_sentence(problem)}", err=True)
             raise typer.Exit(2 if isinstance(problem, UsageProblem) else 1) from None
+
+
+def _sentence(problem: Exception) -> str:
+    """Say what is wrong; what the system says of a file or of standard output is no sentence yet."""
+    if isinstance(problem, UnicodeEncodeError):
+        letters = ascii(problem.object[problem.start : problem.end])
+        advice = "" if "utf" in problem.encoding else "; PYTHONIOENCODING=utf-8 may help"
+        return f"cannot write {letters} in {problem.encoding}{advice}"
+    if isinstance(problem, OSError) and problem.strerror:
+        what = "cannot write the output" if problem.filename is None else problem.filename
+        return f"{what}: {problem.strerror}"
+    return str(problem)
 
 
 app = typer.Typer(
@@ -95,4 +112,7 @@ def _refdet(
 
 def main() -> None:
     """Run the command line."""
-    app(prog_name="refdet")
+    try:
+        app(prog_name="refdet")
+    except KeyboardInterrupt:  # before the command has begun
+        sys.exit(130)

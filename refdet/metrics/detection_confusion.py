@@ -56,7 +56,7 @@ def detection_confusion(
         category_ids: the K categories; class 1 + k is the k-th of them in ascending order.
         kind: "bbox", "segm" or "keypoints": what the overlap is.
         threshold: the least overlap of a match, in [0, 1].
-        min_score: the least score of a detection that is looked at.
+        min_score: the least score of a detection that is looked at; −inf is all of them, NaN is refused.
         max_detections: how many detections of each image and category are looked at, the best.
         ignored: (A,) booleans: ground truths that need not be found, beside the crowds; None is none.
         sigmas: one per keypoint; read for keypoints alone.
@@ -77,6 +77,8 @@ def detection_confusion(
     """
     check_choice("detection_confusion", "kind", kind, KINDS)
     threshold = check_number("detection_confusion", "threshold", threshold, low=0, high=1)
+    if np.isnan(min_score):
+        raise ValueError(f"detection_confusion: min_score must be a number, got {min_score!r}")
     categories = np.sort(np.array(category_ids, np.int64))
     true = 1 + category_positions("detection_confusion: ground_truths", ground_truths, categories)
     predicted = 1 + category_positions("detection_confusion: detections", detections, categories)

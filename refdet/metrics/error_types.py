@@ -101,7 +101,7 @@ def error_types(
         category_ids: the categories, of which the mean is taken.
         kind: "bbox", "segm" or "keypoints": what the overlap is.
         threshold: t_f, the least overlap of a match.
-        background_threshold: t_b, below t_f.
+        background_threshold: t_b, above 0 and at most t_f.
         max_detections: how many detections of each image and category are looked at, the best.
         ignored: (A,) booleans: ground truths that need not be found, beside the crowds; None is none.
         sigmas: one per keypoint; read for keypoints alone.

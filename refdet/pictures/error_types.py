@@ -9,7 +9,19 @@ import numpy as np
 
 from refdet.core.check import Array
 from refdet.metrics.error_types import ERRORS, OUTCOMES, ErrorTypes
-from refdet.pictures.slide import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, SMALLEST, VERMILLION, write_title
+from refdet.pictures.slide import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY,
+    SMALLEST,
+    VERMILLION,
+    percent,
+    write_title,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,6 +68,8 @@ def message(errors: ErrorTypes) -> str:
     """Return in one sentence what the errors say."""
     if math.isnan(errors.average_precision):
         return "There is nothing to find, and so nothing to lose"
+    if not len(errors.outcomes):
+        return "AP is 0.0, as there are no detections"
     worst = max(ERRORS, key=lambda name: errors.costs[name])
     before, cost = 100 * errors.average_precision, 100 * errors.costs[worst]
     if cost <= 0:
@@ -138,11 +152,10 @@ def _label_shares(axes: Axes, last: Array) -> None:
     places -= max(0.0, float(places[-1]) - 0.99)
     for k, place in zip(there, places, strict=True):
         name = STACKED[k]
-        share = f"{100 * last[k]:.0f} %" if last[k] >= 0.005 else "< 1 %"
         axes.text(
             1.03,
             place,
-            f"{name} {share}",
+            f"{name} {percent(last[k])}",
             transform=axes.transAxes,
             va="center",
             fontsize=SMALLEST,

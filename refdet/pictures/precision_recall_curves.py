@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from refdet.core.check import Array
-from refdet.pictures.slide import BLACK, BLUE, GREY, HEADING, SMALLEST, write_title
+from refdet.pictures.slide import BLACK, BLUE, GREY, HEADING, SMALLEST, TITLE, WIDTH, shortened, text_width, write_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 COLUMNS, ROWS = 3, 4  # of the panels of classes
-MOST_LETTERS = 15  # of a name above a panel
+TITLE_WIDTH = 0.94 * WIDTH  # points
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,21 @@ def message(curves: PrecisionRecallCurves) -> str:
         )
         return f"AP is {curves.mean:.3f}: {loosest}, {strictest}"
     if len(classes) == 1:
-        return f"AP of {_short(curves.names[classes[0]])} is {curves.mean:.3f}"
-    best, worst = (f"{curves.average_precision[k]:.3f} ({_short(curves.names[k])})" for k in (classes[0], classes[-1]))
-    return f"Mean AP is {curves.mean:.3f}: from {worst} to {best}"
+        return _with_names("AP of {} is {:.3f}", curves, classes, curves.mean)
+    values = curves.average_precision[classes[[-1, 0]]].tolist()
+    return _with_names(
+        "Mean AP is {2:.3f}: from {3:.3f} ({0}) to {4:.3f} ({1})", curves, classes[[-1, 0]], curves.mean, *values
+    )
+
+
+def _with_names(sentence: str, curves: PrecisionRecallCurves, classes: Array, *numbers: float) -> str:
+    """Fill in the names of classes, as far as there is room for them in the title, and then the numbers."""
+    room = TITLE_WIDTH - text_width(sentence.format(*[""] * len(classes), *numbers), TITLE, weight="bold")
+    whole = [shortened(curves.names[k], math.inf, TITLE) for k in classes]
+    widths = [text_width(name, TITLE, weight="bold") for name in whole]
+    rooms = [max(room / len(widths), room - sum(widths) + width) for width in widths]  # what the other name leaves
+    names = (shortened(name, width, TITLE, weight="bold") for name, width in zip(whole, rooms, strict=True))
+    return sentence.format(*names, *numbers)
 
 
 def draw_precision_recall_curves(figure: Figure, curves: PrecisionRecallCurves) -> None:
@@ -70,10 +82,6 @@ def draw_precision_recall_curves(figure: Figure, curves: PrecisionRecallCurves) 
         _draw_classes(figure, curves)
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS - 1]}…"
-
-
 def _colours(n_thresholds: int) -> list[Any]:
     from matplotlib import colormaps
 
@@ -82,10 +90,10 @@ def _colours(n_thresholds: int) -> list[Any]:
 
 def _draw_mean(figure: Figure, curves: PrecisionRecallCurves) -> None:
     n_classes = len(curves.classes)
-    axes = figure.add_axes((0.065, 0.15, 0.33, 0.68))
-    axes.set_title(
-        f"Mean of {n_classes} classes" if n_classes > 1 else _short(curves.names[curves.classes[0]]), loc="left"
-    )
+    width = 0.33
+    axes = figure.add_axes((0.065, 0.15, width, 0.68))
+    only = shortened(curves.names[curves.classes[0]], width * WIDTH, HEADING)
+    axes.set_title(f"Mean of {n_classes} classes" if n_classes > 1 else only, loc="left")
     _unit_square(axes, np.linspace(0, 1, 6))
     axes.set_xlabel("recall")
     axes.set_ylabel("precision")
@@ -114,7 +122,9 @@ def _draw_classes(figure: Figure, curves: PrecisionRecallCurves) -> None:
         row, column = divmod(i, COLUMNS)
         x, y = left + column * width / COLUMNS, bottom + (ROWS - 1 - row) * height / ROWS
         axes = figure.add_axes((x, y + 0.02, 0.85 * width / COLUMNS, 0.63 * height / ROWS))
-        axes.set_title(f"{_short(curves.names[k])} ({curves.n_objects[k]})", loc="left", fontsize=SMALLEST, pad=5)
+        count = f" ({curves.n_objects[k]})"
+        name = shortened(curves.names[k], 0.93 * width * WIDTH / COLUMNS - text_width(count, SMALLEST), SMALLEST)
+        axes.set_title(name + count, loc="left", fontsize=SMALLEST, pad=5)
         _unit_square(axes, np.array([0, 1]))
         for precision, colour in zip(curves.precision[:, :, k], _colours(len(curves.thresholds)), strict=True):
             axes.plot(curves.recalls, precision, color=colour, linewidth=2)

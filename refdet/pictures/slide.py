@@ -5,12 +5,15 @@
 - Colours are those of Okabe & Ito, "Color universal design" (2008), which colour-blind people can tell apart; a meaning
   is never told by colour alone, but by a line style, a sign or a word as well.
 - matplotlib's settings, those of the user included, neither influence a picture nor are changed by it.
+- Names come from a user's files: they are written as they are, never as formulas, as far as the font and the room go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from refdet.core.check import Array
@@ -18,16 +21,21 @@ from refdet.core.check import Array
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.font_manager import FontProperties
 
 INCHES = (16.0, 9.0)
+WIDTH, HEIGHT = 72 * INCHES[0], 72 * INCHES[1]  # in points
 DOTS_PER_INCH = 120
 TITLE, HEADING, BODY, SMALLEST = 30, 22, 20, 16  # points
+
+NO_LETTER = "□"  # stands for what the font does not have
 
 BLACK, GREY, PALE = "#000000", "#6E6E6E", "#E4E4E4"
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE = "#56B4E9", "#A8508A"  # purple is darker than Okabe and Ito's, so that thin lines of it show
 
 SETTINGS = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib
     "font.size": BODY,
     "axes.titlesize": HEADING,
     "axes.titlepad": 12,
@@ -36,6 +44,7 @@ SETTINGS = {
     "xtick.labelsize": 18,
     "ytick.labelsize": 18,
     "legend.fontsize": 18,
+    "text.parse_math": False,  # a dollar in a name is a dollar
     "svg.hashsalt": "refdet",  # the names inside an SVG, and so its bytes, are the same every time
 }
 
@@ -60,6 +69,58 @@ def write_title(figure: Figure, message: str, source: str) -> None:
     """Write what the picture says above it, and where that comes from below."""
     figure.text(0.03, 0.965, message, fontsize=TITLE, fontweight="bold", va="top")
     figure.text(0.03, 0.02, source, fontsize=SMALLEST, color=GREY, va="bottom")
+
+
+def shortened(name: str, width: float, size: float, *, weight: str = "normal") -> str:
+    """Return a name in one line of at most `width` points: all of it, or its beginning and its end.
+
+    A letter that the font lacks becomes `NO_LETTER`.
+    """
+    lacking = set(lacking_letters([name]))
+    name = "".join(NO_LETTER if letter in lacking else letter for letter in " ".join(name.split()))
+
+    def of_length(n: int) -> str:
+        return name if n >= len(name) else f"{name[: n - n // 2]}…{name[len(name) - n // 2 :]}"
+
+    lengths = range(len(name) + 1)
+    return of_length(bisect_right(lengths, width, key=lambda n: text_width(of_length(n), size, weight=weight)) - 1)
+
+
+def text_width(text: str, size: float, *, weight: str = "normal") -> float:
+    """Return how wide a line of text is, in points."""
+    from matplotlib.textpath import text_to_path
+
+    properties = _font(weight).copy()
+    properties.set_size(size)
+    return float(text_to_path.get_text_width_height_descent(text, properties, ismath=False)[0])
+
+
+def lacking_letters(names: Iterable[str]) -> list[str]:
+    """Return the letters that the font of the slides lacks, in the order in which they appear."""
+    from matplotlib.font_manager import findfont, get_font
+
+    font = get_font(findfont(_font("normal")))
+    letters = dict.fromkeys("".join("".join(name.split()) for name in names))
+    return [letter for letter in letters if not font.get_char_index(ord(letter))]
+
+
+@cache
+def _font(weight: str) -> FontProperties:
+    from matplotlib.font_manager import FontProperties
+
+    return FontProperties(family="DejaVu Sans", weight=weight)
+
+
+def percent(share: float) -> str:
+    """Return a share in whole per cent, but 0 and 100 only of none and of all.
+
+    >>> percent(0), percent(1 / 200), percent(1 / 3), percent(999 / 1000), percent(1)
+    ('0 %', '< 1 %', '33 %', '> 99 %', '100 %')
+    """
+    rounded = f"{100 * share:.0f} %"
+    if rounded == "0 %" and share > 0:
+        return "< 1 %"
+    return "> 99 %" if rounded == "100 %" and share < 1 else rounded
 
 
 def panel(figure: Figure, left: float, bottom: float, width: float, height: float, *, heading: str = "") -> Axes:

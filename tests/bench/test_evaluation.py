@@ -10,7 +10,7 @@ import pytest
 
 from refdet.bench.agreement import compare
 from refdet.bench.evaluation import COCO, N_DETECTIONS, inputs
-from refdet.bench.sides import RefdetSide, open_side
+from refdet.bench.sides import RefdetSide, Unsupported, open_side
 from refdet.core.check import Array
 
 
@@ -45,5 +45,5 @@ def test_both_sides_agree() -> None:
 def test_pycocotools_says_what_it_cannot_do() -> None:
     pytest.importorskip("pycocotools", reason="pycocotools, which is compared with, is not installed")
     workload = dataclasses.replace(COCO.workloads[0], kernel="conv2d.forward")
-    with pytest.raises(Exception, match=r"pycocotools has no conv2d\.forward"):
+    with pytest.raises(Unsupported, match=r"pycocotools has no conv2d\.forward"):
         open_side("pycocotools", 1).prepare(workload, {})

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import inspect
 import io
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +20,11 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from refdet.cli import eval_report, main
 from refdet.cli.eval_files import guess_kind
 from refdet.cli.eval_output import PICTURES
 from refdet.cli.main import app
+from refdet.cli.messages import console
 from refdet.data import VocAnnotation, VocResults, write_voc_annotation, write_voc_results
 from refdet.metrics.error_types import ERRORS
 from tests.real_data import real
@@ -228,6 +235,7 @@ class TestCoco:
                 assert (picture.format, picture.size) == ("PNG", (1920, 1080))
                 assert np.asarray(picture.convert("L")).std() > 10
             assert name in result.stderr
+        assert "warning" not in result.stderr
         assert result.stdout.count("\n") == 12
 
     @pytest.mark.parametrize(
@@ -291,9 +299,33 @@ class TestCoco:
         lines = succeeds(*paths, "--sigmas", "0.1,0.1").stdout.splitlines()
         assert len(lines) == 10
         assert lines[6] == " Average Recall     (AR) @[ IoU=0.50      | area=   all | maxDets= 20 ] = 0.500"
-        problem = sentence(2, *paths)
-        assert "has 2 keypoints, and COCO has 17 sigmas; give yours with --sigmas" in problem
-        assert "--sigmas gives 1 sigmas" in sentence(2, *paths, "--sigmas", "0.1")
+        needed = f"each of the 2 keypoints of {paths[0]} needs a sigma, and "
+        assert f"{needed}COCO has 17; give yours with --sigmas\n" in sentence(2, *paths)
+        assert f"{needed}--sigmas gives 1\n" in sentence(2, *paths, "--sigmas", "0.1")
+
+    def test_names_of_all_sorts(self, tmp_path: Path) -> None:
+        """Formulas, markup, letters that no font has, half a pair of surrogates, very long: all are only names."""
+        names = ["$\\foo$", "[bold]:cat:", "猫", "a\nb", "\ud800", 50 * "long "]
+        categories = [{"id": i, "name": name} for i, name in enumerate(names, start=1)]
+        truth = changed(TRUTH, "categories", to=categories)
+        for annotation, category in zip(truth["annotations"], categories, strict=False):
+            annotation["category_id"] = category["id"]
+        paths = write(tmp_path, truth, RESULTS)
+        report = as_json(*paths, "--plot", tmp_path / "pictures")
+        assert [c["name"] for c in report["per_class"]] == names
+        assert "that their font lacks, such as '\\u732b'\n" in run(*paths, "--plot", tmp_path / "pictures").stderr
+        paths = write(tmp_path, changed(truth, "categories", 4, "name", to="five"), RESULTS)
+        assert "│ [bold]:cat: " in succeeds(*paths, "--per-class").stdout
+
+    def test_no_number_is_cut_on_a_narrow_terminal(
+        self, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(console, "_width", 30)
+        lines = succeeds(*files, "--per-class", "--errors").stdout.splitlines()
+        row = next(line for line in lines if line.startswith("│ cat"))
+        assert [cell.strip() for cell in row.split("│")[2:-1]] == ["3", "5", "0.865", "0.865", "0.865", "1.000"]
+        row = next(line for line in lines if line.startswith("│ duplicate"))
+        assert row.split("│")[-2].strip() == "5.05"
 
     @pytest.mark.parametrize(
         ("results", "kind"),
@@ -360,7 +392,10 @@ class TestWrongUsage:
             (["--max-detections", "0"], "--max-detections must be whole numbers above 0"),
             (["--sigmas", "0.1,-1"], "--sigmas must be numbers above 0"),
             (["--sigmas", "0.1"], "--sigmas is for keypoints, but the kind is bbox"),
-            (["--min-score", "nan"], "--min-score must be a number"),
+            (["--max-detections", "9" * 5000], "--max-detections must be whole numbers above 0"),
+            (["--min-score", "nan"], "--min-score must be a finite number, got nan"),
+            (["--min-score", "inf"], "--min-score must be a finite number, got inf"),
+            (["--json", "/"], "--json: / is a folder; name a file"),
             (["--json", "/no/such/folder/out.json"], "--json: there is no folder /no/such/folder"),
         ],
     )
@@ -374,12 +409,66 @@ class TestWrongUsage:
         assert "GT is a file, as COCO has it, but DETECTIONS is a folder" in sentence(2, files[0], tmp_path)
 
     def test_where_nothing_can_be_written(self, files: tuple[Path, Path], tmp_path: Path) -> None:
-        assert "--plot: cannot make the folder" in sentence(2, *files, "--plot", files[0] / "pictures")
-        result = run(*files, "--json", tmp_path)
-        assert result.exit_code == 2
-        assert f"--json: cannot write {tmp_path}: Is a directory" in result.stderr
+        problem = sentence(2, *files, "--plot", files[0] / "new" / "pictures")
+        assert f"--plot: cannot make the folder {files[0] / 'new' / 'pictures'}: {files[0]} is a file\n" in problem
         (tmp_path / PICTURES[0]).mkdir()
-        assert "--plot: cannot write to" in sentence(2, *files, "--plot", tmp_path)
+        assert f"--plot: cannot write to {tmp_path}: Is a directory" in sentence(2, *files, "--plot", tmp_path)
+
+    def test_where_one_may_not_write(
+        self, files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Root may write everywhere, and so no file says no in every test run."""
+        monkeypatch.setattr(os, "access", lambda path, mode: not (Path(path) == tmp_path and mode == os.W_OK))
+        out = tmp_path / "new"
+        assert f"--plot: cannot write to {tmp_path}: Permission denied\n" in sentence(2, *files, "--plot", out / "deep")
+        assert f"--json: cannot write {out}: Permission denied\n" in sentence(2, *files, "--json", out)
+
+    def test_nothing_is_left_of_a_failure(self, files: tuple[Path, Path], tmp_path: Path) -> None:
+        """Neither an empty folder nor half a file; the old file stays."""
+        sentence(1, files[0], files[0], "--plot", tmp_path / "new")
+        assert set(tmp_path.iterdir()) == set(files)
+        out = tmp_path / "out.json"
+        out.write_text("old")
+        sentence(1, files[0], files[0], "--json", out)
+        assert out.read_text() == "old"
+        assert run(*files, "--json", "/dev/full").exit_code == 2  # is no file, and not to be replaced by one
+        assert Path("/dev/full").is_char_device()
+
+    @pytest.mark.parametrize(
+        ("encoding", "device", "sentence"),
+        [
+            ("ascii", os.devnull, "refdet: cannot write '\\u2265' in ascii; PYTHONIOENCODING=utf-8 may help\n"),
+            ("utf-8", "/dev/full", "refdet: cannot write the output: No space left on device\n"),
+        ],
+    )
+    def test_standard_output_that_takes_nothing(
+        self, files: tuple[Path, Path], encoding: str, device: str, sentence: str
+    ) -> None:
+        command = [
+            sys.executable,
+            "-c",
+            "from refdet.cli.main import main; main()",
+            "eval",
+            *map(str, files),
+            "--errors",
+        ]
+        environment = {**os.environ, "PYTHONIOENCODING": encoding}
+        with Path(device).open("w") as output:
+            done = subprocess.run(
+                command, stdout=output, stderr=subprocess.PIPE, text=True, env=environment, check=False
+            )
+        assert done.returncode == 1
+        assert done.stderr.endswith(sentence)
+        assert "Traceback" not in done.stderr
+
+    def test_an_interruption_before_the_command_begins(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def interrupt(**_: str) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(main, "app", interrupt)
+        with pytest.raises(SystemExit) as caught:
+            main.main()
+        assert caught.value.code == 130
 
     def test_help_teaches(self) -> None:
         result = succeeds("--help")
@@ -388,8 +477,14 @@ class TestWrongUsage:
             "refdet eval instances_val2017.json results.json",
             '"bbox": [x, y, w, h]',
             "xmin ymin",
+            "python -m pydoc refdet.cli.eval_report",
         ):
             assert part in result.stdout
+
+    def test_the_fields_of_the_json_are_documented_where_the_help_says(self) -> None:
+        documented = set(re.findall(r"\w+", inspect.getdoc(eval_report) or ""))
+        for field, content in SCHEMA["properties"].items():
+            assert {field, *{**content, **content.get("items", {})}.get("required", [])} <= documented
 
 
 def annotation(image_id: str, objects: list[tuple[str, list[float], bool]]) -> VocAnnotation:
@@ -486,7 +581,7 @@ class TestVoc:
         assert {c["name"]: c["stats"]["AP"] for c in report["per_class"]} == {"cat": 1.0, "cow": None, "dog": 0.0}
         assert report["stats"] == {"mAP": 0.5}
         result = succeeds(truth, found)
-        assert f"refdet: warning: {found}: there is no file of dog, whose AP is 0\n" in result.stderr
+        assert f"refdet: warning: {found}: there is no file of dog, so that none is found\n" in result.stderr
         assert f"refdet: warning: {truth}: there is no cow, so that it has no AP\n" in result.stderr
         assert "AP for cow = none" in result.stdout
 

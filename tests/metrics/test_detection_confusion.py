@@ -136,6 +136,7 @@ def test_progress() -> None:
     [
         ({"kind": "box"}, "detection_confusion: kind must be one of"),
         ({"threshold": -1}, "detection_confusion: threshold must lie in"),
+        ({"min_score": np.nan}, "detection_confusion: min_score must be a number, got nan"),
         ({"ignored": np.zeros((1, 1), bool)}, "detection_confusion: ignored must be one boolean for each of 1"),
     ],
 )

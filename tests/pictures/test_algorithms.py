@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,8 +19,19 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from PIL import Image
 
+from refdet.core.check import Array
 from refdet.pictures.algorithms import PICTURES, PictureError, write_picture
-from refdet.pictures.slide import SMALLEST, empty_slide, settings
+from refdet.pictures.nms import draw_nms
+from refdet.pictures.slide import (
+    DOTS_PER_INCH,
+    NO_LETTER,
+    SMALLEST,
+    empty_slide,
+    lacking_letters,
+    settings,
+    shortened,
+    text_width,
+)
 from refdet.verify.catalogue import catalogue
 
 DRAWINGS = sorted(set(PICTURES.values()), key=lambda draw: draw.__name__)  # some algorithms share one
@@ -33,19 +45,35 @@ class Seen(NamedTuple):
     place: Bbox
 
 
+class Slide(NamedTuple):
+    """A picture, drawn once for all tests."""
+
+    texts: list[Seen]  # the title and the source first
+    pixels: Array  # (270, 480), a quarter of the size of the file
+
+
 @pytest.fixture(scope="module", params=DRAWINGS, ids=lambda draw: draw.__name__)
-def slide(request: pytest.FixtureRequest) -> list[Seen]:
-    """Return every text of a picture, its title and its source first."""
+def picture(request: pytest.FixtureRequest) -> Slide:
     draw: Callable[[Figure], None] = request.param
     with settings():
         figure = empty_slide()
         draw(figure)
         figure.draw_without_rendering()  # which puts legends and labels where they go
-        return [
+        seen = [
             Seen(text.get_text(), float(text.get_fontsize()), text.get_window_extent())
             for text in texts(figure)
             if text.get_text().strip() and text.get_visible()
         ]
+        file = BytesIO()
+        figure.savefig(file, format="png", dpi=DOTS_PER_INCH / 4)
+    with Image.open(file) as opened:
+        return Slide(seen, np.asarray(opened.convert("L"), dtype=float))
+
+
+@pytest.fixture
+def slide(picture: Slide) -> list[Seen]:
+    """Return every text of a picture."""
+    return picture.texts
 
 
 def texts(figure: Figure) -> list[Text]:
@@ -58,6 +86,30 @@ def texts(figure: Figure) -> list[Text]:
         if axes.axison:
             found += [*axes.get_xticklabels(), *axes.get_yticklabels(), axes.xaxis.label, axes.yaxis.label]
     return found
+
+
+class TestNames:
+    @pytest.mark.parametrize("name", ["traffic light", "W" * 200, "i" * 200, "a b " * 50, "猫" * 50])
+    @pytest.mark.parametrize("width", [40, 150.5])
+    def test_they_are_as_long_as_there_is_room(self, name: str, width: float) -> None:
+        written = shortened(name, width, 16)
+        assert text_width(written, 16) <= width
+        if written != name:
+            start, end = written.split("…")
+            assert name.replace("猫", NO_LETTER).startswith(start)
+            assert name.replace("猫", NO_LETTER).strip().endswith(end)
+            widest = max(start + end, key=lambda letter: text_width(letter, 16))
+            assert text_width(written + widest, 16) > width - 1  # no room for another letter
+
+    def test_one_line_whole_if_possible(self) -> None:
+        assert shortened("two\nlines\t$x$ ", 300, 16) == "two lines $x$"
+        assert shortened("class number 30", text_width("class n…ber 30", 18), 18) == "class n…ber 30"
+        assert shortened("", 5, 16) == ""
+
+    def test_letters_that_the_font_lacks(self) -> None:
+        assert lacking_letters(["café κύων", "猫 dog 🐶", "猫\n"]) == ["猫", "🐶"]
+        assert shortened("猫 dog", 300, 16) == f"{NO_LETTER} dog"
+        assert lacking_letters([NO_LETTER + "…"]) == []
 
 
 def test_every_picture_is_of_an_algorithm() -> None:
@@ -87,19 +139,29 @@ def test_the_title_is_a_sentence_and_the_source_is_named(slide: list[Seen]) -> N
     assert re.search(r"\(20\d\d\)", slide[1].text)
 
 
-@pytest.mark.parametrize("algorithm", sorted({draw.__name__: name for name, draw in PICTURES.items()}.values()))
-def test_the_png_is_a_slide_with_content_on_both_sides(algorithm: str, tmp_path: Path) -> None:
+def test_there_is_content_on_both_sides(picture: Slide) -> None:
+    pixels = picture.pixels
+    assert pixels.shape == (270, 480)
+    assert pixels[:, :240].std() > 15
+    assert pixels[:, 240:].std() > 15
+    assert np.mean(pixels == 255) > 0.4  # white, not black
+
+
+def test_the_png_is_the_slide_that_was_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "picture.png"
-    write_picture(algorithm, path)
+    write_picture("nms_from_iou", path)
     with Image.open(path) as opened:
         opened.verify()
     with Image.open(path) as opened:
         assert (opened.format, opened.size) == ("PNG", (1920, 1080))
-        pixels = np.asarray(opened.convert("L"), dtype=float)
-    assert pixels[:, :960].std() > 15
-    assert pixels[:, 960:].std() > 15
-    assert np.mean(pixels == 255) > 0.4  # white, not black
+        pixels = np.asarray(opened.convert("L").reduce(4), dtype=float)
     assert [file.name for file in tmp_path.iterdir()] == ["picture.png"]
+    with settings():
+        figure, file = empty_slide(), BytesIO()
+        draw_nms(figure)
+        figure.savefig(file, format="png")
+    with Image.open(file) as opened:
+        assert np.array_equal(pixels, np.asarray(opened.convert("L").reduce(4), dtype=float))
 
 
 @pytest.mark.parametrize(("ending", "start"), [(".png", b"\x89PNG\r\n"), (".SVG", b"<?xml"), (".pdf", b"%PDF-")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -23,13 +24,18 @@ from refdet.pictures.slide import empty_slide, settings
 COCO_NAMES = ("person", "traffic light", "baseball glove", "potted plant", "hair drier", "tennis racket")
 
 
-def curves(n_classes: int, n_thresholds: int, *, absent: tuple[int, ...] = ()) -> PrecisionRecallCurves:
+LONG_NAMES = (200 * "W", "a name of many words that goes on " * 6, "line\nbreak $\\foo$ " * 10)
+
+
+def curves(
+    n_classes: int, n_thresholds: int, *, absent: tuple[int, ...] = (), names: tuple[str, ...] = COCO_NAMES
+) -> PrecisionRecallCurves:
     """Return curves that fall from 1 to 0, each class a little later; the k-th class has k + 1 objects."""
     recalls = np.linspace(0, 1, 101)
     last = np.linspace(0.1, 0.9, n_classes)[None, None, :] * np.linspace(1, 0.4, n_thresholds)[:, None, None]
     precision = (recalls[None, :, None] <= last).astype(float)
     precision[:, :, list(absent)] = np.nan
-    names = tuple(itertools.islice(itertools.cycle(COCO_NAMES), n_classes))
+    names = tuple(itertools.islice(itertools.cycle(names), n_classes))
     thresholds = tuple(np.linspace(0.5, 0.95, n_thresholds).tolist())
     with np.errstate(invalid="ignore"):
         ap = precision.mean(axis=(0, 1)) if n_classes else np.zeros(0)
@@ -55,8 +61,8 @@ def draw_curves(*arguments: Any, **options: Any) -> Callable[[Figure], None]:
     return lambda figure: precision_recall_curves.draw_precision_recall_curves(figure, curves(*arguments, **options))
 
 
-def draw_matrix(n_classes: int) -> Callable[[Figure], None]:
-    names = ("background", *itertools.islice(itertools.cycle(COCO_NAMES), n_classes))
+def draw_matrix(n_classes: int, names: tuple[str, ...] = COCO_NAMES) -> Callable[[Figure], None]:
+    names = ("background", *itertools.islice(itertools.cycle(names), n_classes))
     return lambda figure: class_confusion.draw_class_confusion(
         figure, matrix(n_classes), names, threshold=0.5, min_score=0.05
     )
@@ -73,7 +79,13 @@ DRAWINGS = {
     "1 class": draw_curves(1, 10),
     "no class with objects": draw_curves(2, 10, absent=(0, 1)),
     "no class": draw_curves(0, 10),
+    "12 long names": draw_curves(12, 10, names=LONG_NAMES),
+    "3 long names in the title": draw_curves(3, 1, names=LONG_NAMES),
+    "1 long name": draw_curves(1, 1, names=LONG_NAMES),
     "matrix of 80": draw_matrix(80),
+    "matrix of 20 long names": draw_matrix(20, LONG_NAMES),
+    "matrix of 13 long names": draw_matrix(13, LONG_NAMES),
+    "matrix of 4 long names": draw_matrix(4, LONG_NAMES),
     "matrix of 20": draw_matrix(20),
     "matrix of 1": draw_matrix(1),
     "matrix of 0": draw_matrix(0),
@@ -84,39 +96,36 @@ DRAWINGS = {
 
 
 @pytest.mark.parametrize("draw", DRAWINGS.values(), ids=DRAWINGS)
-def test_all_text_is_on_the_slide(draw: Callable[[Figure], None]) -> None:
-    """And it is in a picture with a title, which stands apart from the rest."""
+def test_all_text_is_on_the_slide_and_apart(draw: Callable[[Figure], None]) -> None:
+    """Numbers may touch their neighbours in the tight cells of a matrix; whatever has letters may not."""
     with settings():
         figure = empty_slide()
         draw(figure)
         figure.draw_without_rendering()
-        texts = [t for t in figure.findobj(Text) if t.get_text().strip() and t.get_visible() and _is_shown(t)]
+        hidden = _hidden(figure)
+        texts = [t for t in figure.findobj(Text) if t.get_text().strip() and t.get_visible() and t not in hidden]
         places = [t.get_window_extent() for t in texts]
     for text, place in zip(texts, places, strict=True):
         assert 0 <= place.x0 <= place.x1 <= 1920, text
         assert 0 <= place.y0 <= place.y1 <= 1080, text
-    title, source = (figure.texts[i].get_window_extent() for i in (0, 1))
-    others = [p for t, p in zip(texts, places, strict=True) if t not in figure.texts[:2]]
-    assert not any(p.overlaps(title) or p.overlaps(source) for p in others)
+    words = [(t.get_text(), p) for t, p in zip(texts, places, strict=True) if re.search("[^0-9.]", t.get_text())]
+    assert len(words) >= 2
+    for (one, a), (other, b) in itertools.combinations(words, 2):
+        width, height = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert width <= 1 or height <= 2, f"{one!r} and {other!r}"
 
 
-def _is_shown(text: Any) -> bool:
-    """Whether a text is drawn: matplotlib keeps ticks beyond the limits, and axes that are switched off."""
-    axes = text.axes
-    if axes is None:
-        return True
-    if not axes.axison and text in [
-        *axes.get_xticklabels(),
-        *axes.get_yticklabels(),
-        axes.xaxis.label,
-        axes.yaxis.label,
-    ]:
-        return False
-    for axis, limits in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
-        for tick in axis.get_major_ticks() + axis.get_minor_ticks():
-            if text in (tick.label1, tick.label2):
-                return bool(min(limits) <= tick.get_loc() <= max(limits))
-    return True
+def _hidden(figure: Figure) -> set[Text]:
+    """Return the texts that are not drawn: matplotlib keeps ticks beyond the limits, and axes that are switched off."""
+    hidden: set[Text] = set()
+    for axes in figure.axes:
+        for axis, limits in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+            if not axes.axison:
+                hidden.add(axis.label)
+            for tick in axis.get_major_ticks() + axis.get_minor_ticks():
+                if not axes.axison or not min(limits) <= tick.get_loc() <= max(limits):
+                    hidden |= {tick.label1, tick.label2}
+    return hidden
 
 
 class TestCurves:
@@ -127,6 +136,8 @@ class TestCurves:
         assert message(many) == f"AP is {many.mean:.3f}: {first:.3f} at IoU 0.50, {last:.3f} at IoU 0.95"
         assert message(curves(2, 1)) == "Mean AP is 0.505: from 0.109 (person) to 0.901 (traffic light)"
         assert message(curves(1, 1)) == "AP of person is 0.109"
+        long_names = message(curves(2, 1, names=("cat", 50 * "long ")))
+        assert re.fullmatch(r"Mean AP is 0\.505: from 0\.109 \(cat\) to 0\.901 \(lon.*….*ng\)", long_names)
         assert message(curves(1, 1, absent=(0,))) == "There is nothing to find, and so no precision over recall"
 
     def test_classes_are_ordered_by_average_precision(self) -> None:
@@ -154,15 +165,11 @@ class TestConfusion:
     counts: Array = np.array([[0, 9, 9], [5, 3, 2], [0, 1, 9]])
 
     def test_the_title(self) -> None:
-        names = ("background", "cat", "dog")
-        assert class_confusion.message(self.counts, names) == "25 % of 20 objects missed, 15 % taken for another class"
-        assert (
-            class_confusion.message(np.diag([0, 300]), names)
-            == "0 % of 300 objects missed, 0 % taken for another class"
-        )
+        assert class_confusion.message(self.counts) == "25 % of 20 objects missed, 15 % taken for another class"
+        assert class_confusion.message(np.diag([0, 300])) == "0 % of 300 objects missed, 0 % taken for another class"
         rare = np.array([[0, 0], [1, 999]])
-        assert class_confusion.message(rare, names).startswith("< 1 % of 1000 objects missed")
-        assert class_confusion.message(np.array([[0, 7], [0, 0]]), names) == "There are no objects, and 7 false alarms"
+        assert class_confusion.message(rare).startswith("< 1 % of 1000 objects missed")
+        assert class_confusion.message(np.array([[0, 7], [0, 0]])) == "There are no objects, and 7 false alarms"
 
     def test_confusions_in_order(self) -> None:
         found = class_confusion.confusions(np.array([[0, 0, 0, 0], [0, 90, 2, 1], [0, 3, 9, 0], [1, 2, 0, 5]]))
@@ -187,13 +194,15 @@ class TestConfusion:
         )
         shares = np.asarray(figure.axes[0].images[0].get_array())
         assert np.allclose(shares, [[0.3, 0.2, 0.5], [0.1, 0.9, 0], [0.5, 0.5, np.nan]], equal_nan=True)
-        assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["cat", "dog", "false alarm (18)"]
+        assert [t.get_text() for t in figure.axes[0].get_yticklabels()] == ["cat", "dog", "false alarm"]
+        assert "(18 in all)" in [text.get_text() for text in figure.axes[0].texts]
 
 
 class TestErrors:
     def test_the_title(self) -> None:
         found, _ = errors(correct=1)
         assert error_picture.message(found) == "Without errors of classification AP would be 60.0, not 50.0"
+        assert error_picture.message(errors()[0]) == "AP is 0.0, as there are no detections"
         free = ErrorTypes(found.outcomes, found.is_missed, 1.0, dict.fromkeys(found.costs, 0.0), 0.5, 0.1)
         assert error_picture.message(free) == "AP is 100.0, and no type of error alone is to blame"
         nothing = ErrorTypes(found.outcomes, found.is_missed, math.nan, dict.fromkeys(found.costs, math.nan), 0.5, 0.1)
