@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from refdet.cli.messages import UsageProblem
+from refdet.cli.messages import UsageProblem, write_text
 
 if TYPE_CHECKING:
     from refdet.bench.report import Report
@@ -130,19 +130,13 @@ def _show(report: Report, json_file: str | None, markdown: str | None) -> None:
 
     print_report(report, Console(stderr="-" in (json_file, markdown)))
     if json_file is not None:
-        _write("--json", json_file, json.dumps(to_json(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        write_text(
+            "bench: --json",
+            json_file,
+            json.dumps(to_json(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n",
+        )
     if markdown is not None:
-        _write("--markdown", markdown, to_markdown(report))
-
-
-def _write(option: str, file: str, text: str) -> None:
-    if file == "-":
-        typer.echo(text, nl=False)
-        return
-    try:
-        Path(file).write_text(text, encoding="utf-8")
-    except OSError as error:
-        _refuse(f"{option}: cannot write {file}: {error.strerror}")
+        write_text("bench: --markdown", markdown, to_markdown(report))
 
 
 def _print_groups(groups: list[Group]) -> None:

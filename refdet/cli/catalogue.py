@@ -34,6 +34,8 @@ def list_algorithms(
     from refdet.verify.catalogue import backends, catalogue
     from refdet.verify.suite import load_suite
 
+    if as_json and as_markdown:
+        raise UsageProblem("list: --json and --markdown cannot both be printed; choose one")
     tables = {name: table for name, table in backends().items() if not isinstance(table, str)}
     rows = [_row(entry, tables, load_suite().manifest["cases"]) for entry in catalogue().values()]
     if as_json:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from refdet.cli.eval_report import Report, to_json
-from refdet.cli.messages import UsageProblem
-from refdet.nn.checkpoint.atomic_file import write_atomically
+from refdet.cli.messages import UsageProblem, write_text
+from refdet.nn.checkpoint.atomic_file import write_bytes_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -103,25 +103,7 @@ def show_errors(report: Report, output: Console) -> None:
 
 def write_json(report: Report, json_file: str) -> None:
     """Write the report in ASCII, which every program and every standard output takes; a file all or nothing."""
-    text = json.dumps(to_json(report), indent=2, allow_nan=False) + "\n"
-    if json_file == "-":
-        typer.echo(text, nl=False)
-        return
-    path = Path(json_file)
-    try:
-        if path.is_symlink() or (path.exists() and not path.is_file()):  # such as /dev/stdout, which stays what it is
-            path.write_text(text, encoding="ascii")
-        else:
-            _write_whole(path, text.encode("ascii"))
-    except OSError as error:
-        raise UsageProblem(f"eval: --json: cannot write {json_file}: {error.strerror}") from None
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    def write(file: BinaryIO) -> None:
-        file.write(content)
-
-    write_atomically(path, write)
+    write_text("eval: --json", json_file, json.dumps(to_json(report), indent=2, allow_nan=False) + "\n")
 
 
 def draw(report: Report, folder: Path) -> list[str]:
@@ -151,7 +133,7 @@ def draw(report: Report, folder: Path) -> list[str]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in zip(PICTURES, pictures, strict=True):
-            _write_whole(folder / name, content)
+            write_bytes_atomically(folder / name, content)
     except OSError as error:
         raise UsageProblem(f"eval: --plot: cannot write to {folder}: {error.strerror}") from None
     lacking = lacking_letters(names)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 import typer
 from rich.console import Console
 
-console = Console()
-errors = Console(stderr=True)
+console = Console(emoji=False)  # a name such as :cat: is no picture of one
+errors = Console(stderr=True, emoji=False)
 
 
 class UsageProblem(Exception):  # noqa: N818  not every exception is an error of the program
@@ -30,3 +31,23 @@ def unknown(what: str, name: str, known: Collection[str]) -> UsageProblem:
 def print_json(value: Any) -> None:
     """Print a value for a program to read."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def write_text(option: str, file: str, text: str) -> None:
+    """Write what an option asks for: to standard output where the file is "-", else to the file, all or nothing.
+
+    A device or a link, such as /dev/stdout, is written to in place, so that it stays what it is.
+    """
+    from refdet.nn.checkpoint.atomic_file import write_bytes_atomically
+
+    if file == "-":
+        typer.echo(text, nl=False)
+        return
+    path = Path(file)
+    try:
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            path.write_text(text, encoding="utf-8")
+        else:
+            write_bytes_atomically(path, text.encode())
+    except OSError as error:
+        raise UsageProblem(f"{option}: cannot write {file}: {error.strerror}") from None

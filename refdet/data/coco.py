@@ -32,10 +32,11 @@ from typing import Any
 import numpy as np
 
 from refdet.data.coco_entries import CocoFile, CocoImage, Entry
-from refdet.data.files import MOST_SIDE, write_bytes
+from refdet.data.files import MOST_SIDE
 from refdet.masks.rle import RLE
 from refdet.masks.rle_string import rle_to_string
 from refdet.metrics.records import Detections, GroundTruths, Task
+from refdet.nn.checkpoint.atomic_file import write_bytes_atomically
 
 KINDS = ("bbox", "segm", "keypoints")
 
@@ -232,4 +233,4 @@ def _shape_of(records: GroundTruths | Detections, row: int) -> dict[str, Any]:
 
 
 def _write(path: Path | str, content: Any) -> None:
-    write_bytes(path, json.dumps(content, allow_nan=False).encode())
+    write_bytes_atomically(path, json.dumps(content, allow_nan=False).encode())

@@ -1,11 +1,8 @@
-"""Files of data as a whole: read, with a reason where that fails, and written all or nothing."""
+"""Reading files of data as a whole, with a reason where that fails."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import BinaryIO
-
-from refdet.nn.checkpoint.atomic_file import write_atomically
 
 MOST_SIDE = 1_000_000  # pixels of a picture's height or width that a file may claim
 
@@ -25,12 +22,3 @@ def why_unreadable(problem: Exception) -> str:
     if isinstance(problem, IsADirectoryError):
         return "is a directory, not a file"
     return f"cannot be read: {getattr(problem, 'strerror', None) or problem}"
-
-
-def write_bytes(path: Path | str, content: bytes) -> None:
-    """Create or replace a file, all or nothing."""
-
-    def put(file: BinaryIO) -> None:
-        file.write(content)
-
-    write_atomically(Path(path), put)

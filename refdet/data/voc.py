@@ -29,10 +29,11 @@ from xml.parsers import expat
 import numpy as np
 
 from refdet.core.check import Array
-from refdet.data.files import MOST_SIDE, read_bytes, write_bytes
+from refdet.data.files import MOST_SIDE, read_bytes
 from refdet.data.images import read_image
 from refdet.data.lazy_sequence import LazySequence
 from refdet.data.sample import Sample
+from refdet.nn.checkpoint.atomic_file import write_bytes_atomically
 
 VOC_CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
@@ -113,7 +114,7 @@ def write_voc_annotation(path: Path | str, annotation: VocAnnotation) -> None:
         for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), _to_pixels(box), strict=True):
             SubElement(corners, tag).text = value
     indent(root)
-    write_bytes(path, tostring(root, encoding="utf-8") + b"\n")
+    write_bytes_atomically(path, tostring(root, encoding="utf-8") + b"\n")
 
 
 def read_voc_folder(
@@ -198,7 +199,7 @@ def write_voc_results(
     """Write one file per class, each all or nothing, and none if anything is refused."""
     contents = {f"{prefix}{name}.txt": _results_text(name, of_class) for name, of_class in results.items()}
     for file_name, text in contents.items():
-        write_bytes(Path(folder) / file_name, text.encode())
+        write_bytes_atomically(Path(folder) / file_name, text.encode())
 
 
 def _results_text(name: str, results: VocResults) -> str:

@@ -7,7 +7,6 @@ same bytes; but see `refdet.verify.regeneration`.
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import importlib
 import json
@@ -17,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -116,20 +115,16 @@ def generate_algorithm(module: ModuleType) -> list[GeneratedCase]:
 
 def write(generation: Generation, root: Path) -> None:
     """Write the files, the manifest last, each all or nothing; remove tensor files that the manifest does not list."""
-    from refdet.nn.checkpoint.atomic_file import write_atomically
+    from refdet.nn.checkpoint.atomic_file import write_bytes_atomically
 
     root.mkdir(parents=True, exist_ok=True)
     for name in sorted(generation.files, key=lambda n: (n == MANIFEST, n)):
         path, content = root / name, generation.files[name]
         if not path.is_file() or path.read_bytes() != content:
-            write_atomically(path, functools.partial(_put, content))
+            write_bytes_atomically(path, content)
     for path in root.glob("*.safetensors"):
         if path.name not in generation.manifest["files"]:
             path.unlink()
-
-
-def _put(content: bytes, file: BinaryIO) -> None:
-    file.write(content)
 
 
 def _kernels_without_cases() -> list[str]:

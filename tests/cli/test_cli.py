@@ -86,6 +86,12 @@ def test_list_for_programs() -> None:
     }
 
 
+def test_a_list_is_printed_in_one_form() -> None:
+    result = run("list", "--json", "--markdown")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "refdet: list: --json and --markdown cannot both be printed; choose one\n"
+
+
 @pytest.mark.parametrize("name", ["conv2d", "conv2d.backward", "refdet.ops.conv2d"])
 def test_explain(name: str) -> None:
     result = run("explain", name)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 
-def write_atomically(path: Path, write_content: Callable[[BinaryIO], None]) -> None:
+def write_atomically(path: Path, write_content: Callable[[BinaryIO], object]) -> None:
     """Create or replace `path` by what `write_content` writes, all or nothing.
 
     Where `path` is a symbolic link, the file that it leads to is replaced, and the link stays.
@@ -31,6 +31,11 @@ def write_atomically(path: Path, write_content: Callable[[BinaryIO], None]) -> N
         temporary.unlink(missing_ok=True)
         raise
     _flush_directory(path.parent)
+
+
+def write_bytes_atomically(path: Path | str, content: bytes) -> None:
+    """Create or replace `path` by some bytes, all or nothing."""
+    write_atomically(Path(path), lambda file: file.write(content))
 
 
 def _flush_directory(directory: Path) -> None:
