@@ -77,7 +77,8 @@ def assert_agrees(
             x is not None and x.dtype.kind == "f" and (differentiable is None or differentiable[i])
             for i, x in enumerate(inputs)
         )
-        dy = rng.standard_normal(np.shape(outputs[0])).astype(float_dtype)
+        assert outputs[0] is not None
+        dy = rng.standard_normal(outputs[0].shape).astype(float_dtype)
         expected_gradients = oracle.backward(*inputs, dy=dy, **params)
         gradients, again = (KERNELS[f"{algorithm}.backward"](residual, dy, needs=needs, **params) for _ in range(2))
         assert len(gradients) == len(inputs)
