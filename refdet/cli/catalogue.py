@@ -86,7 +86,8 @@ def _backends_of(row: Mapping[str, Any]) -> list[str]:
 
 def explain(
     name: Annotated[
-        str, typer.Argument(help="An algorithm, kernel or file: conv2d, conv2d.backward, or anchors, which holds two.")
+        str,
+        typer.Argument(help="An algorithm, kernel, file or function: nms, conv2d.backward, anchors, selective_search."),
     ],
     code: Annotated[bool, typer.Option("--code", help="Print the source as well.")] = False,
     picture: Annotated[Path | None, typer.Option(help="Draw it as well, into this .png, .svg or .pdf.")] = None,
@@ -107,6 +108,9 @@ def explain(
     from refdet.verify.suite import load_suite
 
     entries = _entries_of(name)
+    if not entries:
+        _explain_function(name, code, picture)
+        return
     if picture is not None:
         _draw(entries[0].name, picture)
     file, module = entries[0].source_file, entries[0].module
@@ -132,17 +136,39 @@ def explain(
 
 
 def _entries_of(name: str) -> list[Entry]:
-    """Return the algorithm of that name; or those of the file of that name, in alphabetical order."""
-    from refdet.verify.catalogue import algorithm_of, catalogue
+    """Return the algorithm of that name; those of the file of that name; or none, if it is that of a function."""
+    from refdet.verify.catalogue import algorithm_of, catalogue, public_functions
 
     entries = catalogue()
     last = name.split(".")[-1] if name.startswith("refdet.") else algorithm_of(name)
     if last in entries:
         return [entries[last]]
     in_file = [entry for entry in entries.values() if entry.module.__name__.split(".")[-1] == last]
-    if not in_file:
-        raise unknown("algorithm", name, entries)
+    if not in_file and last not in public_functions():
+        raise unknown("algorithm", name, {*entries, *public_functions()})
     return in_file
+
+
+def _explain_function(name: str, code: bool, picture: Path | None) -> None:
+    """Explain what is no algorithm of the catalogue but built from those, such as selective_search."""
+    from rich.rule import Rule
+    from rich.syntax import Syntax
+
+    from refdet.verify.catalogue import public_functions
+
+    full_name, function = public_functions()[name.split(".")[-1]]
+    if picture is not None:
+        _draw(function.__name__, picture)
+    module = inspect.getmodule(function)
+    file = f"{function.__module__.replace('.', '/')}.py"
+    console.print(Rule(f"{function.__name__}: {file}, line {inspect.getsourcelines(function)[1]}", align="left"))
+    _print_text(inspect.getdoc(module) or "")
+    console.print(Rule(f"how to call {full_name}", align="left"))
+    _print_text(_call(function))
+    _print_text(inspect.getdoc(function) or "")
+    if code and module is not None:
+        console.print(Rule(file, align="left"))
+        console.print(Syntax(inspect.getsource(module), "python", background_color="default"))
 
 
 def _draw(algorithm: str, path: Path) -> None:

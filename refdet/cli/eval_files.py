@@ -38,7 +38,7 @@ class EvalFiles:
     remarks: tuple[str, ...]
     keypoint_names: tuple[str, ...] = ()
     is_difficult: Array | None = None  # of VOC's objects
-    voc: tuple[LabelledBoxes, ScoredBoxes] | None = None  # boxes continuous and half-open, classes are categories
+    voc: tuple[LabelledBoxes, ScoredBoxes] | None = None  # classes are categories
 
     @property
     def is_ignored(self) -> Array:

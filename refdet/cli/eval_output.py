@@ -88,9 +88,10 @@ def show_errors(report: Report, output: Console) -> None:
     found = report.errors
     if found is None:
         return
+    ap = _points(found.average_precision)
     table = Table(
         title=f"Errors at overlap {found.threshold:g}, and the points of AP that they cost",
-        caption=f"AP is {_points(found.average_precision)} there; types and oracles of TIDE (Bolya et al., 2020)",
+        caption=f"AP is {ap} there, matched as by COCO; types of TIDE (Bolya et al., 2020)",
     )
     table.add_column("type", no_wrap=True)
     table.add_column("what it is")

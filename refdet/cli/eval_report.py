@@ -31,12 +31,12 @@ import numpy as np
 
 from refdet.cli.eval_files import EvalFiles
 from refdet.core.check import Array
-from refdet.metrics.coco import evaluate
+from refdet.metrics.coco import evaluate_coco
 from refdet.metrics.coco_evaluation import CocoEvaluation
 from refdet.metrics.coco_verdicts import Progress
 from refdet.metrics.detection_confusion import detection_confusion
 from refdet.metrics.error_types import ErrorTypes, error_types
-from refdet.metrics.voc import CONVENTIONS, ClassEvaluation, ScoredBoxes, evaluate_voc
+from refdet.metrics.voc import ClassEvaluation, evaluate_voc
 from refdet.pictures.precision_recall_curves import PrecisionRecallCurves
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def coco_report(
     files: EvalFiles, max_detections: Sequence[int] | None, sigmas: dict[str, Sequence[float]], progress: Progress
 ) -> Report:
     """Evaluate as COCO does; `sigmas` are to be passed on, if there are any."""
-    found = evaluate(
+    found = evaluate_coco(
         files.truths,
         files.detections,
         image_ids=files.task.image_ids,
@@ -108,17 +108,13 @@ def coco_report(
 
 
 def voc_report(files: EvalFiles, convention: str) -> Report:
-    """Evaluate as one of VOC's conventions does.
-
-    Those that count pixels from the first to the last get boxes that name them.
-    """
+    """Evaluate as one of VOC's conventions does."""
     if files.voc is None:
         raise TypeError("voc_report: the files must be VOC's")
     truths, detections = files.voc
-    first = np.array([CONVENTIONS[convention].offset] * 2 + [0, 0], np.float64)
     found = evaluate_voc(
-        ScoredBoxes(detections.image_ids, detections.classes, detections.scores, detections.boxes + first),
-        replace(truths, boxes=truths.boxes + first),
+        detections,
+        truths,
         images=files.task.image_ids,
         classes=files.task.category_ids,
         convention=convention,

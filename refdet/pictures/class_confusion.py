@@ -66,15 +66,15 @@ def shown_classes(matrix: Array) -> Array:
     return 1 + np.sort(order[:MOST_SHOWN])
 
 
-def message(matrix: Array) -> str:
-    """Return in one sentence what the matrix says."""
+def message(matrix: Array, min_score: float) -> str:
+    """Return in one sentence what the matrix says of the detections from some score on."""
     n_objects, n_missed = int(matrix[1:].sum()), int(matrix[1:, 0].sum())
     if not n_objects:
         return f"There are no objects, and {int(matrix[0].sum())} false alarms"
     n_confused = sum(c.n_objects for c in confusions(matrix))
     return (
-        f"{percent(n_missed / n_objects)} of {n_objects} objects missed, "
-        f"{percent(n_confused / n_objects)} taken for another class"
+        f"From score {min_score:g}: {percent(n_missed / n_objects)} of {n_objects} objects missed, "
+        f"{percent(n_confused / n_objects)} misnamed"
     )
 
 
@@ -84,7 +84,7 @@ def draw_class_confusion(
     """Draw a matrix, (K + 1, K + 1), rows true, columns predicted; class 0, the first of `names`, is the background."""
     write_title(
         figure,
-        message(matrix),
+        message(matrix, min_score),
         f"Matched by overlap ≥ {threshold:g} whatever the class, the highest score first; scores from {min_score:g}. "
         "A row adds up to 100 % over all classes.",
     )

@@ -24,6 +24,9 @@ Conventions (those of the score itself stand with it):
   widths x1 − x0 with which areas and overlaps are computed.
 - Scores and sums are computed in the dtype of the maps. OpenCV takes float32.
 - Maps without edges, or with both sides at most √min_area, have no boxes.
+
+On twenty photographs of about 500 × 375 pixels this reference took 5 s each (the median; the longest 29 s) of one core,
+nearly all of it for following chains of groups in `score_edge_boxes`, the kernel that a backend is to replace.
 """
 
 from __future__ import annotations

@@ -21,6 +21,9 @@ Conventions, the authors' unless said otherwise:
   order="hierarchy", which is ours: by position. Equal ones keep the order of the loops above, initial boxes last.
 - Boxes with a side shorter than `min_side` are dropped; of equal boxes the first is kept.
 - A picture of one region, a constant one for instance, gives the one box around it.
+
+On twenty photographs of about 500 × 375 pixels this reference took 3.7 s each (the mean; the longest 9.2 s) of one core
+in fast mode, and 11 to 21 s on two of them in quality mode. `merge_graph` takes most of it.
 """
 
 from __future__ import annotations

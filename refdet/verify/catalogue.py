@@ -122,6 +122,16 @@ def _public_functions() -> dict[str, Callable[..., Any]]:
     }
 
 
+def public_functions() -> dict[str, tuple[str, Callable[..., Any]]]:
+    """Return the functions that the packages offer, by name: what to import each by, and itself."""
+    return {
+        name: (f"{package}.{name}", function)
+        for package in (*PACKAGES, "refdet.data")
+        for name in getattr(importlib.import_module(package), "__all__", ())
+        if inspect.isfunction(function := getattr(importlib.import_module(package), name))
+    }
+
+
 def _submodules(package_name: str) -> list[ModuleType]:
     folder = package_root().joinpath(*package_name.split(".")[1:])
     names = sorted(found.name for found in pkgutil.iter_modules([str(folder)]))

@@ -86,6 +86,33 @@ def test_list_for_programs() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "full_name"),
+    [
+        ("selective_search", "refdet.proposals.selective_search"),
+        ("evaluate_voc", "refdet.metrics.evaluate_voc"),
+        ("refdet.data.photometric", "refdet.data.photometric"),
+    ],
+)
+def test_functions_that_are_no_algorithm_can_be_explained(name: str, full_name: str) -> None:
+    result = run("explain", name)
+    assert result.exit_code == 0, result.stderr
+    function = name.split(".")[-1]
+    assert f"how to call {full_name}" in result.stdout
+    assert f"{function}(" in result.stdout
+    refused = run("explain", name, "--picture", "x.png")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert f"there is no picture of {function}" in refused.stderr
+
+
+def test_as_a_module() -> None:
+    import subprocess
+    import sys
+
+    shown = subprocess.run([sys.executable, "-m", "refdet", "--version"], capture_output=True, text=True, check=True)
+    assert shown.stdout.startswith("refdet ")
+
+
 def test_a_list_is_printed_in_one_form() -> None:
     result = run("list", "--json", "--markdown")
     assert (result.exit_code, result.stdout) == (2, "")

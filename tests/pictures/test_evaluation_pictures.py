@@ -165,11 +165,11 @@ class TestConfusion:
     counts: Array = np.array([[0, 9, 9], [5, 3, 2], [0, 1, 9]])
 
     def test_the_title(self) -> None:
-        assert class_confusion.message(self.counts) == "25 % of 20 objects missed, 15 % taken for another class"
-        assert class_confusion.message(np.diag([0, 300])) == "0 % of 300 objects missed, 0 % taken for another class"
+        assert class_confusion.message(self.counts, 0.5) == "From score 0.5: 25 % of 20 objects missed, 15 % misnamed"
+        assert class_confusion.message(np.diag([0, 300]), 0) == "From score 0: 0 % of 300 objects missed, 0 % misnamed"
         rare = np.array([[0, 0], [1, 999]])
-        assert class_confusion.message(rare).startswith("< 1 % of 1000 objects missed")
-        assert class_confusion.message(np.array([[0, 7], [0, 0]])) == "There are no objects, and 7 false alarms"
+        assert class_confusion.message(rare, 0.5).startswith("From score 0.5: < 1 % of 1000 objects missed")
+        assert class_confusion.message(np.array([[0, 7], [0, 0]]), 0.5) == "There are no objects, and 7 false alarms"
 
     def test_confusions_in_order(self) -> None:
         found = class_confusion.confusions(np.array([[0, 0, 0, 0], [0, 90, 2, 1], [0, 3, 9, 0], [1, 2, 0, 5]]))
