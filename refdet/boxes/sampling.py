@@ -38,6 +38,7 @@ from refdet.core.check import (
     as_index,
     check_choice,
     check_floating,
+    check_generator,
     check_integer,
     check_number,
     check_rank,
@@ -76,8 +77,7 @@ def sample_balanced(
         raise ValueError(f"{op}: n must be an integer of at least 0, got {n!r}")
     fraction = check_number(op, "positive_fraction", positive_fraction, low=0, high=1)
     check_choice(op, "rounding", rounding, ROUNDINGS)
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"{op}: rng must be a numpy.random.Generator, got {type(rng).__name__}")
+    check_generator(op, rng)
     positives = _draw(np.flatnonzero(labels > 0), ROUNDINGS[rounding](fraction * n_wanted), rng)
     negatives = _draw(np.flatnonzero(labels == 0), n_wanted - len(positives), rng)
     return positives, negatives

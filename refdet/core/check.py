@@ -113,6 +113,14 @@ def check_flag(op: str, name: str, value: object) -> bool:
     return bool(value)
 
 
+def check_generator(op: str, rng: object) -> None:
+    """Refuse what is not a numpy.random.Generator, a bare seed for instance."""
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(
+            f"{op}: rng must be a numpy.random.Generator such as numpy.random.default_rng(0), got {type(rng).__name__}"
+        )
+
+
 def check_axis(op: str, axis: int, ndim: int) -> int:
     """Return `axis` counted from the front."""
     i_axis = as_index(axis)

@@ -6,7 +6,7 @@ from refdet.data.coco_entries import CocoError, CocoImage
 from refdet.data.images import ImageError, image_size, read_image
 from refdet.data.sample import Sample, require_usable
 from refdet.data.shapes import Scene, Shapes, make_scene
-from refdet.data.stick_figures import Figure, StickFigures, make_figure
+from refdet.data.stick_figures import FIGURE_CLASS_NAMES, StickFigures, make_figure
 from refdet.data.transforms import (
     mirror,
     network_input,
@@ -29,11 +29,11 @@ from refdet.data.voc import (
 )
 
 __all__ = [
+    "FIGURE_CLASS_NAMES",
     "Batch",
     "CocoDataset",
     "CocoError",
     "CocoImage",
-    "Figure",
     "ImageError",
     "Sample",
     "Scene",

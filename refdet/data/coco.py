@@ -31,25 +31,32 @@ from typing import Any
 
 import numpy as np
 
-from refdet.data.coco_entries import CocoFile, CocoImage, Entry
-from refdet.data.files import MOST_SIDE
+from refdet.data.coco_entries import CocoError, CocoFile, CocoImage, Entry
+from refdet.data.files import MOST_SIDE, write_bytes
 from refdet.masks.rle import RLE
 from refdet.masks.rle_string import rle_to_string
 from refdet.metrics.records import Detections, GroundTruths, Task
-from refdet.nn.checkpoint.atomic_file import write_bytes_atomically
 
 KINDS = ("bbox", "segm", "keypoints")
 
 
 @dataclass(frozen=True)
 class CocoDataset:
-    """What one file of ground truth says."""
+    """What one file of ground truth says.
 
-    task: Task  # which images and categories there are
+    Attributes:
+        task: the ids of all images and categories in ascending order, and the categories' names.
+        images: what the file says of each picture, by its id.
+        ground_truths: the annotations as columns, in the order of the file; see `GroundTruths`.
+        keypoint_names: of the first category that has any.
+        remarks: sentences that a reader should know before trusting the numbers.
+    """
+
+    task: Task
     images: Mapping[int, CocoImage]
     ground_truths: GroundTruths
-    keypoint_names: tuple[str, ...] = ()  # of the first category that has any
-    remarks: tuple[str, ...] = ()  # what a reader should know before trusting the numbers
+    keypoint_names: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def read_coco(path: Path | str, *, masks: bool = False, keypoints: bool = False) -> CocoDataset:
@@ -96,7 +103,10 @@ def read_coco_results(path: Path | str, dataset: CocoDataset, *, kind: str = "bb
 
 
 def write_coco(path: Path | str, dataset: CocoDataset) -> None:
-    """Write a file of ground truth, all or nothing; masks as compressed RLE."""
+    """Write a file of ground truth, all or nothing; masks as compressed RLE.
+
+    A path that cannot be written, in a folder that is not there for instance, is refused as a `CocoError`.
+    """
     truths = dataset.ground_truths
     categories: list[dict[str, Any]] = [
         {"id": i, "name": dataset.task.names.get(i, str(i))} for i in dataset.task.category_ids
@@ -122,7 +132,10 @@ def write_coco(path: Path | str, dataset: CocoDataset) -> None:
 
 
 def write_coco_results(path: Path | str, detections: Detections) -> None:
-    """Write a file of results, all or nothing: keypoints or masks where there are any, else boxes."""
+    """Write a file of results, all or nothing: keypoints or masks where there are any, else boxes.
+
+    A path that cannot be written, in a folder that is not there for instance, is refused as a `CocoError`.
+    """
     results: list[dict[str, Any]] = []
     for row in range(len(detections)):
         result = {
@@ -233,4 +246,4 @@ def _shape_of(records: GroundTruths | Detections, row: int) -> dict[str, Any]:
 
 
 def _write(path: Path | str, content: Any) -> None:
-    write_bytes_atomically(path, json.dumps(content, allow_nan=False).encode())
+    write_bytes(path, json.dumps(content, allow_nan=False).encode(), CocoError)

@@ -23,11 +23,18 @@ LARGEST = 1e100  # number that is read: areas are finite too
 
 
 class CocoError(ValueError):
-    """A file that is not what COCO's format says; the message names the file and the entry."""
+    """A file that is not what COCO's format says, or cannot be read or written; the message names it, and the entry."""
 
 
 class CocoImage(NamedTuple):
-    """What a file says of one picture."""
+    """What a file says of one picture.
+
+    Attributes:
+        id: by which annotations and results name it.
+        file_name: of the picture; empty where the file has none.
+        height: in pixels.
+        width: in pixels.
+    """
 
     id: int
     file_name: str

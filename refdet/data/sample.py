@@ -16,18 +16,29 @@ KINDS = {"u": "unsigned integers", "i": "integers", "f": "floats", "b": "boolean
 class Sample:
     """A picture of H × W pixels with R objects; masks, the label map and joints are None where they are unknown.
 
-    Coordinates are continuous: pixel (r, c) covers [c, c + 1) × [r, r + 1), boxes are half-open.
+    Coordinates are continuous, in pixels: pixel (r, c) covers [c, c + 1) × [r, r + 1), boxes are half-open.
+
+    Attributes:
+        name: of the picture, for messages.
+        image: (H, W, 3), red, green and blue, uint8 or floats in 0 … 255.
+        boxes: (R, 4) float32, (x1, y1, x2, y2) in pixels.
+        classes: (R,) int64, the class of each object; 0 is the background.
+        difficult: (R,) bool, the objects that VOC's evaluation leaves out.
+        masks: (R, H, W) bool, the pixels of each object.
+        label_map: (H, W) int64, the class of each pixel; 255 is "ignore".
+        joints: (R, K, 2) float32, (x, y) in pixels of the K joints of each object.
+        joints_visible: (R, K) bool, which of them can be seen.
     """
 
-    name: str  # for messages
-    image: Array  # (H, W, 3), uint8 or floats in 0 … 255
-    boxes: Array  # (R, 4) float32
-    classes: Array  # (R,) int64; 0 is the background
-    difficult: Array  # (R,) bool
-    masks: Array | None = None  # (R, H, W) bool
-    label_map: Array | None = None  # (H, W) int64; 255 is "ignore"
-    joints: Array | None = None  # (R, K, 2) float32
-    joints_visible: Array | None = None  # (R, K) bool
+    name: str
+    image: Array
+    boxes: Array
+    classes: Array
+    difficult: Array
+    masks: Array | None = None
+    label_map: Array | None = None
+    joints: Array | None = None
+    joints_visible: Array | None = None
 
     def __post_init__(self) -> None:
         if not is_array(self.image):
@@ -60,6 +71,12 @@ class Sample:
     def size(self) -> tuple[int, int]:
         """(height, width) of the picture."""
         return int(self.image.shape[0]), int(self.image.shape[1])
+
+
+def check_sample(op: str, name: str, value: object) -> None:
+    """Refuse what is not a Sample."""
+    if not isinstance(value, Sample):
+        raise TypeError(f"{op}: {name} must be a Sample, got {type(value).__name__}")
 
 
 def require_usable(sample: Sample) -> Sample:

@@ -21,14 +21,15 @@ Conventions:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from refdet.core.check import Array, integer, integers
+from refdet.core.check import Array, check_floating, check_shape, integer, integers, shape_of
 from refdet.data.canvas import Canvas
 from refdet.data.lazy_sequence import LazySequence
 from refdet.data.random_stream import RandomStream
+from refdet.data.sample import Sample
 from refdet.data.shape_outlines import OUTLINES
 
 CLASS_NAMES = ("background", *OUTLINES)
@@ -41,23 +42,30 @@ ATTEMPTS = 40  # to place one object, before the scene does without it
 
 
 @dataclass(frozen=True)
-class Scene:
-    """A picture and what is on it, objects from back to front."""
+class Scene(Sample):
+    """A `Sample` whose masks and label map are known: a picture and what is on it, objects from back to front.
 
-    image: Array  # (H, W, 3) uint8
-    boxes: Array  # (R, 4) float32
-    classes: Array  # (R,) int64, 1 … 6
-    masks: Array  # (R, H, W) bool
-    visible: Array  # (R,) float64, the share of each object that can be seen
-    difficult: Array  # (R,) bool
+    Attributes:
+        name: "shapes SEED/NUMBER".
+        image: (H, W, 3) uint8, red, green and blue; floats in 0 … 255 after some transforms.
+        boxes: (R, 4) float32, (x1, y1, x2, y2) in pixels, half-open.
+        classes: (R,) int64, 1 … 6, indices into `CLASS_NAMES`.
+        difficult: (R,) bool, of the scene as it was painted.
+        masks: (R, H, W) bool, what can be seen of each object; no pixel belongs to two.
+        label_map: (H, W) int64, the class of each pixel, 0 … 6; 0 is the background.
+        joints: None.
+        joints_visible: None.
+        visible: (R,) float64, the share in 0.4 … 1 of each object that can be seen in the scene as it was painted.
+    """
 
-    @property
-    def label_map(self) -> Array:
-        """The class of every pixel, (H, W) int64; 0 is the background."""
-        labels = np.zeros(self.image.shape[:2], np.int64)
-        for mask, label in zip(self.masks, self.classes, strict=True):
-            labels[mask] = label
-        return labels
+    masks: Array = field()  # no default here, unlike in Sample
+    label_map: Array = field()
+    visible: Array = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_shape(f"sample {self.name!r}", "visible", self.visible, shape_of(self.classes), "one share per object")
+        check_floating(f"sample {self.name!r}", visible=self.visible)
 
 
 class Shapes(LazySequence[Scene]):
@@ -65,8 +73,8 @@ class Shapes(LazySequence[Scene]):
 
     >>> scenes = Shapes(1000, seed=0)
     >>> scene = scenes[999]
-    >>> scene.image.shape, [CLASS_NAMES[label] for label in scene.classes][:2]
-    ((128, 128, 3), ['ring', 'triangle'])
+    >>> scene.name, scene.image.shape, [CLASS_NAMES[label] for label in scene.classes][:2]
+    ('shapes 0/999', (128, 128, 3), ['ring', 'triangle'])
     """
 
     def __init__(self, n: int, *, seed: int, size: tuple[int, int] = DEFAULT_SIZE) -> None:
@@ -88,16 +96,19 @@ def make_scene(seed: int, number: int, *, size: tuple[int, int] = DEFAULT_SIZE) 
     for _ in range(stream.integer(1, MOST_OBJECTS)):
         placed = _with_one_more(canvas, placed)
     masks = np.array([p.mask for p in placed], np.bool_).reshape(-1, H, W)
+    classes = np.array([CLASS_NAMES.index(p.name) for p in placed], np.int64)
     boxes = np.array([tight_box(mask) for mask in masks], np.float32).reshape(-1, 4)
     visible = np.array([np.count_nonzero(p.mask) / p.n_outline for p in placed])
     sides = boxes[:, 2:] - boxes[:, :2]
     return Scene(
+        name=f"shapes {seeds[0]}/{seeds[1]}",
         image=canvas.finished(),
         boxes=boxes,
-        classes=np.array([CLASS_NAMES.index(p.name) for p in placed], np.int64),
-        masks=masks,
-        visible=visible,
+        classes=classes,
         difficult=(visible < 0.5) | (sides.min(axis=1) < 8),
+        masks=masks,
+        label_map=(masks * classes[:, None, None]).sum(axis=0),  # no pixel belongs to two masks
+        visible=visible,
     )
 
 

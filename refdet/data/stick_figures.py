@@ -11,11 +11,12 @@ Conventions: a joint is (x, y) in continuous pixel coordinates, pixel (r, c) cov
 visible if it lies in the picture and no shape in front covers its pixel; limbs of the same figure hide nothing. The
 box is the smallest one, half-open, around the figure's mask, which is what of it can be seen. Mirroring a picture of
 width W sends x to W − x and swaps left and right: `SWAPPED[j]` is the joint that j becomes.
+
+A picture is a `Sample` of one object, of class 1 and never difficult, without a label map: boxes (1, 4), masks
+(1, H, W), joints (1, 14, 2), joints_visible (1, 14).
 """
 
 from __future__ import annotations
-
-from typing import NamedTuple
 
 import numpy as np
 
@@ -23,8 +24,10 @@ from refdet.core.check import Array, integer, integers
 from refdet.data.canvas import Canvas
 from refdet.data.lazy_sequence import LazySequence
 from refdet.data.random_stream import RandomStream
+from refdet.data.sample import Sample
 from refdet.data.shapes import DEFAULT_SIZE, checked_size, make_outline, tight_box
 
+FIGURE_CLASS_NAMES = ("background", "person")
 PARTS = ("foot", "knee", "hip", "shoulder", "elbow", "hand")
 JOINT_NAMES = (*(f"{side} {part}" for part in PARTS for side in ("left", "right")), "neck", "head top")
 SWAPPED = (1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 12, 13)
@@ -40,22 +43,12 @@ HALF_SHOULDERS, HALF_HIPS, THICKNESS, HEAD_RADIUS = 0.11, 0.07, 0.022, 0.075
 LEAN, LEG, ARM = 0.15, 0.3, 0.9
 
 
-class Figure(NamedTuple):
-    """A picture of one stick figure."""
-
-    image: Array  # (H, W, 3) uint8
-    joints: Array  # (14, 2) float32, (x, y)
-    visible: Array  # (14,) bool
-    box: Array  # (4,) float32
-    mask: Array  # (H, W) bool
-
-
-class StickFigures(LazySequence[Figure]):
+class StickFigures(LazySequence[Sample]):
     """`n` pictures, each made when it is asked for, from the seed and its number alone.
 
     >>> figure = StickFigures(10, seed=0)[3]
-    >>> figure.joints.shape, JOINT_NAMES[0], JOINT_NAMES[SWAPPED[0]]
-    ((14, 2), 'left foot', 'right foot')
+    >>> figure.name, figure.joints.shape, JOINT_NAMES[0], JOINT_NAMES[SWAPPED[0]]
+    ('stick figures 0/3', (1, 14, 2), 'left foot', 'right foot')
     """
 
     def __init__(self, n: int, *, seed: int, size: tuple[int, int] = DEFAULT_SIZE) -> None:
@@ -63,11 +56,11 @@ class StickFigures(LazySequence[Figure]):
         self._seed = integer("StickFigures", "seed", seed, low=0)
         self._size = checked_size("StickFigures", size)
 
-    def _item(self, i: int) -> Figure:
+    def _item(self, i: int) -> Sample:
         return make_figure(self._seed, i, size=self._size)
 
 
-def make_figure(seed: int, number: int, *, size: tuple[int, int] = DEFAULT_SIZE) -> Figure:
+def make_figure(seed: int, number: int, *, size: tuple[int, int] = DEFAULT_SIZE) -> Sample:
     """Return picture `number` of the data set with this seed, (height, width) = `size`, at least 32 × 32."""
     H, W = checked_size("make_figure", size)
     seeds = integers("make_figure", "seed and number", (seed, number), count=2, low=0)
@@ -85,8 +78,16 @@ def make_figure(seed: int, number: int, *, size: tuple[int, int] = DEFAULT_SIZE)
     visible = (column >= 0) & (column < W) & (row >= 0) & (row < H)
     visible[visible] = ~in_front[row[visible], column[visible]]
     mask = (coverage >= 0.5) & ~in_front
-    box = np.array(tight_box(mask), np.float32)
-    return Figure(canvas.finished(), joints.astype(np.float32), visible, box, mask)
+    return Sample(
+        name=f"stick figures {seeds[0]}/{seeds[1]}",
+        image=canvas.finished(),
+        boxes=np.array([tight_box(mask)], np.float32),
+        classes=np.array([FIGURE_CLASS_NAMES.index("person")], np.int64),
+        difficult=np.array([False]),
+        masks=mask[None],
+        joints=joints.astype(np.float32)[None],
+        joints_visible=visible[None],
+    )
 
 
 def _pose(stream: RandomStream, height: float, is_front: bool) -> Array:

@@ -1,6 +1,7 @@
 """What happens to a picture and its annotation before a network sees them.
 
-Every transform takes a `Sample` and returns a new one; those that draw take a `numpy.random.Generator`.
+Every transform takes a `Sample` and returns a new one of the same kind (of a `Scene` a `Scene`); those that draw take a
+`numpy.random.Generator`.
 
 Conventions:
 
@@ -19,14 +20,26 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from refdet import ops
 from refdet.autograd.tensor import no_grad
-from refdet.core.check import Array, check_choice, check_number, check_rank, check_shape, integer, integers, shape_of
-from refdet.data.sample import Sample
+from refdet.core.check import (
+    Array,
+    check_choice,
+    check_generator,
+    check_number,
+    check_rank,
+    check_shape,
+    integer,
+    integers,
+    shape_of,
+)
+from refdet.data.sample import Sample, check_sample
+
+AnySample = TypeVar("AnySample", bound=Sample)
 
 FAST_RCNN_MEAN_BGR = (102.9801, 115.9465, 122.7717)  # of the released code; VGG-16's own is 103.939, 116.779, 123.68
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
@@ -34,6 +47,11 @@ LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 def resized_size(size: tuple[int, int], *, short: int = 600, long: int = 1000) -> tuple[int, int]:
     """Return (height, width) after resizing the short side under a limit for the long one.
+
+    Args:
+        size: (height, width) before.
+        short: pixels of the shorter side afterwards, at least 1.
+        long: the most pixels of the longer side.
 
     >>> resized_size((375, 500)), resized_size((200, 500))
     ((600, 800), (400, 1000))
@@ -48,11 +66,16 @@ def resized_size(size: tuple[int, int], *, short: int = 600, long: int = 1000) -
     return new_height, new_width
 
 
-def resize(sample: Sample, size: tuple[int, int]) -> Sample:
-    """Return the sample at another size, (height, width); the image becomes float32.
+def resize(sample: AnySample, size: tuple[int, int]) -> AnySample:
+    """Return the sample at another size; the image becomes float32.
 
     Coordinates are computed in float64 and rounded once, so that what lies on the border stays there.
+
+    Args:
+        sample: any; its boxes, masks, label map and joints are resized with the image.
+        size: (height, width) afterwards, in pixels, at least 1 each.
     """
+    check_sample("resize", "sample", sample)
     H, W = integers("resize", "size", size, count=2, low=1)
     ratio = np.array([W / sample.size[1], H / sample.size[0]])
     with no_grad():
@@ -68,13 +91,28 @@ def resize(sample: Sample, size: tuple[int, int]) -> Sample:
     )
 
 
-def resize_short_side(sample: Sample, *, short: int = 600, long: int = 1000) -> Sample:
-    """Return the sample with its short side `short`, or its long side `long` where that limits it."""
+def resize_short_side(sample: AnySample, *, short: int = 600, long: int = 1000) -> AnySample:
+    """Return the sample with its short side `short`, or its long side `long` where that limits it.
+
+    Args:
+        sample: any; its boxes, masks, label map and joints are resized with the image.
+        short: pixels of the shorter side afterwards, at least 1.
+        long: the most pixels of the longer side; `resized_size` gives the size that follows.
+    """
+    check_sample("resize_short_side", "sample", sample)
     return resize(sample, resized_size(sample.size, short=short, long=long))
 
 
-def mirror(sample: Sample, *, swapped: Sequence[int] | None = None) -> Sample:
-    """Return the sample seen in a mirror; a sample with joints needs `swapped`, such as `stick_figures.SWAPPED`."""
+def mirror(sample: AnySample, *, swapped: Sequence[int] | None = None) -> AnySample:
+    """Return the sample seen in a mirror, left and right exchanged.
+
+    Args:
+        sample: any; its boxes, masks, label map and joints are mirrored with the image.
+        swapped: K integers, entry j the joint that joint j becomes (the left hand the right one) and j what that one
+            becomes; for stick figures `refdet.data.stick_figures.SWAPPED`. A sample with joints needs it, others do
+            not read it.
+    """
+    check_sample("mirror", "sample", sample)
     _, W = sample.size
     x1, y1, x2, y2 = sample.boxes.T
     return dataclasses.replace(
@@ -88,29 +126,48 @@ def mirror(sample: Sample, *, swapped: Sequence[int] | None = None) -> Sample:
 
 
 def random_mirror(
-    sample: Sample, rng: np.random.Generator, *, probability: float = 0.5, swapped: Sequence[int] | None = None
-) -> Sample:
-    """Return the sample, mirrored with the given probability."""
+    sample: AnySample, rng: np.random.Generator, *, probability: float = 0.5, swapped: Sequence[int] | None = None
+) -> AnySample:
+    """Return the sample, mirrored with the given probability, or else itself.
+
+    Args:
+        sample: any.
+        rng: source of one draw.
+        probability: in [0, 1].
+        swapped: what left and right joints become, as in `mirror`.
+    """
+    check_sample("random_mirror", "sample", sample)
+    check_generator("random_mirror", rng)
     check_number("random_mirror", "probability", probability, low=0, high=1)
     return mirror(sample, swapped=swapped) if rng.random() < probability else sample
 
 
 def photometric(
-    sample: Sample,
+    sample: AnySample,
     rng: np.random.Generator,
     *,
     brightness: float = 32.0,
     contrast: float = 0.5,
     saturation: float = 0.5,
     probability: float = 0.5,
-) -> Sample:
+) -> AnySample:
     """Return the sample with other brightness, contrast and saturation, each changed with the given probability.
 
     In this order: add a number in ±brightness; multiply by one in 1 ± contrast; move every pixel away from its luma
     (BT.601) by a factor in 1 ± saturation. Then clip to 0 … 255; the image becomes float32. The three and their ranges
     are those of SSD's released code (Liu et al., 2016), which draws whether contrast comes second or last, changes the
     saturation in HSV, and changes the hue as well.
+
+    Args:
+        sample: any; all but its image stays.
+        rng: source of the draws: whether each of the three is changed, and by how much.
+        brightness: in [0, 255]; the largest number that is added or subtracted.
+        contrast: in [0, 1]; how far the factor of all values may be from 1.
+        saturation: in [0, 1]; how far the factor of the distance from luma may be from 1.
+        probability: in [0, 1], for each of the three on its own.
     """
+    check_sample("photometric", "sample", sample)
+    check_generator("photometric", rng)
     check_number("photometric", "brightness", brightness, low=0, high=255)
     for name, spread in (("contrast", contrast), ("saturation", saturation), ("probability", probability)):
         check_number("photometric", name, spread, low=0, high=1)

@@ -29,11 +29,10 @@ from xml.parsers import expat
 import numpy as np
 
 from refdet.core.check import Array
-from refdet.data.files import MOST_SIDE, read_bytes
+from refdet.data.files import MOST_SIDE, make_folder, read_bytes, write_bytes
 from refdet.data.images import read_image
 from refdet.data.lazy_sequence import LazySequence
 from refdet.data.sample import Sample
-from refdet.nn.checkpoint.atomic_file import write_bytes_atomically
 
 VOC_CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
@@ -42,29 +41,45 @@ VOC_CLASSES = (
 
 
 class VocError(ValueError):
-    """A file that is not what VOC's format says; the message names the file and the entry."""
+    """A file that is not what VOC's format says, or cannot be read or written; the message names it, and the entry."""
 
 
 @dataclass(frozen=True)
 class VocAnnotation:
-    """What one annotation file says of one picture."""
+    """What one annotation file says of one picture with R objects.
 
-    image_id: str  # the file's name without its ending
-    file_name: str  # of the picture
-    size: tuple[int, int]  # (height, width)
-    names: tuple[str, ...]  # of the class of each object
-    boxes: Array  # (R, 4) float64, continuous
-    difficult: Array  # (R,) bool
-    truncated: Array  # (R,) bool
+    Attributes:
+        image_id: the name of the annotation file without its ending.
+        file_name: of the picture.
+        size: (height, width) in pixels.
+        names: R names, of the class of each object.
+        boxes: (R, 4) float64, (x1, y1, x2, y2) in pixels, continuous and half-open.
+        difficult: (R,) bool, the objects that VOC's evaluation leaves out.
+        truncated: (R,) bool, the objects of which the box holds only a part.
+    """
+
+    image_id: str
+    file_name: str
+    size: tuple[int, int]
+    names: tuple[str, ...]
+    boxes: Array
+    difficult: Array
+    truncated: Array
 
 
 @dataclass(frozen=True)
 class VocResults:
-    """Detections of one class, in the order of the file."""
+    """D detections of one class, in the order of the file.
+
+    Attributes:
+        image_ids: D names of pictures without ending, as in `VocAnnotation`.
+        scores: (D,) float64, finite; the higher, the surer.
+        boxes: (D, 4) float64, (x1, y1, x2, y2) in pixels, continuous and half-open.
+    """
 
     image_ids: tuple[str, ...]
-    scores: Array  # (D,) float64
-    boxes: Array  # (D, 4) float64, continuous
+    scores: Array
+    boxes: Array
 
 
 def read_voc_annotation(path: Path | str) -> VocAnnotation:
@@ -96,7 +111,8 @@ def write_voc_annotation(path: Path | str, annotation: VocAnnotation) -> None:
     """Write one annotation file, all or nothing.
 
     What `read_voc_annotation` reads from it is the same for boxes inside the picture, but for the last bit of a
-    fraction, to which 1 was added. Names that XML would change and boxes without area are refused.
+    fraction, to which 1 was added. Names that XML would change and boxes without area are refused, and a path that
+    cannot be written, in a folder that is not there for instance, as a `VocError`.
     """
     root = Element("annotation")
     SubElement(root, "filename").text = _text(annotation.file_name)
@@ -114,7 +130,7 @@ def write_voc_annotation(path: Path | str, annotation: VocAnnotation) -> None:
         for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), _to_pixels(box), strict=True):
             SubElement(corners, tag).text = value
     indent(root)
-    write_bytes_atomically(path, tostring(root, encoding="utf-8") + b"\n")
+    write_bytes(path, tostring(root, encoding="utf-8") + b"\n", VocError)
 
 
 def read_voc_folder(
@@ -150,7 +166,17 @@ def read_voc_folder(
 
 
 class VocImages(LazySequence[Sample]):
-    """The pictures of a VOC folder with their objects, each read when it is asked for."""
+    """The pictures of a VOC folder with their objects, each read when it is asked for.
+
+    Args:
+        folder: one with the pictures and `*.xml` in it, or one of the devkit's, with JPEGImages and Annotations.
+        split: the name of a list in ImageSets/Main, as in `read_voc_folder`.
+        class_names: those that may occur, without the background; entry c is class c + 1.
+
+    Attributes:
+        annotations: what the annotation files say, in the order of the pictures.
+        class_names: "background", and those that were given.
+    """
 
     def __init__(
         self, folder: Path | str, *, split: str | None = None, class_names: Sequence[str] = VOC_CLASSES
@@ -196,10 +222,18 @@ def read_voc_results(folder: Path | str) -> dict[str, VocResults]:
 def write_voc_results(
     folder: Path | str, results: Mapping[str, VocResults], *, prefix: str = "comp4_det_test_"
 ) -> None:
-    """Write one file per class, each all or nothing, and none if anything is refused."""
+    """Write one file per class, each all or nothing, and none if anything is refused.
+
+    Args:
+        folder: where to; made if it does not exist, with those above it.
+        results: the detections of each class by its name, which must have no spaces, slashes or underscores.
+        prefix: what the names of the files begin with, before the class.
+    """
+    folder = Path(folder)
     contents = {f"{prefix}{name}.txt": _results_text(name, of_class) for name, of_class in results.items()}
+    make_folder(folder, VocError)
     for file_name, text in contents.items():
-        write_bytes_atomically(Path(folder) / file_name, text.encode())
+        write_bytes(folder / file_name, text.encode(), VocError)
 
 
 def _results_text(name: str, results: VocResults) -> str:

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from refdet.core.check import Array, check_number, integer
+from refdet.core.check import Array, check_generator, check_number, integer
 
 
 def check_dtype(op: str, dtype: Any) -> np.dtype[Any]:
@@ -40,14 +40,6 @@ def check_dtype(op: str, dtype: Any) -> np.dtype[Any]:
     if found is None or found not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise TypeError(f"{op}: dtype must be float32 or float64, got {dtype if found is None else found}")
     return found
-
-
-def check_generator(op: str, rng: object) -> None:
-    """Refuse what is not a numpy.random.Generator, a bare seed for instance."""
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(
-            f"{op}: rng must be a numpy.random.Generator such as numpy.random.default_rng(0), got {type(rng).__name__}"
-        )
 
 
 def gaussian(shape: tuple[int, ...], *, std: float, rng: np.random.Generator, dtype: Any = np.float32) -> Array:

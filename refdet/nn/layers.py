@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from refdet.autograd.tensor import Tensor
-from refdet.core.check import Array, check_number, integer
+from refdet.core.check import Array, check_generator, check_number, integer
 from refdet.core.geometry import Pair, padding_pairs, pair
 from refdet.nn import init
 from refdet.nn.dry_run import dry_run, one_window
-from refdet.nn.init import check_dtype, check_generator
+from refdet.nn.init import check_dtype
 from refdet.nn.module import Module, Parameter
 from refdet.ops.batch_norm import batch_norm
 from refdet.ops.conv2d import conv2d

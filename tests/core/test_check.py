@@ -34,6 +34,14 @@ def test_integer() -> None:
         check.check_integer("op", labels=np.zeros(2, bool))
 
 
+def test_generator() -> None:
+    check.check_generator("op", np.random.default_rng(0))
+    for rng, kind in ((0, "int"), (None, "NoneType"), (np.random.RandomState(0), "RandomState")):
+        expected = rf"op: rng must be a numpy\.random\.Generator such as numpy\.random\.default_rng\(0\), got {kind}"
+        with pytest.raises(TypeError, match=expected):
+            check.check_generator("op", rng)
+
+
 def test_booleans() -> None:
     check.check_booleans("op", same=np.zeros(2, bool), absent=None)
     with pytest.raises(TypeError, match="op: same must be a boolean array, got uint8"):

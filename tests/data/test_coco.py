@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,32 @@ def test_results_written_and_read_again(tmp_path: Path) -> None:
         after = read_coco_results(tmp_path / "again.json", given, kind=kind)
         for name in ("image_ids", "category_ids", "scores", "boxes_xywh", "areas"):
             np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
+
+
+def test_files_that_cannot_be_written(tmp_path: Path) -> None:
+    given = dataset(tmp_path)
+    results = read_coco_results(written(tmp_path, [], "r.json"), given)
+    before = sorted(tmp_path.iterdir())
+    writers: list[Callable[[Path], None]] = [
+        lambda path: write_coco(path, given),
+        lambda path: write_coco_results(path, results),
+    ]
+    for write in writers:
+        path = tmp_path / "nodir" / "x.json"
+        with pytest.raises(CocoError, match=f"^{path}: there is no folder {path.parent}$"):
+            write(path)
+        with pytest.raises(CocoError, match=r"^nodir/x\.json: there is no folder nodir$"):
+            write(Path("nodir/x.json"))
+        with pytest.raises(CocoError, match=r"r\.json/x\.json: there is no folder .*r\.json$"):
+            write(tmp_path / "r.json" / "x.json")
+        with pytest.raises(CocoError, match=r"is a directory, not a file$"):
+            write(tmp_path)
+        with pytest.raises(CocoError, match=r"cannot be written: File name too long$"):
+            write(tmp_path / ("x" * 300))
+        with pytest.raises(CocoError, match=r"cannot be written: embedded null byte$"):
+            write(tmp_path / "a\0b")
+    assert sorted(tmp_path.iterdir()) == before
+    assert not Path("nodir").exists()
 
 
 NESTED = "[" * 100_000

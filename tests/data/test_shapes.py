@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 from itertools import pairwise
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refdet.data.random_stream import RandomStream
+from refdet.data.sample import Sample
 from refdet.data.shape_outlines import OUTLINES, STAR_NORMALS, TRIANGLE_NORMALS
 from refdet.data.shapes import CLASS_NAMES, LEAST_VISIBLE, Scene, Shapes, make_scene, tight_box
 
@@ -48,6 +50,22 @@ def test_the_annotation_fits(scene: Scene) -> None:
     assert (scene.label_map == 0).sum() == scene.label_map.size - scene.masks.sum()
     assert scene.image.dtype == np.uint8
     assert scene.boxes.dtype == np.float32
+
+
+def test_a_scene_is_a_sample() -> None:
+    scene = Shapes(18, seed=0)[17]
+    assert isinstance(scene, Sample)
+    assert scene.name == "shapes 0/17"
+    assert scene.label_map.dtype == scene.classes.dtype == np.int64
+    assert (scene.joints, scene.joints_visible) == (None, None)
+    with pytest.raises(
+        ValueError, match=r"sample 'shapes 0/17': visible must have shape \(\d,\) \(one share per object\)"
+    ):
+        dataclasses.replace(scene, visible=scene.visible[:-1])
+    with pytest.raises(TypeError, match="sample 'shapes 0/17': visible must be float32 or float64, got bool"):
+        dataclasses.replace(scene, visible=scene.difficult)
+    with pytest.raises(TypeError, match="missing 2 required positional arguments: 'masks' and 'label_map'"):
+        Scene("a", scene.image, scene.boxes, scene.classes, scene.difficult, visible=scene.visible)  # type: ignore[call-arg]
 
 
 def test_how_hard_it_is() -> None:

@@ -6,9 +6,9 @@ import itertools
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from refdet.autograd.tensor import Tensor, no_grad
 from refdet.data.batching import as_batch, batches, prefetch
+from refdet.data.lazy_sequence import LazySequence
 from refdet.data.sample import Sample, require_usable
-from refdet.data.shapes import make_scene, tight_box
-from refdet.data.stick_figures import SWAPPED, make_figure
+from refdet.data.shapes import Scene, Shapes, make_scene, tight_box
+from refdet.data.stick_figures import SWAPPED, StickFigures, make_figure
 from refdet.data.transforms import (
     FAST_RCNN_MEAN_BGR,
     mirror,
@@ -32,20 +33,12 @@ from refdet.data.transforms import (
 )
 
 
-def sample_of_scene(number: int = 0) -> Sample:
-    scene = make_scene(5, number)
-    return Sample(
-        f"scene {number}", scene.image, scene.boxes, scene.classes, scene.difficult, scene.masks, scene.label_map
-    )
+def sample_of_scene(number: int = 0) -> Scene:
+    return make_scene(5, number)
 
 
 def sample_of_figure() -> Sample:
-    figure = make_figure(5, 1)
-    one = np.ones(1, np.int64)
-    return Sample(
-        "figure", figure.image, figure.box[None], one, one == 0, joints=figure.joints[None],
-        joints_visible=figure.visible[None],
-    )  # fmt: skip
+    return make_figure(5, 1)
 
 
 def assert_same(a: Sample, b: Sample) -> None:
@@ -200,7 +193,54 @@ def test_an_epoch() -> None:
     assert sorted(itertools.chain.from_iterable(names(0))) == sorted(s.name for s in samples)
     assert names(0) == names(0) != names(1)
     turned = next(batches(samples, batch_size=7, rng=np.random.default_rng(1), mean=(0, 0, 0), transform=random_mirror))
-    assert any((s.boxes != samples[int(s.name[6:])].boxes).any() for s in turned.samples)
+    by_name = {s.name: s for s in samples}
+    assert any((s.boxes != by_name[s.name].boxes).any() for s in turned.samples)
+
+
+def test_an_epoch_of_the_synthetic_sets() -> None:
+    """As they are, through transforms, batches and the thread."""
+
+    def transform(sample: Sample, rng: np.random.Generator) -> Sample:
+        swapped = None if sample.joints is None else SWAPPED
+        return resize_short_side(photometric(random_mirror(sample, rng, swapped=swapped), rng), short=48)
+
+    for samples in (Shapes(5, seed=0, size=(64, 80)), StickFigures(5, seed=0, size=(64, 80))):
+        rng = np.random.default_rng(2)
+        epoch = batches(samples, batch_size=2, rng=rng, mean=(1, 2, 3), transform=transform)
+        made = list(prefetch(epoch))
+        assert [batch.images.shape for batch in made] == [(2, 3, 48, 60), (2, 3, 48, 60), (1, 3, 48, 60)]
+        assert sorted(s.name for batch in made for s in batch.samples) == [s.name for s in samples]
+
+
+def test_a_batch_makes_each_item_once() -> None:
+    made: list[int] = []
+
+    class Counted(LazySequence[Sample]):
+        def _item(self, i: int) -> Sample:
+            made.append(i)
+            return sample_of_scene(i)
+
+    as_batch(Counted(3), mean=(0, 0, 0))
+    assert made == [0, 1, 2]
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_a_transformed_scene_is_a_scene_whose_masks_and_label_map_agree(number: int) -> None:
+    scene, rng = sample_of_scene(number), np.random.default_rng(0)
+    for changed in (
+        mirror(scene),
+        resize(scene, (77, 201)),
+        resize_short_side(scene, short=50),
+        random_mirror(scene, rng, probability=1),
+        photometric(scene, rng),
+    ):
+        assert type(changed) is Scene
+        assert changed.name == scene.name
+        np.testing.assert_array_equal(changed.visible, scene.visible)
+        painted = np.zeros(changed.size, np.int64)
+        for mask, label in zip(changed.masks, changed.classes, strict=True):
+            painted[mask] = label
+        np.testing.assert_array_equal(changed.label_map, painted)
 
 
 def test_prefetching_works_ahead() -> None:
@@ -269,7 +309,9 @@ def test_the_thread_ends_when_the_loop_is_left() -> None:
 
 def test_bad_input() -> None:
     sample = sample_of_scene()
-    with pytest.raises(ValueError, match=r"mirror: figure has 14 joints, so that swapped must be an order of 0 … 13"):
+    with pytest.raises(
+        ValueError, match=r"mirror: stick figures 5/1 has 14 joints, so that swapped must be an order of 0 … 13"
+    ):
         mirror(sample_of_figure())
     with pytest.raises(ValueError, match="so that swapped must be an order of 0 … 13 that undoes itself"):
         mirror(sample_of_figure(), swapped=(1, 2, 0, *range(3, 14)))
@@ -305,5 +347,34 @@ def test_bad_input() -> None:
         as_batch([], mean=(0, 0, 0))
     with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
         next(batches([sample], batch_size=0, rng=np.random.default_rng(0), mean=(0, 0, 0)))
+    for not_a_generator in (0, None):
+        got = f"rng must be a numpy.random.Generator such as .*, got {type(not_a_generator).__name__}"
+        with pytest.raises(TypeError, match=f"batches: {got}"):
+            next(batches([sample], batch_size=1, rng=not_a_generator, mean=(0, 0, 0)))  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=f"random_mirror: {got}"):
+            random_mirror(sample, not_a_generator)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=f"photometric: {got}"):
+            photometric(sample, not_a_generator)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"probability must lie in \[0, 1\], got 2"):
         random_mirror(sample, np.random.default_rng(0), probability=2)
+
+
+def test_what_is_no_sample() -> None:
+    rng, wrong = np.random.default_rng(0), cast(Any, np.zeros((8, 8, 3), np.uint8))
+    calls: dict[str, Callable[[], object]] = {
+        "resize": lambda: resize(wrong, (4, 4)),
+        "resize_short_side": lambda: resize_short_side(wrong),
+        "mirror": lambda: mirror(wrong),
+        "random_mirror": lambda: random_mirror(wrong, rng),
+        "photometric": lambda: photometric(wrong, rng),
+    }
+    for name, call in calls.items():
+        with pytest.raises(TypeError, match=f"^{name}: sample must be a Sample, got ndarray"):
+            call()
+    with pytest.raises(TypeError, match=r"^as_batch: item 1 of samples must be a Sample, got ndarray"):
+        as_batch([sample_of_scene(), wrong], mean=(0, 0, 0))
+    options: dict[str, Any] = {"batch_size": 1, "rng": rng, "mean": (0, 0, 0)}
+    with pytest.raises(TypeError, match=r"^batches: item 0 of samples must be a Sample, got ndarray"):
+        next(batches([wrong], transform=random_mirror, **options))
+    with pytest.raises(TypeError, match=r"^batches: what transform returns for item 0 must be a Sample, got NoneType"):
+        next(batches([sample_of_scene()], transform=lambda sample, rng: cast(Any, None), **options))

@@ -202,6 +202,30 @@ def test_what_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_where_results_are_written(tmp_path: Path) -> None:
+    results = {"dog": VocResults(("a",), np.ones(1), np.array([[0.0, 1.0, 3.0, 4.0]]))}
+    write_voc_results(tmp_path / "made" / "now", results)
+    write_voc_results(tmp_path / "made" / "now", results)  # it may be there
+    assert list(read_voc_results(tmp_path / "made" / "now")) == ["dog"]
+    with pytest.raises(ValueError, match="a class must have a name"):
+        write_voc_results(tmp_path / "never", {"a b": results["dog"]})
+    assert not (tmp_path / "never").exists()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(VocError, match=r"file: the folder cannot be made: File exists$"):
+        write_voc_results(tmp_path / "file", results)
+    with pytest.raises(VocError, match=r"file/x: the folder cannot be made: Not a directory$"):
+        write_voc_results(tmp_path / "file" / "x", results)
+
+
+def test_an_annotation_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    none = np.zeros(0)
+    annotation = VocAnnotation("a", "a.jpg", (9, 9), (), none.reshape(0, 4), none > 0, none > 0)
+    path = tmp_path / "nodir" / "a.xml"
+    with pytest.raises(VocError, match=f"^{path}: there is no folder {path.parent}$"):
+        write_voc_annotation(path, annotation)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.real
 def test_twenty_real_photographs() -> None:
     pictures = VocImages(real("voc"))
