@@ -2,7 +2,7 @@
 
 from refdet.metrics.average_precision import average_precision
 from refdet.metrics.classification import IlsvrcError, ilsvrc_error, top_k_error
-from refdet.metrics.coco import evaluate as evaluate_coco
+from refdet.metrics.coco import evaluate_coco
 from refdet.metrics.coco_box_iou import coco_box_iou
 from refdet.metrics.coco_evaluation import CocoEvaluation
 from refdet.metrics.coco_match import coco_match

@@ -39,26 +39,25 @@ import numpy as np
 from refdet.core.check import Array, check_choice
 from refdet.metrics.coco_accumulate import curve_of
 from refdet.metrics.coco_evaluation import CocoEvaluation, Range
-from refdet.metrics.coco_match import COCO_THRESHOLDS
-from refdet.metrics.coco_settings import COCO_RECALLS, CONVENTIONS, Settings, canonical_settings
+from refdet.metrics.coco_settings import CONVENTIONS, Settings, canonical_settings
 from refdet.metrics.coco_similarity import similarity_of_kind
 from refdet.metrics.coco_verdicts import Candidates, Progress, Truths, candidates, judge
 from refdet.metrics.object_keypoint_similarity import COCO_SIGMAS
 from refdet.metrics.records import Detections, GroundTruths
 
 
-def evaluate(
+def evaluate_coco(
     ground_truths: GroundTruths,
     detections: Detections,
     *,
     image_ids: Sequence[int],
     category_ids: Sequence[int],
     kind: str = "bbox",
-    iou_thresholds: Sequence[float] = COCO_THRESHOLDS,
-    recall_thresholds: Sequence[float] = COCO_RECALLS,
+    iou_thresholds: Sequence[float] | None = None,
+    recall_thresholds: Sequence[float] | None = None,
     max_detections: Sequence[int] | None = None,
     areas: Mapping[str, Range] | None = None,
-    sigmas: Sequence[float] = COCO_SIGMAS,
+    sigmas: Sequence[float] | None = None,
     convention: str = "ids-are-names",
     progress: Progress | None = None,
 ) -> CocoEvaluation:
@@ -70,11 +69,11 @@ def evaluate(
         image_ids: the images that were looked at, whether there is anything in them or not.
         category_ids: the K categories, of which the mean is taken.
         kind: "bbox", "segm" (both records need masks) or "keypoints" (both need keypoints).
-        iou_thresholds: T overlaps, or keypoint similarities, in [0, 1].
-        recall_thresholds: R recalls in [0, 1] at which the precision is taken.
+        iou_thresholds: T overlaps, or keypoint similarities, in [0, 1]; COCO's ten by default, 0.5 to 0.95.
+        recall_thresholds: R recalls in [0, 1] at which the precision is taken; COCO's 101 by default, 0 to 1.
         max_detections: M numbers; (1, 10, 100) by default, (20,) for keypoints.
         areas: A closed ranges of pixels by name; the first is that of AP. COCO's by default.
-        sigmas: one per keypoint; read for keypoints alone.
+        sigmas: one per keypoint, COCO's 17 by default; read for keypoints alone.
         convention: "ids-are-names", or "pycocotools" for its treatment of the annotation of id 0.
         progress: called with the number of problems that are done, and of all; a problem is what one category has in
             one image.
@@ -87,17 +86,22 @@ def evaluate(
 
     >>> truths = GroundTruths([1, 2], [7, 7], [3, 3], [[0, 0, 9, 9], [40, 0, 9, 9]], [81, 81], [False, False])
     >>> found = Detections.of_boxes([7, 7], [3, 3], [0.9, 0.8], [[0, 0, 9, 9], [20, 0, 9, 9]])
-    >>> stats = evaluate(truths, found, image_ids=[7], category_ids=[3]).stats
-    >>> round(stats["AP50"], 6) == round(51 / 101, 6), stats["AR100"], stats["AP-large"]
-    (True, 0.5, -1.0)
+    >>> evaluation = evaluate_coco(truths, found, image_ids=[7], category_ids=[3])
+    >>> evaluation
+    CocoEvaluation(bbox, 1 category)
+        AP 0.505, AP50 0.505, AP75 0.505, AP-small 0.505, AP-medium -1.000, AP-large -1.000
+        AR1 0.500, AR10 0.500, AR100 0.500, AR-small 0.500, AR-medium -1.000, AR-large -1.000
+        AP by category id: 3 0.505
+    >>> round(evaluation.stats["AP50"], 6) == round(51 / 101, 6)
+    True
     """
     for name, records, wanted in (
         ("ground_truths", ground_truths, GroundTruths),
         ("detections", detections, Detections),
     ):
         if not isinstance(records, wanted):
-            raise TypeError(f"evaluate: {name} must be {wanted.__name__}, got {type(records).__name__}")
-    check_choice("evaluate", "convention", convention, CONVENTIONS)
+            raise TypeError(f"evaluate_coco: {name} must be {wanted.__name__}, got {type(records).__name__}")
+    check_choice("evaluate_coco", "convention", convention, CONVENTIONS)
     settings = canonical_settings(
         kind=kind,
         image_ids=image_ids,
@@ -109,7 +113,9 @@ def evaluate(
     )
     truth_categories, truth_problems = _problems("ground_truths", ground_truths, settings)
     detection_categories, problems = _problems("detections", detections, settings)
-    similarity = similarity_of_kind(kind, detections, ground_truths, sigmas)
+    similarity = similarity_of_kind(
+        "evaluate_coco", kind, detections, ground_truths, COCO_SIGMAS if sigmas is None else sigmas
+    )
 
     chosen = candidates(problems, detections.scores, settings.max_detections[-1])
     is_ignored = _outside(ground_truths.areas, settings.areas) | ground_truths.is_crowd  # (A, G)
@@ -177,7 +183,7 @@ def _index(name: str, field: str, ids: Array, known: Array) -> Array:
     if is_unknown.any():
         row = np.flatnonzero(is_unknown)[0]
         raise ValueError(
-            f"evaluate: {name} row {row} has {field} {ids[row]}, which is not among the {len(known)} of {field}s"
+            f"evaluate_coco: {name} row {row} has {field} {ids[row]}, which is not among the {len(known)} of {field}s"
         )
     return found
 

@@ -22,23 +22,47 @@ from dataclasses import dataclass
 import numpy as np
 
 from refdet.core.check import Array
+from refdet.metrics.listing import counted, listing
 
 Range = tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
 class CocoEvaluation:
-    """Precision and recall for T thresholds, R recalls, K categories, A ranges of area, M numbers of detections."""
+    """Precision and recall for T thresholds, R recalls, K categories, A ranges of area, M numbers of detections.
 
-    kind: str  # "bbox", "segm" or "keypoints"
-    precision: Array  # (T, R, K, A, M) float64; −1 where a category has nothing to find
-    recall: Array  # (T, K, A, M)
-    scores: Array  # (T, R, K, A, M): of the detection at which the recall is reached; 0 where it is not
+    It prints as its `stats` and the AP of each category, with three decimals.
+
+    Attributes:
+        kind: "bbox", "segm" or "keypoints".
+        precision: (T, R, K, A, M) float64, in [0, 1]; −1 where a category has nothing to find.
+        recall: (T, K, A, M) float64, the highest that is reached; −1 likewise.
+        scores: (T, R, K, A, M) float64, of the detection at which the recall is reached; 0 where it is not; −1 too.
+        iou_thresholds: T overlaps, or keypoint similarities.
+        recall_thresholds: R recalls.
+        category_ids: K ids, ascending.
+        areas: A ranges of area in pixels, (low, high), by name; the first is that of AP.
+        max_detections: M numbers of detections per image and category, ascending.
+    """
+
+    kind: str
+    precision: Array
+    recall: Array
+    scores: Array
     iou_thresholds: tuple[float, ...]
     recall_thresholds: tuple[float, ...]
     category_ids: tuple[int, ...]
-    areas: dict[str, Range]  # by name; the first is that of AP
-    max_detections: tuple[int, ...]  # ascending
+    areas: dict[str, Range]
+    max_detections: tuple[int, ...]
+
+    def __repr__(self) -> str:
+        stats, n = self.stats, len(self.category_ids)
+        lines = [f"CocoEvaluation({self.kind}, {counted(n, 'category', 'categories')})"]
+        for which in ("AP", "AR"):
+            lines.append(listing("", {name: value for name, value in stats.items() if name.startswith(which)}))
+        if n:
+            lines.append(listing("AP by category id: ", {i: of_one["AP"] for i, of_one in self.per_class().items()}))
+        return "\n".join(lines)
 
     @property
     def stats(self) -> dict[str, float]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from refdet.core.check import Array, check_choice, check_number, integers, sequence
 from refdet.metrics.coco_evaluation import Range
+from refdet.metrics.coco_match import COCO_THRESHOLDS
 
 KINDS = ("bbox", "segm", "keypoints")
 CONVENTIONS = ("ids-are-names", "pycocotools")
@@ -44,19 +45,19 @@ def canonical_settings(
     kind: str,
     image_ids: Sequence[int],
     category_ids: Sequence[int],
-    iou_thresholds: Sequence[float],
-    recall_thresholds: Sequence[float],
+    iou_thresholds: Sequence[float] | None,
+    recall_thresholds: Sequence[float] | None,
     max_detections: Sequence[int] | None,
     areas: Mapping[str, Range] | None,
 ) -> Settings:
     """Check the settings and fill in those that are None."""
-    check_choice("evaluate", "kind", kind, KINDS)
+    check_choice("evaluate_coco", "kind", kind, KINDS)
     return Settings(
         kind,
         _ids("image_ids", image_ids),
         _ids("category_ids", category_ids),
-        _fractions("iou_thresholds", iou_thresholds),
-        _fractions("recall_thresholds", recall_thresholds),
+        _fractions("iou_thresholds", COCO_THRESHOLDS if iou_thresholds is None else iou_thresholds),
+        _fractions("recall_thresholds", COCO_RECALLS if recall_thresholds is None else recall_thresholds),
         _numbers_of_detections(COCO_MAX_DETECTIONS[kind] if max_detections is None else max_detections),
         _ranges(_default_areas(kind) if areas is None else areas),
     )
@@ -64,28 +65,28 @@ def canonical_settings(
 
 def _ids(name: str, values: Sequence[int]) -> Array:
     """Return ids in ascending order; refuse what is no integer, and an id that comes twice."""
-    listed = sequence("evaluate", name, values)
+    listed = sequence("evaluate_coco", name, values)
     try:
-        found = np.sort(np.array(integers("evaluate", name, listed, count=len(listed), low=-(2**63)), np.int64))
+        found = np.sort(np.array(integers("evaluate_coco", name, listed, count=len(listed), low=-(2**63)), np.int64))
     except OverflowError as error:
-        raise ValueError(f"evaluate: {name} must fit into int64, got {max(listed)}") from error
+        raise ValueError(f"evaluate_coco: {name} must fit into int64, got {max(listed)}") from error
     repeated = found[1:][found[1:] == found[:-1]]
     if repeated.size:
-        raise ValueError(f"evaluate: {name} must be different, got {repeated[0]} more than once")
+        raise ValueError(f"evaluate_coco: {name} must be different, got {repeated[0]} more than once")
     return found
 
 
 def _fractions(name: str, values: Sequence[float]) -> tuple[float, ...]:
     """Return numbers in [0, 1]."""
-    return tuple(check_number("evaluate", name, v, low=0, high=1) for v in sequence("evaluate", name, values))
+    return tuple(check_number("evaluate_coco", name, v, low=0, high=1) for v in sequence("evaluate_coco", name, values))
 
 
 def _numbers_of_detections(values: Sequence[int]) -> tuple[int, ...]:
     """Return positive integers in ascending order, each of them once."""
-    listed = sequence("evaluate", "max_detections", values)
+    listed = sequence("evaluate_coco", "max_detections", values)
     if not listed:
-        raise ValueError("evaluate: max_detections must hold at least one number")
-    return tuple(sorted(set(integers("evaluate", "max_detections", listed, count=len(listed), low=1))))
+        raise ValueError("evaluate_coco: max_detections must hold at least one number")
+    return tuple(sorted(set(integers("evaluate_coco", "max_detections", listed, count=len(listed), low=1))))
 
 
 def _default_areas(kind: str) -> dict[str, Range]:
@@ -96,14 +97,14 @@ def _default_areas(kind: str) -> dict[str, Range]:
 def _ranges(areas: Mapping[str, Range]) -> dict[str, Range]:
     """Return the ranges with their ends as floats, in their order."""
     if not isinstance(areas, Mapping):
-        raise TypeError(f"evaluate: areas must be a mapping of names to ranges, got {type(areas).__name__}")
+        raise TypeError(f"evaluate_coco: areas must be a mapping of names to ranges, got {type(areas).__name__}")
     if not areas:
-        raise ValueError("evaluate: areas must hold at least one range")
+        raise ValueError("evaluate_coco: areas must hold at least one range")
     ranges = {}
     for name, bounds in areas.items():
-        ends = sequence("evaluate", f"areas[{name!r}]", bounds)
+        ends = sequence("evaluate_coco", f"areas[{name!r}]", bounds)
         if len(ends) != 2:
-            raise ValueError(f"evaluate: areas[{name!r}] must be a pair (low, high), got {bounds!r}")
-        low = check_number("evaluate", f"areas[{name!r}]", ends[0])
-        ranges[str(name)] = (low, check_number("evaluate", f"areas[{name!r}]", ends[1], low=low))
+            raise ValueError(f"evaluate_coco: areas[{name!r}] must be a pair (low, high), got {bounds!r}")
+        low = check_number("evaluate_coco", f"areas[{name!r}]", ends[0])
+        ranges[str(name)] = (low, check_number("evaluate_coco", f"areas[{name!r}]", ends[1], low=low))
     return ranges

@@ -36,25 +36,27 @@ def box_similarity(detections: Detections, ground_truths: GroundTruths) -> Simil
     return compute
 
 
-def mask_similarity(detections: Detections, ground_truths: GroundTruths) -> Similarity:
+def mask_similarity(op: str, detections: Detections, ground_truths: GroundTruths) -> Similarity:
     """Compare masks, one problem at a time."""
-    detected, true = _masks("detections", detections), _masks("ground_truths", ground_truths)
+    detected, true = _masks(op, "detections", detections), _masks(op, "ground_truths", ground_truths)
 
     def compute(d: Array, g: Array) -> Array:
         d_masks, g_masks = [detected[i] for i in d], [true[i] for i in g]
         sizes = sorted({rle.size for rle in (*d_masks, *g_masks)})
         if len(sizes) > 1:
             image_id = ground_truths.image_ids[g[0]]
-            raise ValueError(f"evaluate: masks of image {image_id} differ in size (H, W): {sizes[0]} and {sizes[1]}")
+            raise ValueError(f"{op}: masks of image {image_id} differ in size (H, W): {sizes[0]} and {sizes[1]}")
         return rle_iou_kernel(*ragged(d_masks), *ragged(g_masks), ground_truths.is_crowd[g], size=sizes[0])
 
     return _one_by_one(compute)
 
 
-def keypoint_similarity(detections: Detections, ground_truths: GroundTruths, sigmas: tuple[float, ...]) -> Similarity:
+def keypoint_similarity(
+    op: str, detections: Detections, ground_truths: GroundTruths, sigmas: tuple[float, ...]
+) -> Similarity:
     """Compare sets of keypoints, one problem at a time."""
-    detected = _keypoints("detections", detections, len(sigmas))
-    true = _keypoints("ground_truths", ground_truths, len(sigmas))
+    detected = _keypoints(op, "detections", detections, len(sigmas))
+    true = _keypoints(op, "ground_truths", ground_truths, len(sigmas))
 
     def compute(d: Array, g: Array) -> Array:
         boxes, areas = ground_truths.boxes_xywh[g], ground_truths.areas[g]
@@ -64,28 +66,28 @@ def keypoint_similarity(detections: Detections, ground_truths: GroundTruths, sig
 
 
 def similarity_of_kind(
-    kind: str, detections: Detections, ground_truths: GroundTruths, sigmas: Sequence[float]
+    op: str, kind: str, detections: Detections, ground_truths: GroundTruths, sigmas: Sequence[float]
 ) -> Similarity:
-    """Return the similarity of boxes, masks or keypoints; refuse records that do not have them."""
+    """Return the similarity of boxes, masks or keypoints for `op`; refuse records that do not have them."""
     if kind == "bbox":
         return box_similarity(detections, ground_truths)
     if kind == "segm":
-        return mask_similarity(detections, ground_truths)
-    return keypoint_similarity(detections, ground_truths, positive_numbers("evaluate", "sigmas", sigmas))
+        return mask_similarity(op, detections, ground_truths)
+    return keypoint_similarity(op, detections, ground_truths, positive_numbers(op, "sigmas", sigmas))
 
 
-def _masks(name: str, records: Detections | GroundTruths) -> tuple[RLE, ...]:
+def _masks(op: str, name: str, records: Detections | GroundTruths) -> tuple[RLE, ...]:
     if records.masks is None:
-        raise ValueError(f"evaluate: kind 'segm' needs masks, and {name} have none")
+        raise ValueError(f"{op}: kind 'segm' needs masks, and {name} have none")
     return records.masks
 
 
-def _keypoints(name: str, records: Detections | GroundTruths, n_sigmas: int) -> Array:
+def _keypoints(op: str, name: str, records: Detections | GroundTruths, n_sigmas: int) -> Array:
     points = records.keypoints
     if points is None:
-        raise ValueError(f"evaluate: kind 'keypoints' needs keypoints, and {name} have none")
+        raise ValueError(f"{op}: kind 'keypoints' needs keypoints, and {name} have none")
     if len(points) and points.shape[1] != n_sigmas:
-        raise ValueError(f"evaluate: {name} have {points.shape[1]} keypoints, but there are {n_sigmas} sigmas")
+        raise ValueError(f"{op}: {name} have {points.shape[1]} keypoints, but there are {n_sigmas} sigmas")
     return points
 
 

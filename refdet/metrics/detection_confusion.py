@@ -89,7 +89,10 @@ def detection_confusion(
     taken_for = np.zeros(len(ground_truths), np.int64)  # the predicted class of each object
     is_alarm = np.zeros(len(detections), bool)
     is_alarm[rows] = True
-    for d, g, overlaps in image_batches(ground_truths, detections, rows, kind=kind, sigmas=sigmas, progress=progress):
+    batches = image_batches(
+        "detection_confusion", ground_truths, detections, rows, kind=kind, sigmas=sigmas, progress=progress
+    )
+    for d, g, overlaps in batches:
         other_class = predicted[d][:, :, None] != true[g][:, None, :]
         overlaps = np.where(is_ignored[g][:, None, :] & other_class, -1.0, overlaps)
         matches, _ = coco_match_kernel(overlaps, is_ignored[g], ground_truths.is_crowd[g], thresholds=(threshold,))

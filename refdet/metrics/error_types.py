@@ -131,7 +131,8 @@ def error_types(
     outcomes[rows] = BACKGROUND  # also in an image without objects
     meant = np.full(len(detections), -1, np.int64)  # the object that a detection matches or an error is about
     limits = (background_threshold, min(threshold, ALMOST_ONE))
-    for d, g, overlaps in image_batches(ground_truths, detections, rows, kind=kind, sigmas=sigmas, progress=progress):
+    batches = image_batches("error_types", ground_truths, detections, rows, kind=kind, sigmas=sigmas, progress=progress)
+    for d, g, overlaps in batches:
         same_class = predicted[d][:, :, None] == true[g][:, None, :]
         judged, column = _judge(overlaps, same_class, is_ignored[g], ground_truths.is_crowd[g], limits)
         outcomes[d[d >= 0]] = judged[d >= 0]

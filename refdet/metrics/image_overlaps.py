@@ -26,6 +26,7 @@ class ImageBatch(NamedTuple):
 
 
 def image_batches(
+    op: str,
     ground_truths: GroundTruths,
     detections: Detections,
     rows: Array,
@@ -34,8 +35,8 @@ def image_batches(
     sigmas: Sequence[float],
     progress: Progress | None,
 ) -> Iterator[ImageBatch]:
-    """Yield the overlaps of some rows of the detections with all ground truths; equal scores stay in their order."""
-    similarity = similarity_of_kind(kind, detections, ground_truths, sigmas)
+    """Yield for `op` the overlaps of some rows of the detections with all truths; equal scores stay in their order."""
+    similarity = similarity_of_kind(op, kind, detections, ground_truths, sigmas)
     ordered = rows[np.lexsort((rows, -detections.scores[rows], detections.image_ids[rows]))]
     truth_rows = np.argsort(ground_truths.image_ids, kind="stable")
     shared = shared_problems(detections.image_ids[ordered], ground_truths.image_ids[truth_rows])

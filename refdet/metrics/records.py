@@ -10,6 +10,7 @@ Conventions:
   is what `loadRes` of the COCO API makes it: w·h for boxes, the number of pixels for masks, and for keypoints the area
   of the box around all of them, labelled or not.
 - A column is a read-only copy: integers are int64, numbers float64. Lists are accepted. Masks are kept as they come.
+- A flag is a boolean, or the integer 0 or 1 that COCO's files have; any other integer is refused by its row.
 - Numbers are finite and no box is smaller than 0; anything else is refused by its row. Rows count from 0.
 """
 
@@ -26,7 +27,7 @@ from refdet.core.check import Array, as_index, shape_of
 from refdet.masks.rle import RLE, area_of_counts, box_of_counts, check_rle
 
 _DTYPES = {"integers": np.int64, "numbers": np.float64, "booleans": np.bool_}
-_ACCEPTED = {"integers": "iu", "numbers": "fiu", "booleans": "b"}
+_ACCEPTED = {"integers": "iu", "numbers": "fiu", "booleans": "biu", "integers or strings": "iuUSO"}  # names of anything
 LARGEST_INTEGER = np.iinfo(np.int64).max
 RowShape = tuple[int | None, ...]  # None is any length
 
@@ -38,22 +39,27 @@ def _column(record: str, name: str, values: Any, kind: str, row_shape: RowShape 
     except ValueError as error:
         raise ValueError(f"{record}: the rows of {name} must be of one shape: {error}") from error
     if column.shape == (0,):  # an empty list, whatever it would have held
-        column = np.zeros((0, *(n or 0 for n in row_shape)), _DTYPES[kind])
+        column = np.zeros((0, *(n or 0 for n in row_shape)), _DTYPES.get(kind, np.int64))
     if column.dtype.kind not in _ACCEPTED[kind]:
-        raise TypeError(f"{record}: {name} must hold {kind}, got {column.dtype.name}")
+        or_flags = ", or integers that are 0 or 1" if kind == "booleans" else ""
+        raise TypeError(f"{record}: {name} must hold {kind}{or_flags}, got {column.dtype.name}")
     fits = column.ndim == 1 + len(row_shape)
     if not fits or any(n not in (None, m) for n, m in zip(row_shape, column.shape[1:], strict=True)):
         wanted = ", ".join(["rows", *("any" if n is None else str(n) for n in row_shape)])
         raise ValueError(f"{record}: {name} must have shape ({wanted}), got {shape_of(column)}")
+    if kind == "booleans":
+        rows = np.flatnonzero((column != 0) & (column != 1))
+        if rows.size:
+            raise ValueError(f"{record}: {name} of row {rows[0]} must be 0 or 1, or a boolean, got {column[rows[0]]}")
     if column.dtype.kind == "u" and column.max(initial=0) > LARGEST_INTEGER:
         raise ValueError(f"{record}: {name} must fit into int64, got {column.max()}")
-    column = np.array(column, _DTYPES[kind], order="C")
+    column = np.array(column, _DTYPES.get(kind), order="C")
     column.flags.writeable = False
     return column
 
 
 @dataclass(frozen=True, eq=False)
-class _Columns:
+class Columns:
     """Records whose fields are columns of equal length."""
 
     def __len__(self) -> int:
@@ -66,10 +72,10 @@ class _Columns:
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return type(self)(**{name: _take(column, indices) for name, column in values.items()})
 
-    def _set(self, name: str, kind: str, row_shape: RowShape = ()) -> None:
-        """Put the checked copy of a column in its place."""
+    def _set(self, name: str, kind: str, row_shape: RowShape = (), *, finite: bool = True) -> None:
+        """Put the checked copy of a column in its place; its numbers must be finite unless said otherwise."""
         object.__setattr__(self, name, _column(type(self).__name__, name, getattr(self, name), kind, row_shape))
-        if kind == "numbers":
+        if kind == "numbers" and finite:
             self._refuse(name, ~np.isfinite(getattr(self, name)), "is not finite")
 
     def _set_masks(self, masks: Iterable[RLE] | None) -> None:
@@ -111,23 +117,35 @@ def _take(column: Any, indices: Array) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class GroundTruths(_Columns):
+class GroundTruths(Columns):
     """What is in the images: A annotations.
+
+    Attributes:
+        ids: (A,) int64, all different.
+        image_ids: (A,) int64.
+        category_ids: (A,) int64.
+        boxes_xywh: (A, 4) float64, rows (x, y, w, h) in pixels, (x, y) the top left corner; w and h are not negative.
+        areas: (A,) float64, in pixels, of the outline.
+        is_crowd: (A,) bool: a region that holds any number of objects. COCO's iscrowd, 0 or 1, is accepted.
+        masks: A run-length encoded masks, or None.
+        keypoints: (A, K, 3) float64, rows (x, y, visibility) in pixels, visibility 0 for not labelled, 1 for hidden,
+            2 for visible; or None.
+        n_keypoints: (A,) int64, how many are labelled; if it is not given, those of visibility > 0. None without both.
 
     >>> truths = GroundTruths([1], [7], [3], [[10, 20, 30, 40]], [900], [False])
     >>> len(truths), truths.boxes_xywh
     (1, array([[10., 20., 30., 40.]]))
     """
 
-    ids: Array  # (A,) int64, all different
-    image_ids: Array  # (A,) int64
-    category_ids: Array  # (A,) int64
-    boxes_xywh: Array  # (A, 4) float64
-    areas: Array  # (A,) float64, of the outline
-    is_crowd: Array  # (A,) bool: a region that holds any number of objects
+    ids: Array
+    image_ids: Array
+    category_ids: Array
+    boxes_xywh: Array
+    areas: Array
+    is_crowd: Array
     masks: tuple[RLE, ...] | None = None
-    keypoints: Array | None = None  # (A, K, 3) float64: x, y, visibility (0 not labelled, 1 hidden, 2 visible)
-    n_keypoints: Array | None = None  # (A,) int64: how many are labelled; without it, those of visibility > 0
+    keypoints: Array | None = None
+    n_keypoints: Array | None = None
 
     def __post_init__(self) -> None:
         for name in ("ids", "image_ids", "category_ids"):
@@ -152,19 +170,28 @@ class GroundTruths(_Columns):
 
 
 @dataclass(frozen=True, eq=False)
-class Detections(_Columns):
+class Detections(Columns):
     """What was detected: N boxes, masks or sets of keypoints, each with a score.
 
     `of_boxes`, `of_masks` and `of_keypoints` make them as the COCO API reads its result files.
+
+    Attributes:
+        image_ids: (N,) int64.
+        category_ids: (N,) int64.
+        scores: (N,) float64, finite, the higher the surer.
+        boxes_xywh: (N, 4) float64, rows (x, y, w, h) in pixels, (x, y) the top left corner; w and h are not negative.
+        areas: (N,) float64, in pixels.
+        masks: N run-length encoded masks, or None.
+        keypoints: (N, K, 3) float64, rows (x, y, a third number that is not read) in pixels; or None.
     """
 
-    image_ids: Array  # (N,) int64
-    category_ids: Array  # (N,) int64
-    scores: Array  # (N,) float64
-    boxes_xywh: Array  # (N, 4) float64
-    areas: Array  # (N,) float64
+    image_ids: Array
+    category_ids: Array
+    scores: Array
+    boxes_xywh: Array
+    areas: Array
     masks: tuple[RLE, ...] | None = None
-    keypoints: Array | None = None  # (N, K, 3) float64: x, y, and a third number that is not read
+    keypoints: Array | None = None
 
     def __post_init__(self) -> None:
         self._set("image_ids", "integers")
@@ -224,11 +251,17 @@ def _extremes(points: Array) -> tuple[Array, Array]:
 
 @dataclass(frozen=True)
 class Task:
-    """What is evaluated: every image, also those with nothing in them, and every category, by id."""
+    """What is evaluated: every image, also those with nothing in them, and every category, by id.
 
-    image_ids: tuple[int, ...]  # ascending
-    category_ids: tuple[int, ...]  # ascending
-    names: Mapping[int, str] = dataclasses.field(default_factory=dict)  # of the categories
+    Attributes:
+        image_ids: given in any order, all different; kept ascending.
+        category_ids: likewise.
+        names: of the categories, by id; those that have none need not be in it.
+    """
+
+    image_ids: tuple[int, ...]
+    category_ids: tuple[int, ...]
+    names: Mapping[int, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for field in ("image_ids", "category_ids"):

@@ -47,10 +47,19 @@ from refdet.metrics.roc import CANDIDATES, accept_rate, check_pairs, n_accepted,
 
 @dataclass(frozen=True, eq=False)
 class FoldResults:
-    """One number per fold, and the threshold that the other folds chose for it."""
+    """One number per fold, and the threshold that the other folds chose for it; it prints as the mean ± its error.
 
-    values: Array  # (F,) float64
-    thresholds: Array  # (F,) float64
+    Attributes:
+        values: (F,) float64, in [0, 1], in ascending order of folds.
+        thresholds: (F,) float64, in the unit of the distances.
+    """
+
+    values: Array
+    thresholds: Array
+
+    def __repr__(self) -> str:
+        error = self.standard_error if len(self.values) > 1 else math.nan
+        return f"FoldResults(mean={self.mean:.4f}, standard_error={error:.4f}, {len(self.values)} folds)"
 
     @property
     def mean(self) -> float:
@@ -91,8 +100,11 @@ def verification_accuracy(
     In either fold same pairs are nearer than different ones, but 3 is near in the one and far in the other:
 
     >>> same = np.array([True, False, True, False])
-    >>> verification_accuracy(np.array([1.0, 3, 3, 5]), same, n_folds=2)
-    FoldResults(values=array([0.5, 0.5]), thresholds=array([4., 2.]))
+    >>> results = verification_accuracy(np.array([1.0, 3, 3, 5]), same, n_folds=2)
+    >>> results
+    FoldResults(mean=0.5000, standard_error=0.0000, 2 folds)
+    >>> results.values, results.thresholds
+    (array([0.5, 0.5]), array([4., 2.]))
     """
     op = "verification_accuracy"
     distances = check_pairs(op, distances, same)

@@ -1,15 +1,17 @@
-"""evaluate: data sets small enough to be worked out by hand, one per convention; and bad input."""
+"""evaluate_coco: data sets small enough to be worked out by hand, one per convention; and bad input."""
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
 import pytest
 
 from refdet.masks.rle import RLE, rle_encode
-from refdet.metrics.coco import evaluate
+from refdet.metrics.coco import evaluate_coco
 from refdet.metrics.coco_evaluation import CocoEvaluation
+from refdet.metrics.coco_match import COCO_THRESHOLDS
 from refdet.metrics.coco_settings import COCO_RECALLS
 from refdet.metrics.records import Detections, GroundTruths
 
@@ -43,7 +45,7 @@ def detected(*boxes: Box, scores: Any, images: Any = None, categories: Any = Non
 
 
 def run(truths: GroundTruths, found: Detections, **options: Any) -> CocoEvaluation:
-    return evaluate(truths, found, **{"image_ids": (1, 2, 3), "category_ids": (1,), **options})
+    return evaluate_coco(truths, found, **{"image_ids": (1, 2, 3), "category_ids": (1,), **options})
 
 
 def square(place: float, side: float = 20) -> Box:
@@ -76,6 +78,32 @@ def test_precision_of_one_of_one() -> None:
     """1 / (1 + 2⁻⁵²) rounds to 1 − 2⁻⁵²."""
     evaluation = run(truths_at(square(0)), detected(square(0), scores=[0.9]))
     assert np.unique(evaluation.precision[..., 0, 0, 2]).tolist() == [1 - 2.0**-52]
+
+
+def test_what_is_printed() -> None:
+    evaluation = run(*right_right_wrong_wrong_right(), category_ids=(1, 7))
+    assert str(evaluation).splitlines() == [
+        "CocoEvaluation(bbox, 2 categories)",
+        "    AP 0.865, AP50 0.865, AP75 0.865, AP-small 0.865, AP-medium -1.000, AP-large -1.000",
+        "    AR1 0.333, AR10 1.000, AR100 1.000, AR-small 1.000, AR-medium -1.000, AR-large -1.000",
+        "    AP by category id: 1 0.865, 7 -1.000",
+    ]
+    evaluation = run(*right_right_wrong_wrong_right(), category_ids=range(1, 91))
+    assert len(str(evaluation).splitlines()) < 8
+    assert str(evaluation).endswith("20 -1.000, and 70 more")
+    assert len(str(run(truths_at(), detected(scores=[]), category_ids=())).splitlines()) == 3
+
+
+def test_the_signature_can_be_read() -> None:
+    """No default is a list of numbers; None means COCO's."""
+    assert evaluate_coco.__name__ == "evaluate_coco"
+    assert all(
+        p.default in (inspect.Parameter.empty, None) or isinstance(p.default, str)
+        for p in inspect.signature(evaluate_coco).parameters.values()
+    )
+    evaluation = run(*right_right_wrong_wrong_right())
+    assert evaluation.iou_thresholds == COCO_THRESHOLDS
+    assert evaluation.recall_thresholds == COCO_RECALLS
 
 
 def test_names_and_settings() -> None:
@@ -318,26 +346,26 @@ def test_many_problems_of_many_sizes() -> None:
     ],
 )
 def test_bad_settings(options: dict[str, Any], error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=f"evaluate: {message}"):
+    with pytest.raises(error, match=f"evaluate_coco: {message}"):
         run(truths_at(square(0)), detected(square(0), scores=[0.5]), **options)
 
 
 def test_records_in_the_wrong_place() -> None:
     truths, found = truths_at(square(0)), detected(square(0), scores=[0.5])
-    with pytest.raises(TypeError, match=r"evaluate: ground_truths must be GroundTruths, got Detections"):
+    with pytest.raises(TypeError, match=r"evaluate_coco: ground_truths must be GroundTruths, got Detections"):
         run(found, truths)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"evaluate: detections must be Detections, got list"):
+    with pytest.raises(TypeError, match=r"evaluate_coco: detections must be Detections, got list"):
         run(truths, [])  # type: ignore[arg-type]
 
 
 def test_detections_of_nothing_known_are_named() -> None:
     boxes = (square(0), square(1))
     with pytest.raises(
-        ValueError, match=r"evaluate: detections row 1 has image_id 9, which is not among the 3 of image"
+        ValueError, match=r"evaluate_coco: detections row 1 has image_id 9, which is not among the 3 of image"
     ):
         run(truths_at(square(0)), detected(*boxes, scores=[0.5, 0.4], images=[1, 9]))
     with pytest.raises(
-        ValueError, match=r"evaluate: detections row 0 has category_id 7, which is not among the 1 of c"
+        ValueError, match=r"evaluate_coco: detections row 0 has category_id 7, which is not among the 1 of c"
     ):
         run(truths_at(square(0)), detected(*boxes, scores=[0.5, 0.4], categories=[7, 1]))
 
@@ -345,12 +373,14 @@ def test_detections_of_nothing_known_are_named() -> None:
 def test_masks_of_several_sizes_are_named() -> None:
     truths = with_masks(truths_at(square(0)), mask(slice(0, 6)))
     found = Detections.of_masks([1], [1], [0.9], [RLE(np.array([12]), (3, 4))])
-    with pytest.raises(ValueError, match=r"evaluate: masks of image 1 differ in size \(H, W\): \(3, 4\) and \(8, 10\)"):
+    with pytest.raises(
+        ValueError, match=r"evaluate_coco: masks of image 1 differ in size \(H, W\): \(3, 4\) and \(8, 10\)"
+    ):
         run(truths, found, kind="segm")
 
 
 def test_keypoints_without_sigmas_are_named() -> None:
     columns = {**vars(truths_at(square(0))), "keypoints": np.zeros((1, 5, 3))}
     found = Detections.of_keypoints([1], [1], [0.9], np.zeros((1, 5, 3)))
-    with pytest.raises(ValueError, match=r"evaluate: detections have 5 keypoints, but there are 17 sigmas"):
+    with pytest.raises(ValueError, match=r"evaluate_coco: detections have 5 keypoints, but there are 17 sigmas"):
         run(GroundTruths(**columns), found, kind="keypoints")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refdet.metrics.coco import evaluate
+from refdet.metrics.coco import evaluate_coco
 from refdet.metrics.records import Detections
 from tests.agreement import seeds
 from tests.metrics.coco_data_sets import DataSet, data_set
@@ -43,7 +43,7 @@ def assert_equal(
         "max_detections": max_detections,
         "areas": areas,
     } | ({} if sigmas is None else {"sigmas": sigmas})
-    ours = evaluate(data.ground_truths, data.detections, convention=convention, **settings)
+    ours = evaluate_coco(data.ground_truths, data.detections, convention=convention, **settings)
     theirs = evaluate_with_pycocotools(data.ground_truths, data.detections, **settings)
     for name in ("precision", "recall", "scores"):
         np.testing.assert_allclose(getattr(ours, name), theirs.eval[name], rtol=0, atol=TOLERANCE, err_msg=name)
@@ -107,7 +107,7 @@ def real_data(kind: str) -> DataSet:
 @pytest.mark.parametrize("kind", ["bbox", "segm"])
 def test_the_published_statistics(kind: str) -> None:
     data = real_data(kind)
-    evaluation = evaluate(
+    evaluation = evaluate_coco(
         data.ground_truths, data.detections, image_ids=data.image_ids, category_ids=data.category_ids, kind=kind
     )
     assert tuple(round(value, 3) for value in evaluation.stats.values()) == PUBLISHED[kind]

@@ -90,6 +90,14 @@ def test_labelled_keypoints_are_counted_unless_given() -> None:
     assert truths(keypoints=points, n_keypoints=[0, 9]).n_keypoints.tolist() == [0, 9]  # type: ignore[union-attr]
 
 
+def test_flags_may_be_zeros_and_ones() -> None:
+    """As COCO's files have them."""
+    for flags in ([0, 1], np.array([0, 1], np.uint8), np.array([0, 1]), [False, 1], (False, True)):
+        found = truths(is_crowd=flags).is_crowd
+        assert found.dtype == np.bool_
+        assert found.tolist() == [False, True]
+
+
 def test_select() -> None:
     record = truths(masks=(MASK, RLE(np.array([6]), (3, 2))), keypoints=np.arange(12).reshape(2, 2, 3))
     second = record.select([1])
@@ -130,7 +138,9 @@ def test_task_sorts_its_ids() -> None:
         ),
         ({"boxes_xywh": [[0, 0, 1], [0, 0, 1]]}, ValueError, r"boxes_xywh must have shape \(rows, 4\), got \(2, 3\)"),
         ({"boxes_xywh": [[0, 0, 1, np.nan], [0, 0, 1, 1]]}, ValueError, r"boxes_xywh of row 0 is not finite: \[0.0, "),
-        ({"is_crowd": [0, 1]}, TypeError, r"is_crowd must hold booleans, got int64"),
+        ({"is_crowd": [0, 2]}, ValueError, r"is_crowd of row 1 must be 0 or 1, or a boolean, got 2"),
+        ({"is_crowd": [-1, 1]}, ValueError, r"is_crowd of row 0 must be 0 or 1, or a boolean, got -1"),
+        ({"is_crowd": [0.0, 1.0]}, TypeError, r"is_crowd must hold booleans, or integers that are 0 or 1, got float64"),
         ({"masks": (MASK,)}, ValueError, r"masks has 1 rows, ids 2"),
         ({"masks": (MASK, RLE(np.array([4]), (3, 2)))}, ValueError, r"the counts of the mask of row 1 must sum to H·W"),
         ({"keypoints": np.zeros((2, 3))}, ValueError, r"keypoints must have shape \(rows, any, 3\), got \(2, 3\)"),

@@ -35,6 +35,7 @@ def test_hand_example() -> None:
 def test_the_numbers_that_are_printed() -> None:
     """Accuracies 1, 1/2, 3/4: the mean, LFW's standard error of it, and the deviation that facenet's code prints."""
     results = FoldResults(np.array([1, 0.5, 0.75]), np.zeros(3))
+    assert repr(results) == "FoldResults(mean=0.7500, standard_error=0.1443, 3 folds)"
     assert results.mean == 0.75
     assert results.standard_deviation == pytest.approx(math.sqrt((0.0625 + 0.0625) / 3))
     assert results.standard_error == pytest.approx(math.sqrt((0.0625 + 0.0625) / 2) / math.sqrt(3))

@@ -1,16 +1,25 @@
-"""evaluate_voc: the deck's example from boxes to mAP, every convention, what counts and what does not, bad input."""
+"""evaluate_voc: the deck's example from boxes to mAP, every convention, VOC's files, what counts, bad input."""
 
 from __future__ import annotations
 
+import inspect
+import json
+import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
-from refdet.metrics.voc import CONVENTIONS, LabelledBoxes, ScoredBoxes, evaluate_voc
+from refdet.cli.main import app
+from refdet.data import VocAnnotation, VocResults, write_voc_annotation, write_voc_results
+from refdet.metrics import voc
+from refdet.metrics.records import Detections
+from refdet.metrics.voc import CONVENTIONS, LabelledBoxes, ScoredBoxes, VocEvaluation, evaluate_voc
 from tests.agreement import Array, seeds
 from tests.oracles import average_precision, match_detections, precision_recall
 
@@ -97,15 +106,46 @@ def test_a_second_look_in_a_crowd(convention: str, ap: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("convention", "plain", "plus_one"),
-    [("deck", 0, 0), ("voc2007", 1, 1), ("voc2010", 1, 1), ("voc2012", 1, 1), ("py-faster", 1, 0)],
+    ("convention", "half"),
+    [("deck", 0), ("voc2007", 1), ("voc2010", 1), ("voc2012", 1), ("py-faster", 0), ("py-faster-2007", 0)],
 )
-def test_one_half_exactly(convention: str, plain: float, plus_one: float) -> None:
-    """4/8, which is 10/18 with widths + 1; and 36/81, which is 50/100 then: ≥ or >."""
-    for box, truth, ap in (([0.0, 0, 4, 1], [0.0, 0, 8, 1], plain), ([0.0, 0, 9, 4], SQUARE, plus_one)):
+def test_one_half_exactly(convention: str, half: float) -> None:
+    """4/8, and half of 10 × 10 pixels: ≥ or >. And 36/81, which is not enough, and would be 50/100 with widths + 1."""
+    for box, truth, ap in (
+        ([0.0, 0, 4, 1], [0.0, 0, 8, 1], half),
+        ([0.0, 0, 10, 5], [0.0, 0, 10, 10], half),
+        ([0.0, 0, 9, 4], [0.0, 0, 9, 9], 0),
+    ):
         detections, truths = scored((0, "a", 0.9, box)), labelled((0, "a", truth, False))
         evaluation = evaluate_voc(detections, truths, images=[0], classes=["a"], convention=convention)
         assert evaluation.mean_average_precision == pytest.approx(ap)
+
+
+@example(seed=10, convention="voc2010")  # x2 − x1 would give another float in these two
+@example(seed=647, convention="py-faster")
+@given(seed=seeds, convention=st.sampled_from([name for name, c in CONVENTIONS.items() if c.offset]))
+def test_overlaps_are_those_of_the_devkit_to_the_last_bit(seed: int, convention: str) -> None:
+    """Its widths of the file's fractions, xmax − xmin + 1, with a threshold at its overlap and next to it."""
+    rng = np.random.default_rng(seed)
+    corners = 1 + 3 * rng.random((2, 2))
+    in_file = np.concatenate([corners, corners + 9 * rng.random((2, 2))], axis=1)
+    low, high = np.maximum(in_file[0, :2], in_file[1, :2]), np.minimum(in_file[0, 2:], in_file[1, 2:])
+    inter = np.prod(np.maximum(high - low + 1, 0))
+    areas = [np.prod(row[2:] - row[:2] + 1) for row in in_file]
+    overlap = float(inter / (areas[0] + areas[1] - inter))
+    if overlap == 0:
+        return
+    as_read = in_file - [1, 1, 0, 0]
+    detections, truths = scored((0, "a", 0.9, as_read[0])), labelled((0, "a", as_read[1], False))
+    options: dict[str, Any] = {"images": [0], "classes": ["a"], "convention": convention}
+    for threshold, is_found in (
+        (np.nextafter(overlap, 0), True),
+        (overlap, CONVENTIONS[convention].comparison == ">="),
+        (min(np.nextafter(overlap, 1), 1), False),
+    ):
+        if threshold != 1 or overlap != 1:
+            evaluation = evaluate_voc(detections, truths, threshold=float(threshold), **options)
+            assert evaluation.mean_average_precision == pytest.approx(float(is_found))
 
 
 @given(seed=seeds, convention=st.sampled_from(list(CONVENTIONS)), n=st.integers(0, 30))
@@ -117,6 +157,7 @@ def test_against_the_definition(seed: int, convention: str, n: int) -> None:
     boxes = np.concatenate([corners, corners + rng.integers(1, 5, corners.shape)], axis=1)
     images, classes, scores = rng.integers(0, 3, n + 10), rng.integers(0, 3, n + 10), rng.integers(0, 5, n) / 4
     difficult = rng.random(10) < 0.3
+    pixels = boxes - [0, 0, offset, offset]  # the first and the last where widths are + 1
     evaluation = evaluate_voc(
         ScoredBoxes(images[:n], classes[:n], scores, boxes[:n]),
         LabelledBoxes(images[n:], classes[n:], boxes[n:], difficult),
@@ -130,9 +171,9 @@ def test_against_the_definition(seed: int, convention: str, n: int) -> None:
         columns = [i for i in range(n, n + 10) if classes[i] == c]
         flags = difficult[[i - n for i in columns]]
         verdicts = match_detections.forward(
-            boxes[rows],
+            pixels[rows],
             images[rows],
-            boxes[columns],
+            pixels[columns],
             images[columns],
             flags,
             threshold=0.5,
@@ -222,13 +263,96 @@ def test_the_threshold_is_an_argument() -> None:
 
 
 def test_float32_and_no_flags() -> None:
+    """Of one side only, as `Sample` has float32 and the readers of results float64."""
     detections, truths = pretzels()
-    single = ScoredBoxes(
-        detections.image_ids, detections.classes, detections.scores.astype("f"), detections.boxes.astype("f")
-    )
     objects = LabelledBoxes(truths.image_ids, truths.classes, truths.boxes.astype("f"))
-    evaluation = evaluate_voc(single, objects, images=[1, 2], classes=["pretzel"])
+    assert objects.boxes.dtype == np.float64
+    evaluation = evaluate_voc(detections, objects, images=[1, 2], classes=["pretzel"])
     assert evaluation.mean_average_precision == pytest.approx(13 / 15)
+
+
+def test_lists_and_read_only_copies() -> None:
+    detections, truths = pretzels()
+    boxes = detections.boxes.copy()
+    listed = [column.tolist() for column in vars(detections).values()]
+    objects = LabelledBoxes(*(column.tolist() for column in vars(truths).values()))
+    evaluation = evaluate_voc(ScoredBoxes(*listed), objects, images=[1, 2], classes=["pretzel"], convention="voc2007")
+    assert evaluation.mean_average_precision == pytest.approx(0.854545, abs=5e-7)
+    np.testing.assert_array_equal(detections.boxes, boxes)
+    with pytest.raises(ValueError, match="read-only"):
+        detections.boxes[0] = 0
+    assert len(detections.select(detections.scores > 0.6)) == 3
+    assert LabelledBoxes(["a", "b"], [1, 1], [SQUARE, SQUARE], [0, 1]).difficult.tolist() == [False, True]  # type: ignore
+
+
+def test_what_is_printed() -> None:
+    detections, truths = pretzels()
+    evaluation = evaluate_voc(detections, truths, images=[1, 2], classes=["pretzel", "nut"])
+    assert str(evaluation).splitlines() == [
+        "VocEvaluation(mean_average_precision=0.8667, 2 classes)",
+        "    AP: pretzel 0.867, nut nan",
+    ]
+    assert repr(evaluation.by_class["nut"]) == (
+        "ClassEvaluation(average_precision=nan, n_positive=0, curve of length 0)"
+    )
+    assert repr(evaluate_voc(scored(), labelled(), images=[], classes=[])) == (
+        "VocEvaluation(mean_average_precision=nan, 0 classes)"
+    )
+    many = evaluate_voc(scored(), labelled(), images=[], classes=[f"traffic light {i}" for i in range(30)])
+    lines = repr(many).splitlines()
+    assert len(lines) < 10
+    assert max(map(len, lines)) <= 100
+    assert " ".join(repr(many).split()).endswith("traffic light 19 nan, and 10 more")
+    assert all(line.count("traffic") == line.count("nan") for line in lines[1:])  # no entry is broken
+
+
+@pytest.fixture
+def voc_files(tmp_path: Path) -> Path:
+    """Return a folder with VOC2007, of objects with and without fractions, and results near them, many at one half."""
+    rng = np.random.default_rng(5)
+    lists, annotations = tmp_path / "VOC2007" / "ImageSets" / "Main", tmp_path / "VOC2007" / "Annotations"
+    for folder in (lists, annotations, tmp_path / "results"):
+        folder.mkdir(parents=True)
+    rows: dict[str, list[tuple[str, float, Array]]] = {"cat": [], "dog": []}
+    for image_id in ("000001", "000002", "000003"):
+        corners = np.concatenate([rng.integers(0, 60, (6, 2)), rng.integers(0, 480, (6, 2)) / 8])
+        boxes = np.concatenate([corners, corners + rng.integers(2, 20, (12, 2)) * 2], axis=1)
+        names = tuple(rng.choice(["cat", "dog"], 12).tolist())
+        flags = rng.random((2, 12)) < 0.2
+        write_voc_annotation(
+            annotations / f"{image_id}.xml", VocAnnotation(image_id, "a.jpg", (100, 100), names, boxes, *flags)
+        )
+        for name, box in zip(names, boxes, strict=True):
+            middle = (box[0] + box[2]) / 2
+            for x2, y2 in ((middle, box[3]), (middle + 1, box[3]), (box[2] + 1, box[3] - 1)):
+                rows[name].append((image_id, float(rng.random()), np.array([box[0], box[1], x2, y2])))
+    (lists / "test.txt").write_text("000001\n000002\n000003\n")
+    by_class = {
+        name: VocResults(tuple(r[0] for r in found), np.array([r[1] for r in found]), np.array([r[2] for r in found]))
+        for name, found in rows.items()
+    }
+    write_voc_results(tmp_path / "results", by_class)
+    return tmp_path
+
+
+def test_the_example_in_the_docstring_is_refdet_eval(voc_files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On boxes as the readers give them the function and the command agree in every convention."""
+    monkeypatch.chdir(voc_files)
+    example = (inspect.getdoc(voc) or "").split("does it:\n\n")[1].split("\n\n")[0]
+    figures = set()
+    for convention in CONVENTIONS:
+        names: dict[str, Any] = {"np": np}
+        exec(textwrap.dedent(example).replace('convention="voc2007"', f"convention={convention!r}"), names)
+        ours: VocEvaluation = names["evaluation"]
+        arguments = ["eval", "VOC2007", "results", "--split", "test", "--convention", convention, "--json", "-"]
+        report = json.loads(CliRunner().invoke(app, arguments).stdout)
+        assert report["convention"] == convention
+        assert report["stats"]["mAP"] == ours.mean_average_precision
+        assert {c["name"]: c["stats"]["AP"] for c in report["per_class"]} == {
+            name: c.average_precision for name, c in ours.by_class.items()
+        }
+        figures.add(ours.mean_average_precision)
+    assert len(figures) > 3  # so that the conventions differ on these files
 
 
 def replaced(x: Any, **changes: Any) -> Any:
@@ -243,7 +367,7 @@ def replaced(x: Any, **changes: Any) -> Any:
             {},
             {},
             ValueError,
-            "detections.scores must not be NaN, which cannot be ranked, got one at row 2",
+            "ScoredBoxes: scores of row 2 cannot be ranked: nan",
         ),
         (
             {"image_ids": np.array([1, 2, 2, 17, 1])},
@@ -266,27 +390,20 @@ def replaced(x: Any, **changes: Any) -> Any:
             ValueError,
             "detections.classes has 'bretzel' at row 1, which is not among the 1 classes",
         ),
-        ({"scores": np.arange(5)}, {}, {}, TypeError, "detections.scores must be float32 or float64, got int64"),
-        ({"scores": np.ones((5, 1))}, {}, {}, ValueError, "detections.scores must have rank 1"),
-        ({"image_ids": np.array([1])}, {}, {}, ValueError, "detections.image_ids must have shape (5,) (one per row)"),
-        ({"image_ids": [1, 2, 2, 1, 1]}, {}, {}, TypeError, "detections.image_ids must be an array, got list"),
-        ({"boxes": np.ones((4, 4))}, {}, {}, ValueError, "detections.boxes must have shape (5, 4) (one per score)"),
+        ({"scores": ["a"] * 5}, {}, {}, TypeError, "ScoredBoxes: scores must hold numbers, got str"),
+        ({"scores": np.ones((5, 1))}, {}, {}, ValueError, "ScoredBoxes: scores must have shape (rows), got (5, 1)"),
+        ({"classes": [1.5] * 5}, {}, {}, TypeError, "ScoredBoxes: classes must hold integers or strings, got float64"),
+        ({"classes": np.array(["pretzel"])}, {}, {}, ValueError, "ScoredBoxes: classes has 1 rows, image_ids 5"),
+        ({"boxes": np.ones((4, 4))}, {}, {}, ValueError, "ScoredBoxes: boxes has 4 rows, image_ids 5"),
+        ({}, {"boxes": np.ones((3, 5))}, {}, ValueError, "LabelledBoxes: boxes must have shape (rows, 4), got (3, 5)"),
+        ({}, {"difficult": [True] * 2}, {}, ValueError, "LabelledBoxes: difficult has 2 rows, image_ids 3"),
         (
             {},
-            {"boxes": np.ones((3, 5))},
+            {"difficult": [0, 1, 2]},
             {},
             ValueError,
-            "truths.boxes must have shape (N, 4), one row of four numbers",
+            "LabelledBoxes: difficult of row 2 must be 0 or 1, or a boolean, got 2",
         ),
-        ({}, {"boxes": np.ones((3, 4), "f")}, {}, TypeError, "detections.boxes is float64 but truths.boxes is float32"),
-        (
-            {},
-            {"difficult": np.zeros(2, bool)},
-            {},
-            ValueError,
-            "truths.difficult must have shape (3,) (one flag per object)",
-        ),
-        ({}, {"difficult": np.zeros(3, int)}, {}, TypeError, "truths.difficult must be a boolean array, got int64"),
         ({}, {}, {"threshold": 1.5}, ValueError, "threshold must lie in [0, 1], got 1.5"),
         ({}, {}, {"classes": ["pretzel", "pretzel"]}, ValueError, "classes must be distinct, got 'pretzel' twice"),
         ({}, {}, {"classes": "pretzel"}, TypeError, "classes must be a sequence, got 'pretzel'"),
@@ -302,5 +419,15 @@ def test_bad_input(detection: Any, truth: Any, options: Any, error: type[Excepti
             replaced(truths, **truth),
             **({"images": [1, 2], "classes": ["pretzel"]} | options),
         )
-    assert message in str(raised.value)
-    assert str(raised.value).startswith("evaluate_voc: ")
+    of_columns = message.startswith(("ScoredBoxes: ", "LabelledBoxes: "))
+    assert str(raised.value).startswith(message if of_columns else f"evaluate_voc: {message}")
+
+
+def test_records_in_the_wrong_place() -> None:
+    detections, truths = pretzels()
+    of_coco = Detections.of_boxes([1], [1], [0.5], [SQUARE])
+    options: dict[str, Any] = {"images": [1, 2], "classes": ["pretzel"]}
+    with pytest.raises(TypeError, match="evaluate_voc: detections must be ScoredBoxes, got Detections"):
+        evaluate_voc(of_coco, truths, **options)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="evaluate_voc: truths must be LabelledBoxes, got ScoredBoxes"):
+        evaluate_voc(detections, detections, **options)  # type: ignore[arg-type]

@@ -31,7 +31,21 @@ def test_nothing_proposed_and_nothing_to_find() -> None:
     assert math.isnan(proposal_recall([], []))
 
 
+def test_dtypes_may_differ() -> None:
+    """0.1 of float32 lies above 0.1, and its box is smaller: in float64 the IoU is below 1, and finds nothing."""
+    narrow, wide = np.array([[0.1, 0, 1, 1]], np.float32), np.array([[0.1, 0, 1, 1]])
+    assert proposal_recall([narrow, wide], [wide, narrow], iou=1) == 0
+    assert proposal_recall([narrow, wide], [wide, narrow], iou=0.999) == 1
+    assert proposal_recall([narrow, wide], [narrow, wide], iou=1) == 1
+    assert proposal_recall([narrow[:0], wide], [wide, narrow], iou=0.5) == 1 / 2
+
+
 def test_bad_input() -> None:
+    boxes = np.zeros((1, 4))
+    with pytest.raises(TypeError, match=r"proposal_recall: proposals\[1\] must be float32 or float64, got int64"):
+        proposal_recall([boxes, np.zeros((1, 4), int)], [boxes, boxes])
+    with pytest.raises(ValueError, match=r"proposal_recall: truths\[0\] must have shape \(N, 4\)"):
+        proposal_recall([boxes], [np.zeros((1, 5))])
     with pytest.raises(ValueError, match="proposals and truths must be of the same pictures, got 1 and 0 of them"):
         proposal_recall([np.zeros((0, 4))], [])
     with pytest.raises(ValueError, match="proposal_recall: iou must lie in"):
