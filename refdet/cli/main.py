@@ -7,6 +7,8 @@ behind it.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from typing import Annotated, Any
 
@@ -39,8 +41,16 @@ class Commands(TyperGroup):
         except problems as problem:
             if ctx.params.get("debug"):
                 raise
+            if isinstance(problem, OSError) and problem.filename is None:
+                _abandon_standard_output()
             typer.echo(f"refdet: {_sentence(problem)}", err=True)
             raise typer.Exit(2 if isinstance(problem, UsageProblem) else 1) from None
+
+
+def _abandon_standard_output() -> None:
+    """Let what is still to be written go nowhere: Python would try again as it ends, fail, and exit with 120."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _sentence(problem: Exception) -> str:

@@ -453,6 +453,7 @@ class TestWrongUsage:
             "--errors",
         ]
         environment = {**os.environ, "PYTHONIOENCODING": encoding}
+        environment.pop("PYTHONUNBUFFERED", None)  # what is buffered is written once more at the end
         with Path(device).open("w") as output:
             done = subprocess.run(
                 command, stdout=output, stderr=subprocess.PIPE, text=True, env=environment, check=False
