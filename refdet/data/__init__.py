@@ -16,17 +16,9 @@ from refdet.data.transforms import (
     resize_short_side,
     resized_size,
 )
-from refdet.data.voc import (
-    VocAnnotation,
-    VocError,
-    VocImages,
-    VocResults,
-    read_voc_annotation,
-    read_voc_folder,
-    read_voc_results,
-    write_voc_annotation,
-    write_voc_results,
-)
+from refdet.data.voc import VocAnnotation, VocImages, read_voc_annotation, read_voc_folder, write_voc_annotation
+from refdet.data.voc_entries import VocError
+from refdet.data.voc_results import VocResults, read_voc_results, write_voc_results
 
 __all__ = [
     "FIGURE_CLASS_NAMES",

@@ -1,4 +1,4 @@
-"""Pascal VOC: annotation files, folders of them, and files of results, read and written.
+"""Pascal VOC: annotation files and folders of them, read and written; for results see `refdet.data.voc_results`.
 
 Conventions:
 
@@ -11,15 +11,12 @@ Conventions:
   two elements of one name only the first.
 - Files are refused, by name and entry, if anything needed is missing or not a number. A document type declaration is
   refused unread: VOC has none, and entities in it can be made to grow without bound.
-- Results are VOC's: one file per class, `..._CLASS.txt`, one line per detection: image score xmin ymin xmax ymax. The
-  class is what follows the last underscore, so that none may stand in its name; numbers are finite, boxes have an area.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,19 +26,16 @@ from xml.parsers import expat
 import numpy as np
 
 from refdet.core.check import Array
-from refdet.data.files import MOST_SIDE, make_folder, read_bytes, write_bytes
+from refdet.data.files import MOST_SIDE, read_bytes, write_bytes
 from refdet.data.images import read_image
 from refdet.data.lazy_sequence import LazySequence
 from refdet.data.sample import Sample
+from refdet.data.voc_entries import VocError, as_float, checked_text, lines_of, to_pixels
 
 VOC_CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
     "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
-
-
-class VocError(ValueError):
-    """A file that is not what VOC's format says, or cannot be read or written; the message names it, and the entry."""
 
 
 @dataclass(frozen=True)
@@ -65,21 +59,6 @@ class VocAnnotation:
     boxes: Array
     difficult: Array
     truncated: Array
-
-
-@dataclass(frozen=True)
-class VocResults:
-    """D detections of one class, in the order of the file.
-
-    Attributes:
-        image_ids: D names of pictures without ending, as in `VocAnnotation`.
-        scores: (D,) float64, finite; the higher, the surer.
-        boxes: (D, 4) float64, (x1, y1, x2, y2) in pixels, continuous and half-open.
-    """
-
-    image_ids: tuple[str, ...]
-    scores: Array
-    boxes: Array
 
 
 def read_voc_annotation(path: Path | str) -> VocAnnotation:
@@ -115,7 +94,7 @@ def write_voc_annotation(path: Path | str, annotation: VocAnnotation) -> None:
     cannot be written, in a folder that is not there for instance, as a `VocError`.
     """
     root = Element("annotation")
-    SubElement(root, "filename").text = _text(annotation.file_name)
+    SubElement(root, "filename").text = checked_text(annotation.file_name)
     size = SubElement(root, "size")
     for tag, side in zip(("height", "width", "depth"), (*annotation.size, 3), strict=True):
         SubElement(size, tag).text = str(side)
@@ -123,11 +102,11 @@ def write_voc_annotation(path: Path | str, annotation: VocAnnotation) -> None:
         annotation.names, annotation.boxes, annotation.difficult, annotation.truncated, strict=True
     ):
         element = SubElement(root, "object")
-        SubElement(element, "name").text = _text(name)
+        SubElement(element, "name").text = checked_text(name)
         SubElement(element, "truncated").text = str(int(truncated))
         SubElement(element, "difficult").text = str(int(difficult))
         corners = SubElement(element, "bndbox")
-        for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), _to_pixels(box), strict=True):
+        for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), to_pixels(box), strict=True):
             SubElement(corners, tag).text = value
     indent(root)
     write_bytes(path, tostring(root, encoding="utf-8") + b"\n", VocError)
@@ -156,7 +135,7 @@ def read_voc_folder(
         listed = folder / "ImageSets" / "Main" / f"{split}.txt"
         if not listed.is_file():
             raise VocError(f"{listed}: there is no such list of pictures")
-        paths = [annotations / f"{line.split()[0]}.xml" for _, line in _lines(listed)]
+        paths = [annotations / f"{line.split()[0]}.xml" for _, line in lines_of(listed)]
     found = []
     for path in paths:
         if progress is not None:
@@ -203,71 +182,6 @@ class VocImages(LazySequence[Sample]):
         return Sample(annotation.file_name, image, annotation.boxes.astype(np.float32), classes, annotation.difficult)
 
 
-def read_voc_results(folder: Path | str) -> dict[str, VocResults]:
-    """Read every `..._CLASS.txt` (or `CLASS.txt`) of a folder; return the detections of each class by its name."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise VocError(f"{folder}: there is no such folder")
-    found: dict[str, VocResults] = {}
-    for path in sorted(folder.glob("*.txt")):
-        name = path.stem.rpartition("_")[2]
-        if name in found:
-            raise VocError(f"{path}: there are two files of results of the class {name!r}")
-        found[name] = _results_of(path)
-    if not found:
-        raise VocError(f"{folder}: there are no files of results (such as comp4_det_test_person.txt)")
-    return found
-
-
-def write_voc_results(
-    folder: Path | str, results: Mapping[str, VocResults], *, prefix: str = "comp4_det_test_"
-) -> None:
-    """Write one file per class, each all or nothing, and none if anything is refused.
-
-    Args:
-        folder: where to; made if it does not exist, with those above it.
-        results: the detections of each class by its name, which must have no spaces, slashes or underscores.
-        prefix: what the names of the files begin with, before the class.
-    """
-    folder = Path(folder)
-    contents = {f"{prefix}{name}.txt": _results_text(name, of_class) for name, of_class in results.items()}
-    make_folder(folder, VocError)
-    for file_name, text in contents.items():
-        write_bytes(folder / file_name, text.encode(), VocError)
-
-
-def _results_text(name: str, results: VocResults) -> str:
-    if not re.fullmatch(r"[^\s/\\_]+", name):
-        raise ValueError(
-            f"write_voc_results: a class must have a name without spaces, slashes, underscores, got {name!r}"
-        )
-    lines = []
-    for image_id, score, box in zip(results.image_ids, results.scores, results.boxes, strict=True):
-        if not re.fullmatch(r"\S+", image_id) or not math.isfinite(score):
-            raise ValueError(
-                f"write_voc_results: {name}: an image must have a name without spaces, and its score be finite, got "
-                f"{image_id!r} and {float(score)}"
-            )
-        lines.append(f"{image_id} {float(score)!r} {' '.join(_to_pixels(box))}\n")
-    return "".join(lines)
-
-
-def _results_of(path: Path) -> VocResults:
-    image_ids, rows = [], []
-    for i, line in _lines(path):
-        image_id, *numbers = line.split()
-        values = [_float(text) for text in numbers]
-        if len(values) != 5 or not all(value is not None and math.isfinite(value) for value in values):
-            raise VocError(f"{path}: line {i} must be an image and five finite numbers, got {line.strip()!r}")
-        score, xmin, ymin, xmax, ymax = (float(value) for value in values if value is not None)
-        if xmax <= xmin - 1 or ymax <= ymin - 1:
-            raise VocError(f"{path}: line {i}: the box ends before it begins: {line.strip()!r}")
-        image_ids.append(image_id)
-        rows.append((score, xmin - 1, ymin - 1, xmax, ymax))
-    columns = np.array(rows, np.float64).reshape(-1, 5)
-    return VocResults(tuple(image_ids), columns[:, 0].copy(), columns[:, 1:].copy())
-
-
 def _object(
     path: Path, i: int, element: Element, size: tuple[int, int]
 ) -> tuple[str, tuple[float, float, float, float], bool, bool]:
@@ -290,7 +204,7 @@ def _object(
 
 def _number(path: Path, where: str, parent: Element | None, tag: str) -> float:
     text = None if parent is None else parent.findtext(tag)
-    value = None if text is None else _float(text)
+    value = None if text is None else as_float(text)
     if value is None or not math.isfinite(value):
         raise VocError(f"{path}: {where}: {tag} must be a number, got {text if text is None else text.strip()!r}")
     return value
@@ -301,25 +215,6 @@ def _flag(path: Path, where: str, element: Element, tag: str) -> bool:
     if text not in ("0", "1"):
         raise VocError(f"{path}: {where}: {tag} must be 0 or 1, got {text!r}")
     return text == "1"
-
-
-def _float(text: str) -> float | None:
-    return float(text) if re.fullmatch(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", text) else None
-
-
-def _text(name: str) -> str:
-    """Return a name for an XML file; refuse one that would not come back as it is."""
-    if not name or name != name.strip() or not name.isprintable():
-        raise ValueError(f"VOC: a name must be printable, without spaces around it, to be written, got {name!r}")
-    return name
-
-
-def _to_pixels(box: Array) -> tuple[str, ...]:
-    """Return VOC's numbers of a box, without a point where they are integers."""
-    x1, y1, x2, y2 = (float(value) for value in box)
-    if not (all(map(math.isfinite, (x1, y1, x2, y2))) and x1 < x2 and y1 < y2):
-        raise ValueError(f"VOC: a box must be finite and have an area to be written, got {x1:g} {y1:g} {x2:g} {y2:g}")
-    return tuple(f"{v:.0f}" if v.is_integer() else repr(v) for v in (x1 + 1, y1 + 1, x2, y2))
 
 
 def _parse(path: Path) -> Element:
@@ -342,12 +237,3 @@ def _parse(path: Path) -> Element:
         raise
     except (expat.ExpatError, ParseError, LookupError, ValueError) as error:  # the last two: encodings expat lacks
         raise VocError(f"{path}: is not XML: {error}") from None
-
-
-def _lines(path: Path) -> list[tuple[int, str]]:
-    """Return the lines that are not blank, with their numbers in the file, from 1."""
-    try:
-        text = read_bytes(path, VocError).decode("utf-8-sig")  # Windows may have put a mark in front
-    except UnicodeDecodeError:
-        raise VocError(f"{path}: is not text") from None
-    return [(i, line) for i, line in enumerate(text.split("\n"), start=1) if line.strip()]

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from refdet.data.voc import (
-    VOC_CLASSES,
+from refdet.data import (
     VocAnnotation,
     VocError,
     VocImages,
@@ -22,6 +21,7 @@ from refdet.data.voc import (
     write_voc_annotation,
     write_voc_results,
 )
+from refdet.data.voc import VOC_CLASSES
 from tests.real_data import real
 
 HEAD = "<annotation><filename>a.png</filename><size><width>40</width><height>30</height><depth>3</depth></size>"
