@@ -42,14 +42,11 @@ from refdet.core.check import (
     shape_of,
 )
 from refdet.core.kernel import kernel
+from refdet.core.pixel_graph import AHEAD, pixel_edges
 from refdet.proposals.gaussian import smooth
 from refdet.proposals.intensities import intensities
 
 COMPARISONS = ("<=", "<")
-NEIGHBOURS = {  # (rows, columns) to each neighbour that lies ahead; the others are ahead of none
-    4: ((0, 1), (1, 0)),
-    8: ((0, 1), (1, 0), (1, 1), (-1, 1)),
-}
 
 
 def _check(weights: Array, edges: Array, *, n_vertices: int, k: float, min_size: int, comparison: str) -> None:
@@ -148,20 +145,6 @@ def merge_graph(
     return merge_graph_kernel(weights, edges, n_vertices=n_vertices, k=k, min_size=min_size, comparison=comparison)
 
 
-def grid_edges(size: tuple[int, int], *, neighbours: int) -> Array:
-    """Return the edges (E, 2) between neighbouring pixels of an (H, W) picture, whose pixels count in row-major order.
-
-    >>> grid_edges((2, 2), neighbours=8).tolist()
-    [[0, 1], [0, 2], [0, 3], [1, 3], [2, 3], [2, 1]]
-    """
-    H, W = size
-    down, right = np.array(NEIGHBOURS[neighbours], np.int64).T
-    row, column = np.indices((H, W))[..., None]  # (H, W, 1) each
-    pixel, other = row * W + column, (row + down) * W + (column + right)  # (H, W, 1), (H, W, n)
-    exists = (row + down >= 0) & (row + down < H) & (column + right < W)
-    return np.stack([np.broadcast_to(pixel, other.shape)[exists], other[exists]], axis=1).astype(np.int64)
-
-
 def colour_distances(field: Array, edges: Array) -> Array:
     """Return the Euclidean distance of the colours at the two ends of each edge, (E,), of a field (H, W, C)."""
     colours = field.reshape(-1, field.shape[2])
@@ -192,10 +175,10 @@ def graph_segmentation(
     """
     field = intensities("graph_segmentation", image)
     sigma = check_number("graph_segmentation", "sigma", sigma, low=0)
-    if as_index(neighbours) not in NEIGHBOURS:
+    if as_index(neighbours) not in AHEAD:
         raise ValueError(f"graph_segmentation: neighbours must be 4 or 8, got {neighbours!r}")
     H, W = field.shape[:2]
-    edges = grid_edges((H, W), neighbours=neighbours)
+    edges = pixel_edges((H, W), neighbours=neighbours)
     labels = merge_graph_kernel(
         colour_distances(smooth(field, sigma), edges),
         edges,

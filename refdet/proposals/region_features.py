@@ -25,8 +25,8 @@ from typing import NamedTuple
 import numpy as np
 
 from refdet.core.check import Array
+from refdet.core.pixel_graph import pixel_edges
 from refdet.proposals.gaussian import gradient
-from refdet.proposals.graph_segmentation import grid_edges
 
 COLOUR_BINS = 25
 TEXTURE_BINS = 10
@@ -77,7 +77,7 @@ def neighbouring_regions(labels: Array) -> Array:
     [[0, 1], [0, 2]]
     """
     n = int(labels.max()) + 1
-    ends = np.sort(labels.ravel()[grid_edges((labels.shape[0], labels.shape[1]), neighbours=8)], axis=1)
+    ends = np.sort(labels.ravel()[pixel_edges((labels.shape[0], labels.shape[1]), neighbours=8)], axis=1)
     first, second = ends[ends[:, 0] != ends[:, 1]].T
     return np.stack(np.divmod(np.unique(first * n + second), n), axis=1)
 

@@ -35,10 +35,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from refdet.core.check import Array, as_index, check_choice, check_number
+from refdet.core.pixel_graph import pixel_edges
 from refdet.ops.resize import resize_bilinear
 from refdet.proposals.colour_spaces import COLOUR_SPACES
 from refdet.proposals.gaussian import smooth
-from refdet.proposals.graph_segmentation import colour_distances, grid_edges, merge_graph_kernel
+from refdet.proposals.graph_segmentation import colour_distances, merge_graph_kernel
 from refdet.proposals.intensities import rgb_intensities
 from refdet.proposals.region_features import colour_codes, region_features, texture_codes
 from refdet.proposals.region_grouping import Weights, check_weights, group_regions_kernel
@@ -138,7 +139,7 @@ def selective_search(
 def _boxes_with_positions(rgb: Array, strategies: Strategies) -> Iterator[tuple[Array, Array]]:
     """Yield boxes and their positions in the hierarchy, hierarchy by hierarchy."""
     size = rgb.shape[:2]
-    edges = grid_edges(size, neighbours=8)
+    edges = pixel_edges(size, neighbours=8)
     for colour_space in strategies.colour_spaces:
         field = np.floor(COLOUR_SPACES[colour_space](rgb) + 0.5)
         distances = colour_distances(smooth(field, strategies.sigma), edges)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refdet.core.check import Array
-from refdet.proposals.graph_segmentation import graph_segmentation, grid_edges, merge_graph
+from refdet.core.pixel_graph import pixel_edges
+from refdet.proposals.graph_segmentation import graph_segmentation, merge_graph
 from tests.agreement import assert_agrees, dtypes, in_layout, layouts, seeds
 from tests.oracles import merge_graph as oracle
 
@@ -164,11 +165,11 @@ def test_diagonal_neighbours() -> None:
 
 def test_the_order_of_the_edges() -> None:
     """From each pixel of a 2 × 3 grid: right, down, down right, up right."""
-    assert grid_edges((2, 3), neighbours=8).tolist() == [
+    assert pixel_edges((2, 3), neighbours=8).tolist() == [
         *([0, 1], [0, 3], [0, 4], [1, 2], [1, 4], [1, 5], [2, 5]),
         *([3, 4], [3, 1], [4, 5], [4, 2]),
     ]
-    assert grid_edges((2, 2), neighbours=4).tolist() == [[0, 1], [0, 2], [1, 3], [2, 3]]
+    assert pixel_edges((2, 2), neighbours=4).tolist() == [[0, 1], [0, 2], [1, 3], [2, 3]]
 
 
 def test_colour_distance_and_dtypes() -> None:

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from refdet.core.check import Array
+from refdet.core.pixel_graph import pixel_edges
 from refdet.proposals.colour_spaces import hsv
 from refdet.proposals.gaussian import smooth
-from refdet.proposals.graph_segmentation import colour_distances, grid_edges, merge_graph
+from refdet.proposals.graph_segmentation import colour_distances, merge_graph
 from refdet.proposals.recall import proposal_recall
 from refdet.proposals.region_features import colour_codes, region_features, texture_codes
 from refdet.proposals.region_grouping import group_regions
@@ -57,7 +58,7 @@ def test_the_strategies_of_rcnn() -> None:
 def test_one_hierarchy_step_by_step() -> None:
     """The merges from the last to the first, then the regions of the segmentation; small and repeated ones left out."""
     field = np.floor(hsv(scene().astype(np.float64)) + 0.5)
-    edges = grid_edges((120, 160), neighbours=8)
+    edges = pixel_edges((120, 160), neighbours=8)
     distances = colour_distances(smooth(field, 0.8), edges)
     labels = merge_graph(distances, edges, n_vertices=120 * 160, k=50, min_size=50).reshape(120, 160)
     regions = region_features(labels, colour_codes(field), texture_codes(field))
