@@ -1,0 +1,188 @@
+"""The fully connected CRF as an object: its filters are made once, and inference shows how it converges.
+
+    E(y) = Σ_i ψ_i(y_i) + Σ_{i<j} Σ_m μ⁽ᵐ⁾(y_i, y_j) k_m(f_i, f_j)
+
+Krähenbühl & Koltun, "Efficient inference in fully connected CRFs with Gaussian edge potentials" (2011); deck 004. The
+steps of an iteration are those of `refdet.crf.mean_field` and `refdet.crf.mean_field_sequential`, and so are their
+conventions. To differentiate through the inference, use the function `mean_field`.
+
+Conventions:
+
+- The trace holds the free energy before the first iteration and after each, and the largest |Δq| of each iteration. It
+  is the free energy of the filters' own K, normalised and approximate as they are; a filter that is not symmetric
+  ("before", "after", and to some degree the lattice) is not the gradient of its energy, so that the trace may then rise
+  a little where theory has it fall.
+- The most probable label of a point is that of the largest q, the first of equal ones.
+- Unaries, features and compatibilities have to be finite. A label that cannot be is better given an energy of 1e4 than
+  of ∞, of which 0 · ∞ would be left in the free energy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from refdet.core.check import Array, check_choice, check_floating, check_rank, check_shape, integer, shape_of
+from refdet.crf.filters import EXPONENTS, Shape, make_filter
+from refdet.crf.free_energy import free_energy
+from refdet.crf.mean_field import (
+    check_damping,
+    compatibility_transform,
+    damp,
+    initialise,
+    local_update,
+    message_passing,
+    normalise,
+)
+from refdet.crf.mean_field_sequential import sweep
+from refdet.crf.model import check_features, check_filters
+
+SCHEDULES = ("parallel", "sequential")
+
+
+@dataclass(frozen=True)
+class GaussianPotential:
+    """One kernel of a fully connected CRF."""
+
+    features: Array  # (N, d), divided by the standard deviations
+    compatibility: Array  # (L, L), μ(l, l') times the weight of the kernel
+    filter: str = "lattice"  # or "exact", "truncated"
+    normalisation: str = "symmetric"  # or "none", "before", "after"
+
+
+class Progress(NamedTuple):
+    """What is known after an iteration."""
+
+    iteration: int  # 1, 2, 3 …
+    iterations: int
+    free_energy: float
+    change: float  # the largest |Δq|
+
+
+@dataclass(frozen=True)
+class Inference:
+    """The outcome of mean-field inference, and how it was reached."""
+
+    q: Array  # (N, L), rows sum to 1
+    free_energies: Array  # (iterations + 1,), that of the softmax of −ψ first
+    changes: Array  # (iterations,), the largest |Δq|
+
+    def labels(self) -> Array:
+        """Return the most probable label of every point, (N,) int64; the first of equal ones."""
+        labels: Array = np.argmax(self.q, axis=1)
+        return labels
+
+
+class DenseCRF:
+    """A fully connected CRF with Gaussian edge potentials.
+
+    Args:
+        unary: (N, L), the energy ψ of every label at every point, finite; float32 or float64.
+        kernels: any number of `GaussianPotential`s over the same points and labels, of the same dtype.
+        shape: (H, W) of the image; needed by truncated filters, whose features are (x/θ_x, y/θ_y).
+        exclude_self: leave the point itself out of its messages, for exact filters only.
+
+    Three pixels of a row, the middle one of another opinion, which a smoothness kernel overrules:
+
+    >>> unary = np.array([[0.0, 3.0], [1.0, 0.0], [0.0, 3.0]])
+    >>> row = np.array([[0.0], [0.5], [1.0]])
+    >>> crf = DenseCRF(unary, [GaussianPotential(row, 2 * (1 - np.eye(2)), filter="exact", normalisation="none")])
+    >>> crf.infer(0).labels(), crf.infer(5).labels()
+    (array([0, 1, 0]), array([0, 0, 0]))
+    """
+
+    def __init__(
+        self,
+        unary: Array,
+        kernels: Sequence[GaussianPotential],
+        *,
+        shape: Shape | None = None,
+        exclude_self: bool = False,
+    ) -> None:
+        check_floating("DenseCRF", unary=unary)
+        check_rank("DenseCRF", "unary", unary, "N, L")
+        _check_finite("unary", unary, "label {1} at point {0}")
+        n_points, n_labels = shape_of(unary)
+        for k in kernels:
+            check_floating("DenseCRF", unary=unary, features=k.features, compatibility=k.compatibility)
+            check_rank("DenseCRF", "features", k.features, "N, d")
+            check_shape("DenseCRF", "features", k.features, (n_points, k.features.shape[1]), "one row per point")
+            check_shape("DenseCRF", "compatibility", k.compatibility, (n_labels, n_labels), "L × L")
+            _check_finite("compatibility", k.compatibility, "the labels {0} and {1}")
+            check_choice("DenseCRF", "normalisation", k.normalisation, EXPONENTS)
+        dimensions = [k.features.shape[1] for k in kernels]
+        check_filters("DenseCRF", [k.filter for k in kernels], dimensions, shape, exclude_self, n_points)
+        for k in kernels:
+            check_features("DenseCRF", k.features, k.filter, shape)
+        self.unary, self.kernels = unary, tuple(kernels)
+        self._filters = [
+            make_filter(k.filter, k.features, normalisation=k.normalisation, exclude_self=exclude_self, shape=shape)
+            for k in kernels
+        ]
+
+    def infer(
+        self,
+        iterations: int = 10,
+        *,
+        schedule: str = "parallel",
+        damping: float = 0.0,
+        on_iteration: Callable[[Progress], object] | None = None,
+    ) -> Inference:
+        """Approximate the marginals, beginning from the softmax of −ψ.
+
+        Args:
+            iterations: how many updates of all points.
+            schedule: "parallel", or "sequential" for one point after the other, with exact filters only.
+            damping: in [0, 1), the share of the old q in a parallel update.
+            on_iteration: called after every iteration; to stop early, raise an exception in it.
+        """
+        iterations = integer("DenseCRF.infer", "iterations", iterations, low=0)
+        check_choice("DenseCRF.infer", "schedule", schedule, SCHEDULES)
+        damping = check_damping("DenseCRF.infer", damping)
+        update = self._sequential() if schedule == "sequential" else self._parallel
+        if schedule == "sequential" and damping:
+            raise ValueError(f"DenseCRF.infer: damping is for the parallel schedule, got {damping!r} with 'sequential'")
+        q = initialise(self.unary)
+        pairwise = self._pairwise(q)
+        free_energies, changes = [free_energy(q, self.unary, pairwise)], []
+        for t in range(1, iterations + 1):
+            new = damp(q, update(q, pairwise), damping)
+            change = np.max(np.abs(new - q), initial=0)
+            q = new
+            pairwise = self._pairwise(q)
+            free_energies.append(free_energy(q, self.unary, pairwise))
+            changes.append(change)
+            if on_iteration is not None:
+                on_iteration(Progress(t, iterations, float(free_energies[-1]), float(change)))
+        return Inference(q, np.array(free_energies, q.dtype), np.array(changes, q.dtype))
+
+    def _pairwise(self, q: Array) -> Array:
+        """Return p_i(l) = Σ_m Σ_l' μ⁽ᵐ⁾(l, l') Σ_j k_m(f_i, f_j) Q_j(l')."""
+        return compatibility_transform(message_passing(self._filters, q), self._compatibilities, like=q)
+
+    @property
+    def _compatibilities(self) -> list[Array]:
+        return [k.compatibility for k in self.kernels]
+
+    def _parallel(self, q: Array, pairwise: Array) -> Array:
+        return normalise(local_update(self.unary, pairwise))
+
+    def _sequential(self) -> Callable[[Array, Array], Array]:
+        """Return the update of one point after the other, for which the pairwise energies at the start are no use."""
+        for k in self.kernels:
+            if k.filter != "exact":
+                raise ValueError(
+                    f"DenseCRF.infer: the sequential schedule needs the filter 'exact' throughout, got {k.filter!r}"
+                )
+        matrices = [f.matrix() for f in self._filters]
+        return lambda q, pairwise: sweep(q, self.unary, matrices, self._compatibilities)
+
+
+def _check_finite(name: str, x: Array, where: str) -> None:
+    finite = np.isfinite(x)
+    if not np.all(finite):
+        row, column = np.argwhere(~finite)[0].tolist()
+        raise ValueError(f"DenseCRF: {name} must be finite, got {x[row, column]} for {where.format(row, column)}")
