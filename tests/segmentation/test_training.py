@@ -1,0 +1,229 @@
+"""Training: one step by hand, what is frozen, the course of the stages, and that one seed gives one run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from refdet.autograd import Tensor
+from refdet.data import Shapes
+from refdet.data.sample import Sample
+from refdet.nn import Multipliers
+from refdet.nn.schedules import step_decay
+from refdet.segmentation.fcn import AT_ONCE_SCALES, FCN
+from refdet.segmentation.prediction import predict
+from refdet.segmentation.training import (
+    Pair,
+    Recipe,
+    Step,
+    bias_multipliers,
+    pixel_loss,
+    train,
+    train_in_stages,
+    training_pair,
+)
+from tests.agreement import Array
+from tests.segmentation.nets import SMALL, make, picture
+
+QUICK = Recipe(lr=0.01, n_steps=3, momentum=0.9, normalize="valid")
+
+
+def samples(n: int = 3, side: int = 12) -> list[Pair]:
+    rng = np.random.default_rng(5)
+    return [(picture(side, side, seed=i)[0], rng.choice([0, 1, 2, 255], (side, side))) for i in range(n)]
+
+
+def test_normalisers_by_hand() -> None:
+    """Equal logits of two classes: log 2 for each of the 3 pixels that count, of 4 in 2 images."""
+    labels = np.array([[[0, 255]], [[1, 1]]])
+    for normalize, divisor in (("sum", 1), ("valid", 3), ("full", 4), ("batch", 2)):
+        loss = pixel_loss(np.zeros((2, 2, 1, 2)), labels, normalize=normalize)
+        assert loss.item() == pytest.approx(3 * np.log(2) / divisor)
+
+
+@pytest.mark.parametrize(("normalize", "divisor"), [("sum", 1), ("valid", 3), ("full", 4), ("batch", 2)])
+def test_the_gradient_is_p_minus_one_hot(normalize: str, divisor: int) -> None:
+    logits = Tensor(np.zeros((2, 2, 1, 2)), requires_grad=True)
+    pixel_loss(logits, np.array([[[0, 255]], [[1, 1]]]), normalize=normalize).backward()
+    assert logits.grad is not None
+    first_class = np.array([[[-0.5, 0]], [[0.5, 0.5]]]) / divisor
+    np.testing.assert_allclose(logits.grad, np.stack([first_class, -first_class], axis=1))
+
+
+def test_all_pixels_ignored_cost_nothing() -> None:
+    for normalize in ("sum", "valid", "full", "batch"):
+        assert pixel_loss(np.ones((1, 2, 1, 1)), np.array([[[255]]]), normalize=normalize).item() == 0
+
+
+def test_one_step_by_hand() -> None:
+    """Weights: −ε (g + λ w). Biases: −2 ε g."""
+    (sample,) = samples(1)
+    fcn = make("4s")
+    before = fcn.state_dict()
+    pixel_loss(fcn(sample[0][None]), sample[1][None]).backward()
+    gradients = {name: p.grad for name, p in fcn.named_parameters() if p.grad is not None}
+    recipe = Recipe(lr=1e-4, n_steps=1, weight_decay=0.5)
+    losses = train(fcn, [sample], recipe, rng=np.random.default_rng(0))
+    assert losses == [pixel_loss(make("4s")(sample[0][None]), sample[1][None]).item()]
+    assert set(gradients) == {name for name in before if "up" not in name}
+    for name, g in gradients.items():
+        w = before[name]
+        move = 2 * g if name.endswith("bias") else g + 0.5 * w
+        np.testing.assert_allclose(fcn.state_dict()[name], w - 1e-4 * move, rtol=1e-12)
+
+
+def test_biases_learn_twice_as_fast_and_do_not_decay() -> None:
+    multipliers = bias_multipliers(make("4s"))
+    assert "skips.pool2.score.bias" in multipliers
+    assert all(name.endswith(".bias") for name in multipliers)
+    assert set(multipliers.values()) == {Multipliers(lr=2.0, weight_decay=0.0)}
+
+
+@pytest.mark.parametrize(
+    ("learned", "moved"),
+    [
+        ("none", set()),
+        ("intermediate", {"skips.pool2.upsample.weight"}),
+        ("all", {"skips.pool2.upsample.weight", "upscore.x4.weight"}),
+    ],
+)
+def test_which_upsampling_learns(learned: str, moved: set[str]) -> None:
+    fcn = make("4s", learned_upsampling=learned)
+    before = fcn.state_dict()
+    train(fcn, samples(), replace(QUICK, n_steps=2), rng=np.random.default_rng(0))
+    changed = {name for name, value in fcn.state_dict().items() if not np.array_equal(value, before[name])}
+    assert {name for name in changed if "up" in name} == moved
+    assert {name for name in before if "up" not in name} <= changed
+
+
+def test_one_seed_gives_one_run() -> None:
+    def run(seed: int) -> tuple[list[float], dict[str, Array]]:
+        fcn = make("4s", replace(SMALL, dropout=0.5))
+        return train(fcn, samples(), QUICK, rng=np.random.default_rng(seed)), fcn.state_dict()
+
+    (first, parameters), (second, same), (other, _) = run(0), run(0), run(1)
+    assert first == second
+    assert all(np.array_equal(value, same[name]) for name, value in parameters.items())
+    assert first != other
+
+
+def test_samples_come_all_before_any_comes_again() -> None:
+    class Counted(list[Pair]):
+        asked: list[int] = []  # noqa: RUF012  (one instance)
+
+        def __getitem__(self, i: Any) -> Any:
+            self.asked.append(i)
+            return super().__getitem__(i)
+
+    counted = Counted(samples(3))
+    train(make("8s"), counted, replace(QUICK, n_steps=3, batch_size=2), rng=np.random.default_rng(0))
+    assert sorted(counted.asked[:3]) == sorted(counted.asked[3:]) == [0, 1, 2]
+
+
+def test_a_schedule_sets_the_rate() -> None:
+    """A rate of 0 from step 1 on leaves the parameters where step 0 put them."""
+    nets = [make("8s"), make("8s")]
+    stopped = replace(QUICK, lr=step_decay(0.01, every=[1], factor=0.0))
+    for fcn, recipe in zip(nets, (replace(QUICK, n_steps=1), stopped), strict=True):
+        train(fcn, samples(1), recipe, rng=np.random.default_rng(0))
+    one, several = (fcn.state_dict() for fcn in nets)
+    assert all(np.array_equal(value, several[name]) for name, value in one.items())
+
+
+def shapes(n: int) -> list[Pair]:
+    pairs = (training_pair(scene, mean=(128, 128, 128)) for scene in Shapes(n, seed=0, size=(32, 32)))
+    return [(image / np.float32(64), label_map) for image, label_map in pairs]
+
+
+def test_stages_go_on_from_each_other() -> None:
+    """It learns; each stage starts from the parameters that the one before ended with."""
+    plan = replace(SMALL, blocks=((8, 1), (12, 1), (16, 1)), fc_channels=24)
+    fcn = FCN(7, variant="8s", plan=plan, rng=np.random.default_rng(0))
+    recipe = Recipe(lr=0.02, n_steps=25, momentum=0.9, normalize="valid")
+    seen: list[Step] = []
+    recipes = {"2s": replace(recipe, n_steps=10), "8s": recipe, "4s": replace(recipe, n_steps=10)}
+    stages = train_in_stages(fcn, shapes(2), recipes, rng=np.random.default_rng(1), on_step=seen.append)
+    assert list(stages) == ["8s", "4s", "2s"]
+    assert stages["8s"] is fcn
+    assert [step.model for step in seen] == [stages["8s"]] * 25 + [stages["4s"]] * 10 + [stages["2s"]] * 10
+    assert [step.i_step for step in seen] == [*range(25), *range(10), *range(10)]
+    losses = [step.loss for step in seen]
+    assert losses[0] == pytest.approx(np.log(7))  # the scores start at 0
+    assert np.mean(losses[-4:]) < 0.75 * losses[0]
+    before, after = stages["8s"].state_dict(), stages["4s"].state_dict()
+    assert not np.array_equal(before["score_fr.weight"], after["score_fr.weight"])
+    continued = np.mean(losses[25:27])
+    assert abs(continued - np.mean(losses[23:25])) < 0.35 * losses[0]
+
+
+def test_at_once() -> None:
+    plan = replace(SMALL, blocks=((8, 1), (12, 1), (16, 1)), fc_channels=24)
+    fcn = FCN(7, variant="2s", plan=plan, pool_scales=AT_ONCE_SCALES, rng=np.random.default_rng(0))
+    losses = train(fcn, shapes(2), replace(QUICK, lr=0.02, n_steps=30), rng=np.random.default_rng(1))
+    assert np.mean(losses[-4:]) < 0.8 * losses[0]
+    assert predict(fcn, [shapes(1)[0][0]])[0].shape == (32, 32)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"lr": -1.0}, ValueError, "Recipe: lr must lie in"),
+        ({"n_steps": 1.5}, TypeError, "Recipe: n_steps must be an integer, got 1.5"),
+        ({"momentum": float("nan")}, ValueError, "Recipe: momentum must be a finite number, got nan"),
+        ({"weight_decay": -1}, ValueError, "Recipe: weight_decay must lie in"),
+        ({"batch_size": 0}, ValueError, "Recipe: batch_size must be at least 1, got 0"),
+        ({"normalize": "none"}, ValueError, "Recipe: normalize must be one of 'sum', 'valid', 'full', 'batch', got"),
+    ],
+)
+def test_bad_recipes(change: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        replace(QUICK, **change)
+
+
+IMAGE, LABELS = np.zeros((3, 12, 12)), np.zeros((12, 12), np.int64)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ([], ValueError, "train: there must be at least one sample"),
+        ([(IMAGE[0], LABELS)], ValueError, "train: image of sample 0 must have rank 3"),
+        (
+            [(IMAGE.astype(np.uint8), LABELS)],
+            TypeError,
+            "train: image of sample 0 must be float32 or float64, got uint8",
+        ),
+        ([(IMAGE, LABELS * 1.0)], TypeError, "train: label map of sample 0 must be an integer array, got float64"),
+        (
+            [(IMAGE, LABELS[:5])],
+            ValueError,
+            r"train: label map of sample 0 must have shape \(12, 12\) .* got \(5, 12\)",
+        ),
+        ([(IMAGE, LABELS + 3)], ValueError, r"label 3 at index \(0, 0, 0\) is not a class in \[0, 3\)"),
+        ([(IMAGE, LABELS), (IMAGE[:, 1:], LABELS[1:])], ValueError, "train: images of one batch must be of one size"),
+    ],
+)
+def test_bad_samples(given: list[Pair], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        train(make("8s"), given, replace(QUICK, batch_size=2), rng=np.random.default_rng(0))
+
+
+def test_a_seed_is_no_generator() -> None:
+    with pytest.raises(TypeError, match=r"train: rng must be a numpy\.random\.Generator"):
+        train(make("8s"), samples(), QUICK, rng=0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("names", [(), ("4s",), ("8s", "2s"), ("8s", "4s", "2s", "1s")])
+def test_stages_with_a_gap(names: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="train_in_stages: recipes must be for '8s' and the variants that follow it"):
+        train_in_stages(make("8s"), samples(), dict.fromkeys(names, QUICK), rng=np.random.default_rng(0))
+
+
+def test_a_sample_without_a_label_map() -> None:
+    nothing = np.zeros(0, np.int64)
+    sample = Sample("a.jpg", np.zeros((4, 4, 3), np.uint8), np.zeros((0, 4), np.float32), nothing, nothing == 1)
+    with pytest.raises(ValueError, match=r"training_pair: sample 'a\.jpg' has no label map"):
+        training_pair(sample, mean=(0, 0, 0))
