@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-ORACLES := onnx onnxruntime scikit-learn pycocotools opencv-contrib-python-headless
+ORACLES := onnx onnxruntime scikit-learn pycocotools opencv-contrib-python-headless pydensecrf2 PyMaxflow
 WORKERS ?= auto
 
 .PHONY: demo test check format bench golden clean

@@ -87,7 +87,7 @@ def _backends_of(row: Mapping[str, Any]) -> list[str]:
 def explain(
     name: Annotated[
         str,
-        typer.Argument(help="An algorithm, kernel, file or function: nms, conv2d.backward, anchors, selective_search."),
+        typer.Argument(help="An algorithm, kernel, file or function: nms, conv2d.backward, anchors, permutohedral."),
     ],
     code: Annotated[bool, typer.Option("--code", help="Print the source as well.")] = False,
     picture: Annotated[Path | None, typer.Option(help="Draw it as well, into this .png, .svg or .pdf.")] = None,
@@ -144,9 +144,20 @@ def _entries_of(name: str) -> list[Entry]:
     if last in entries:
         return [entries[last]]
     in_file = [entry for entry in entries.values() if entry.module.__name__.split(".")[-1] == last]
-    if not in_file and last not in public_functions():
+    if not in_file and _function_named(last) is None:
         raise unknown("algorithm", name, {*entries, *public_functions()})
     return in_file
+
+
+def _function_named(name: str) -> str | None:
+    """Return the public function of that name, or the only one whose name begins with it: permutohedral_filter."""
+    from refdet.verify.catalogue import public_functions
+
+    functions = public_functions()
+    if name in functions:
+        return name
+    beginning = [function for function in functions if function.startswith(f"{name}_")]
+    return beginning[0] if len(beginning) == 1 else None
 
 
 def _explain_function(name: str, code: bool, picture: Path | None) -> None:
@@ -156,7 +167,7 @@ def _explain_function(name: str, code: bool, picture: Path | None) -> None:
 
     from refdet.verify.catalogue import public_functions
 
-    full_name, function = public_functions()[name.split(".")[-1]]
+    full_name, function = public_functions()[_function_named(name.split(".")[-1]) or name]
     if picture is not None:
         _draw(function.__name__, picture)
     module = inspect.getmodule(function)

@@ -19,7 +19,16 @@ from refdet.core.kernel import KERNELS, Kernel, find_backend
 from refdet.verify.suite import package_root
 
 # Where kernels and the functions around them live, besides refdet.core.
-PACKAGES = ("refdet.ops", "refdet.boxes", "refdet.masks", "refdet.metrics", "refdet.features", "refdet.proposals")
+PACKAGES = (
+    "refdet.ops",
+    "refdet.boxes",
+    "refdet.masks",
+    "refdet.metrics",
+    "refdet.features",
+    "refdet.proposals",
+    "refdet.crf",
+    "refdet.segmentation",
+)
 
 # Algorithms that another algorithm's function runs, depending on its arguments.
 RUN_BY = {"gather": "index"}
