@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from refdet.cli.backends import backends
 from refdet.cli.bench import bench
 from refdet.cli.catalogue import explain, list_algorithms
+from refdet.cli.crf import refine_labels
 from refdet.cli.demo import demo
 from refdet.cli.eval import evaluate_detections
 from refdet.cli.golden import golden
@@ -79,6 +80,7 @@ app.add_typer(golden, name="golden")
 app.command()(bench)
 app.command()(demo)
 app.command("eval")(evaluate_detections)
+app.command("crf")(refine_labels)
 
 
 def _print_version(wanted: bool) -> None:
@@ -111,6 +113,8 @@ def _refdet(
         refdet golden generate --check     whether the golden suite is what its cases say
 
         refdet eval truth.json found.json  how good detections are, in COCO's figures or VOC's
+
+        refdet crf cat.png --unary it.png  labels that follow the edges of a photograph
     """
     from refdet.core.kernel import active_backend
 

@@ -13,6 +13,7 @@ from refdet.pictures.base_anchors import draw_base_anchors
 from refdet.pictures.default_boxes import draw_default_boxes
 from refdet.pictures.match_ssd import draw_match_ssd
 from refdet.pictures.nms import draw_nms
+from refdet.pictures.permutohedral import draw_permutohedral
 from refdet.pictures.roi_crops import draw_roi_crops
 from refdet.pictures.slide import empty_slide, settings
 from refdet.pictures.soft_nms import draw_soft_nms
@@ -25,10 +26,15 @@ PICTURES: dict[str, Callable[[Figure], None]] = {
     "average_precision": draw_average_precision,
     "base_anchors": draw_base_anchors,
     "default_boxes": draw_default_boxes,
+    "lattice_blur": draw_permutohedral,
+    "lattice_embed": draw_permutohedral,
+    "lattice_slice": draw_permutohedral,
+    "lattice_splat": draw_permutohedral,
     "match_rpn": draw_anchor_labels,
     "match_ssd": draw_match_ssd,
     "nms": draw_nms,
     "nms_from_iou": draw_nms,
+    "permutohedral_filter": draw_permutohedral,
     "precision_recall": draw_average_precision,
     "roi_align": draw_roi_crops,
     "roi_pool": draw_roi_crops,
