@@ -20,33 +20,46 @@ from refdet.crf.lattice_index import lattice_index
 from refdet.crf.lattice_neighbourhood import lattice_neighbourhood
 from refdet.crf.lattice_slice import lattice_slice
 from refdet.crf.lattice_splat import lattice_splat
+from refdet.crf.learnable_crf import CRFImage, LearnableCRF, LearnableKernel
 from refdet.crf.learned_filters import FilterLattice, PermutohedralFilter, gaussian_taps
+from refdet.crf.learned_matrix import LearnedMatrix
 from refdet.crf.learned_mean_field import LearnedMeanField
+from refdet.crf.learning import Learned, LearningProgress, learn
 from refdet.crf.mean_field import mean_field
 from refdet.crf.mean_field_sequential import mean_field_sequential
+from refdet.crf.objectives import class_weights, expected_iou, hamming, log_likelihood
 from refdet.crf.truncated_gaussian import truncated_gaussian
 from refdet.crf.unary import unary_from_labels, unary_from_probabilities
 
 __all__ = [
+    "CRFImage",
     "CRFasRNN",
     "DenseCRF",
     "FilterLattice",
     "GaussianPotential",
     "Inference",
     "Lattice",
+    "LearnableCRF",
+    "LearnableKernel",
+    "Learned",
+    "LearnedMatrix",
     "LearnedMeanField",
+    "LearningProgress",
     "PermutohedralFilter",
     "Progress",
     "alpha_expansion",
     "belief_propagation",
     "bilateral_features",
+    "class_weights",
     "contrast_weights",
     "crf_energy",
     "diagonal",
+    "expected_iou",
     "free_energy",
     "gaussian_kernel",
     "gaussian_taps",
     "grid_edges",
+    "hamming",
     "icm",
     "lattice_blur",
     "lattice_convolve",
@@ -55,6 +68,8 @@ __all__ = [
     "lattice_neighbourhood",
     "lattice_slice",
     "lattice_splat",
+    "learn",
+    "log_likelihood",
     "mean_field",
     "mean_field_sequential",
     "permutohedral_filter",
