@@ -9,15 +9,15 @@ in three steps, each linear in the values x: splat them on the vertices of a lat
 S has the weights of `refdet.crf.lattice_embed`, B_j is one pass of `refdet.crf.lattice_blur`, and α makes a vertex's
 response to itself 1 on a lattice without holes, as exp(0) is. Time grows with d² N instead of N². Adams, Baek & Davis,
 "Fast high-dimensional filtering using the permutohedral lattice" (2010); Krähenbühl & Koltun, "Efficient inference in
-fully connected CRFs with Gaussian edge potentials" (2011), for α; deck 004.
+fully connected CRFs with Gaussian edge potentials" (2011), whose code has α; deck 004.
 
 Conventions:
 
 - It is an approximation. Where ρ points per unit of volume lie densely, the filtered ones are
   ρ · 2^{d+1} (3/2)^{d/2} / (√(d+1) (1 + 2^{−d})) instead of ρ · (2π)^{d/2}: .9213, .8821, .8295, .7676 and .7055 of it
   in d = 1 … 5. Where points are sparse the lattice has holes, and what the blur sends there is lost. A point's response
-  to itself is less than 1, as it is spread over d + 1 vertices. Dividing by the filtered ones (`refdet.crf.filters`)
-  makes up for most of this.
+  to itself is at most 1, and reaches it only on a vertex: elsewhere it is spread over d + 1 of them. Dividing by the
+  filtered ones (`refdet.crf.filters`) makes up for most of this.
 - The operator is not quite symmetric, as on a lattice with holes the order of the blur's axes matters. `transposed`
   blurs in the opposite order. The gradient with respect to the values is the transposed filter.
 - Gradients with respect to the features pass through the weights, those of splatting and those of slicing. They hold
@@ -59,6 +59,7 @@ class Lattice:
         ids: (N, d + 1) int64: which vertices those corners are.
         vertices: (M, d) int64: the keys of the vertices.
         neighbours: (d + 1, 2, M) int64: their neighbours along each axis, −1 where there is none.
+        n_points, d, n_vertices, scale: N, d, M and α.
 
     A point on a vertex, alone. Its simplex has one more corner, through which a quarter of its value returns to it:
     (3 + 3/4) · 2/3. With neighbours on both sides it would be 3.

@@ -2,20 +2,21 @@
 
     for j = 0 … J − 1:   z[v] ← z[v] + ½ (z[n⁺] + z[n⁻]),    n⁺, n⁻ = neighbours[j, 0, v], neighbours[j, 1, v]
 
-Adams, Baek & Davis (2010), the second of their three steps; deck 004. Their weights are ¼, ½, ¼ per axis; here
-the centre is 1, as in the code of Krähenbühl & Koltun (2011), and one factor at the end, in `refdet.crf.lattice_slice`,
-takes care of the size.
+Adams, Baek & Davis (2010), the second of the three steps splat, blur and slice; deck 004. Their weights are ¼, ½, ¼ per
+axis; here the centre is 1, as in the code of Krähenbühl & Koltun (2011), and one factor at the end, in
+`refdet.crf.lattice_slice`, takes care of the size.
 
 On a lattice without holes the passes commute, and together they have
 
     2^{d+1} of mass,   1 + 2^{−d} at the centre,   3^{d+1} − 2^{d+1} vertices of support
 
-for J = d + 1 axes: at the centre, the empty product and the product of all steps, which return to where they began as
-the axes sum to 0.
+for J = d + 1 axes. What is sent once along every axis, one way or the other, is back where it began, as the axes sum to
+0: the centre is 1 + 2 · (½)^{d+1}.
 
 Conventions: a pass reads the values from before it (as Jacobi's iteration does). A missing neighbour, −1, counts as 0.
-On a lattice with holes the order of the axes matters. A single pass is symmetric, so that the transpose of the blur is
-the blur in the opposite order, j = J − 1 … 0; that is `reverse`. To leave out the reversal is a different operator.
+On a lattice with holes the order of the axes matters. Neighbours are mutual: if u is n⁺ of v, then v is n⁻ of u. A
+single pass is therefore symmetric, and the transpose of the blur is the blur in the opposite order, j = J − 1 … 0; that
+is `reverse`, and the gradient. To leave out the reversal is a different operator. Sums are in the dtype of z.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from refdet.autograd.tensor import Tensor, as_tensor
 from refdet.core.check import Array, check_flag, check_floating, check_gradient, check_integer, check_rank, shape_of
 from refdet.core.elementwise import Gradients
 from refdet.core.kernel import kernel
+from refdet.crf.lattice_index import MISSING, check_numbers
 
 
 class LatticeBlurResidual(NamedTuple):
@@ -52,6 +54,20 @@ def _check(z: Array, neighbours: Array, *, reverse: bool, keep_residual: bool) -
 def _check_backward(residual: LatticeBlurResidual, dy: Array, *, needs: tuple[bool, bool], reverse: bool) -> None:
     check_gradient("lattice_blur", dy, shape_of(residual.z), residual.z)
     check_integer("lattice_blur", neighbours=residual.neighbours)
+
+
+def check_mutual(neighbours: Array) -> None:
+    """Refuse neighbours of which one does not know of the other: such a pass would not be its own transpose."""
+    for j, sides in enumerate(neighbours):
+        for side, (there, back) in enumerate((sides, sides[::-1])):
+            v = np.flatnonzero(there != MISSING)
+            forgotten = v[back[there[v]] != v]
+            if len(forgotten):
+                v0, u = forgotten[0], there[forgotten[0]]
+                raise ValueError(
+                    f"lattice_blur: neighbours must be mutual, got neighbours[{j}, {side}, {v0}] = {u} but "
+                    f"neighbours[{j}, {1 - side}, {u}] = {back[u]}"
+                )
 
 
 def blur(z: Array, neighbours: Array, *, reverse: bool) -> Array:
@@ -91,7 +107,8 @@ def lattice_blur(z: Tensor | Array, neighbours: Array, *, reverse: bool = False)
 
     Args:
         z: (M, V), float32 or float64: V values per vertex.
-        neighbours: (J, 2, M) integers in [−1, M): those of every vertex along each of J axes, −1 where missing.
+        neighbours: (J, 2, M) integers in [−1, M): those of every vertex along each of J axes, −1 where missing; mutual,
+            as `lattice_index` finds them.
         reverse: begin with the last axis, which makes it the transpose.
 
     Returns:
@@ -105,11 +122,6 @@ def lattice_blur(z: Tensor | Array, neighbours: Array, *, reverse: bool = False)
     """
     z = as_tensor("lattice_blur", "z", z)
     _check(z.data, neighbours, reverse=reverse, keep_residual=False)
-    outside = (neighbours < -1) | (neighbours >= len(z))
-    if np.any(outside):
-        j, side, v = np.argwhere(outside)[0].tolist()
-        raise ValueError(
-            f"lattice_blur: neighbours must lie in [-1, {len(z)}), got neighbours[{j}, {side}, {v}] = "
-            f"{neighbours[j, side, v]}"
-        )
+    check_numbers("lattice_blur", "neighbours", neighbours, len(z), low=MISSING)
+    check_mutual(neighbours)
     return _lattice_blur(z, neighbours, reverse=bool(reverse))

@@ -28,6 +28,7 @@ from refdet.autograd.tensor import Tensor, as_tensor
 from refdet.core.check import Array, check_floating, check_gradient, check_integer, check_rank, integer, shape_of
 from refdet.core.elementwise import Gradients
 from refdet.core.kernel import kernel
+from refdet.crf.lattice_index import MISSING, check_numbers
 
 
 class LatticeConvolveResidual(NamedTuple):
@@ -156,8 +157,5 @@ def lattice_convolve(z: Tensor | Array, weight: Tensor | Array, taps: Array, *, 
     z, weight = as_tensor("lattice_convolve", "z", z), as_tensor("lattice_convolve", "weight", weight)
     n_groups = integer("lattice_convolve", "groups", groups, low=1)
     _check(z.data, weight.data, taps, groups=n_groups, keep_residual=False)
-    outside = (taps < -1) | (taps >= len(z))
-    if np.any(outside):
-        t, v = np.argwhere(outside)[0].tolist()
-        raise ValueError(f"lattice_convolve: taps must lie in [-1, {len(z)}), got taps[{t}, {v}] = {taps[t, v]}")
+    check_numbers("lattice_convolve", "taps", taps, len(z), low=MISSING)
     return _lattice_convolve(z, weight, taps, groups=n_groups)

@@ -12,17 +12,19 @@ with one corner of every colour. For a feature vector f of d coordinates:
 
 so that Σ_k b_k = 1, b_k ≥ 0 and Σ_k b_k · corner_k = e. The corner of colour k is the column k of `weights` and `keys`.
 
-Adams, Baek & Davis, "Fast high-dimensional filtering using the permutohedral lattice" (2010), their steps "position
-vectors" and "splatting"; deck 004. The factor √(2/3)(d + 1) is theirs. In the hyperplane the blur has the variance
-(d + 1)²/2 in every direction, splatting and slicing have (d + 1)²/12 each, and their sum is to be that of a Gaussian of
-features with standard deviation 1.
+Adams, Baek & Davis, "Fast high-dimensional filtering using the permutohedral lattice" (2010), what they do before and
+while splatting; deck 004. The factor √(2/3)(d + 1) is theirs. In the hyperplane the blur has the variance (d + 1)²/2 in
+every direction, splatting and slicing have (d + 1)²/12 each, averaged over where a point may lie. The sum, ⅔(d + 1)²,
+is what the variance 1 of the features becomes.
 
 Conventions:
 
 - Coordinates, ranks and keys are computed in float64 whatever the dtype of the features, as they decide in which
-  simplex a point lies. The weights are rounded once, to that dtype. A weight that rounding leaves below 0 is 0.
-- A coordinate of e half-way between two multiples of d + 1 goes to the even multiple; of equal coordinates of e − o the
-  first has the lower rank. Either way a point on a face has weight 0 at the corner beyond it, which becomes a vertex
+  simplex a point lies; Σ_{j ≥ m} c_j is added from the last j down, as in the authors' code. The weights are rounded
+  once, to that dtype, and so is the gradient of the features. A weight that rounding leaves below 0 is 0.
+- o begins as the nearest multiple of d + 1 to each coordinate of e, the even multiple (0, ±2(d + 1) …) of two that are
+  as near. Of coordinates that are equally far above theirs, the first has the lower rank. Only then is o moved into the
+  hyperplane. On a face this chooses between simplices: the corner beyond the face has weight 0, and becomes a vertex
   all the same. (Krähenbühl's vectorised code rounds as here; his scalar code and Adams's round down.)
 - A key holds the first d coordinates; the last is minus their sum. They are exact up to |e_m| = MAX_COORDINATE, beyond
   which `lattice_embed` refuses: a float64 then has no fraction left to make weights of. (The 16-bit keys of the
@@ -110,17 +112,21 @@ def elevate(features: Array) -> Array:
 
 
 def nearest_zero_coloured(elevated: Array) -> tuple[Array, Array]:
-    """Return the nearest point of colour 0, and the ranks of the coordinates of the way from it to e.
+    """Return the nearest point of colour 0, and the ranks of the coordinates of e − o.
 
-    Each coordinate rounded by itself misses the hyperplane by a number of steps of d + 1, the excess. The coordinates
-    that were rounded furthest in its direction, which are the last or the first in rank, take one step back each. As
-    they do, they pass from one end of the ranking to the other.
+    Each coordinate rounded by itself misses the hyperplane by a number of steps of d + 1, the excess. As many
+    coordinates step back, those that were rounded furthest: the last in rank if o is too high, the first if too low.
+    In stepping back they pass to the other end of the ranking, and the others move up or down by the excess:
+
+        rank_m += excess;   where then rank_m < 0:  rank_m += d + 1,  o_m += d + 1
+                                       rank_m > d:  rank_m −= d + 1,  o_m −= d + 1
     """
     size = elevated.shape[1]  # d + 1
     steps = np.rint(elevated / size)
     excess = np.sum(steps, axis=1, keepdims=True).astype(np.int64)
-    steps_back, ranks = np.divmod(rank(elevated - size * steps) + excess, size)
-    return size * (steps - steps_back), ranks
+    ranks = rank(elevated - size * steps) + excess
+    turns = ranks // size  # −1 where rank_m < 0, 1 where rank_m > d, else 0
+    return size * (steps - turns), ranks - size * turns
 
 
 def rank(difference: Array) -> Array:

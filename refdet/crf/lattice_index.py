@@ -15,6 +15,9 @@ Conventions:
 
 Each key becomes a code, a single value that sorts as the keys do; the rest is sorting and bisection. The code is a
 number of mixed radix where 63 bits are enough for the range of the keys and their neighbours, else a string of bytes.
+
+Vertices are named by their numbers, 0 … M − 1, in all that follows: the ids of splatting and slicing, the neighbours of
+the blur, the taps of a learned filter.
 """
 
 from __future__ import annotations
@@ -38,13 +41,29 @@ class Code(NamedTuple):
     decode: Callable[[Array], Array]
 
 
-def _check(keys: Array) -> None:
-    check_rank("lattice_index", "keys", keys, "N, K, d")
-    check_integer("lattice_index", keys=keys)
+def check_keys(op: str, name: str, keys: Array, layout: str) -> None:
+    """Refuse what is not an array of keys, whose last axis are their coordinates."""
+    check_rank(op, name, keys, layout)
+    check_integer(op, **{name: keys})
     if (keys.dtype.kind, keys.dtype.itemsize) != ("i", 8):
-        raise TypeError(f"lattice_index: keys must be int64, got {keys.dtype.name}; convert them with astype")
-    if keys.shape[2] == 0:
-        raise ValueError(f"lattice_index: keys must have at least one coordinate, got shape {shape_of(keys)}")
+        raise TypeError(f"{op}: {name} must be int64, got {keys.dtype.name}; convert them with astype")
+    if keys.shape[-1] == 0:
+        raise ValueError(f"{op}: {name} must have at least one coordinate, got shape {shape_of(keys)}")
+
+
+def check_numbers(op: str, name: str, numbers: Array, n_vertices: int, *, low: int = 0) -> None:
+    """Refuse numbers of vertices that do not exist, naming the first; `low` is MISSING where one may be missing."""
+    outside = (numbers < low) | (numbers >= n_vertices)
+    if np.any(outside):
+        place = np.argwhere(outside)[0].tolist()
+        raise ValueError(
+            f"{op}: {name} must lie in [{low}, {n_vertices}) for {n_vertices} vertices, got {name}{place} = "
+            f"{numbers[tuple(place)]}"
+        )
+
+
+def _check(keys: Array) -> None:
+    check_keys("lattice_index", "keys", keys, "N, K, d")
 
 
 @kernel("lattice_index", check=_check)
@@ -52,24 +71,25 @@ def lattice_index_kernel(keys: Array) -> tuple[Array, Array, Array]:
     """Return the vertices (M, d), the ids (N, K) of the keys among them, and the neighbours (d + 1, 2, M)."""
     N, K, d = keys.shape
     rows = keys.reshape(N * K, d).astype(np.int64, copy=False)
-    low, high = rows.min(axis=0, initial=0).tolist(), rows.max(axis=0, initial=0).tolist()
-    _check_range(rows, low, high)
-    low, widths = [a - d for a in low], [b - a + 1 + 2 * d for a, b in zip(low, high, strict=True)]
-    code = mixed_radix(low, widths) if math.prod(widths) < 2**63 else byte_strings(d)
-    vertices, ids, neighbours = index_rows(rows, code)
+    vertices, ids, neighbours = index_rows(rows, code_of("lattice_index", rows, reach=d))
     return vertices, ids.reshape(N, K), neighbours
 
 
-def _check_range(rows: Array, low: list[int], high: list[int]) -> None:
-    """Refuse keys so large that a neighbour's coordinate, which is up to d away, is no int64."""
-    d = rows.shape[1]
-    least, largest = -(2**63) + d, 2**63 - 1 - d
+def code_of(op: str, rows: Array, *, reach: int) -> Code:
+    """Return a code for these keys and all whose coordinates differ from theirs by at most `reach`.
+
+    Refuse keys so large that such a coordinate is no int64.
+    """
+    low, high = rows.min(axis=0, initial=0).tolist(), rows.max(axis=0, initial=0).tolist()
+    least, largest = -(2**63) + reach, 2**63 - 1 - reach
     for key in (min(low), max(high)):
         if not least <= key <= largest:
             raise ValueError(
-                f"lattice_index: lattice keys overflow: they must lie in [{least}, {largest}], so that their "
-                f"neighbours are int64 too, got {key}"
+                f"{op}: lattice keys overflow: they must lie in [{least}, {largest}], so that their neighbours are "
+                f"int64 too, got {key}"
             )
+    widths = [b - a + 1 + 2 * reach for a, b in zip(low, high, strict=True)]  # Python's integers do not wrap around
+    return mixed_radix([a - reach for a in low], widths) if math.prod(widths) < 2**63 else byte_strings(rows.shape[1])
 
 
 def mixed_radix(low: list[int], widths: list[int]) -> Code:
@@ -109,13 +129,22 @@ def index_rows(rows: Array, code: Code) -> tuple[Array, Array, Array]:
     codes, ids = np.unique(code.encode(rows), return_inverse=True)
     vertices = code.decode(codes)
     neighbours = np.full((d + 1, 2, len(vertices)), MISSING, np.int64)
-    for j, offset in enumerate(neighbour_offsets(d)):
-        wanted = code.encode(vertices + offset)
-        found = np.minimum(np.searchsorted(codes, wanted), len(codes) - 1)
-        v = np.flatnonzero(codes[found] == wanted)
-        neighbours[j, 0, v] = found[v]
-        neighbours[j, 1, found[v]] = v  # whoever is my first neighbour has me for its second
+    neighbours[:, 0] = find(vertices, neighbour_offsets(d), code)
+    for first, second in neighbours:
+        v = np.flatnonzero(first != MISSING)
+        second[first[v]] = v  # whoever is my first neighbour has me for its second
     return vertices, ids, neighbours
+
+
+def find(vertices: Array, offsets: Array, code: Code) -> Array:
+    """Return, for every offset, the number of the vertex that far from each vertex, −1 where there is none: (T, M)."""
+    codes = code.encode(vertices)
+    found = np.full((len(offsets), len(vertices)), MISSING, np.int64)
+    for row, offset in zip(found, offsets, strict=True):
+        wanted = code.encode(vertices + offset)
+        v = np.minimum(np.searchsorted(codes, wanted), len(codes) - 1)
+        np.copyto(row, v, where=codes[v] == wanted)
+    return found
 
 
 def lattice_index(keys: Array) -> tuple[Array, Array, Array]:

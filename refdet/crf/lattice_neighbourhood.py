@@ -27,13 +27,11 @@ Conventions:
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from refdet.core.check import Array, check_choice, check_integer, check_rank, integer, shape_of
+from refdet.core.check import Array, check_choice, integer
 from refdet.core.kernel import kernel
-from refdet.crf.lattice_index import MISSING, Code, byte_strings, mixed_radix, neighbour_offsets
+from refdet.crf.lattice_index import MISSING, check_keys, code_of, find, neighbour_offsets
 
 TRAVERSALS = ("exact", "walk")
 
@@ -59,16 +57,7 @@ def tap_offsets(d: int, size: int) -> Array:
 
 
 def _check(vertices: Array, *, size: int, traversal: str) -> None:
-    check_rank("lattice_neighbourhood", "vertices", vertices, "M, d")
-    check_integer("lattice_neighbourhood", vertices=vertices)
-    if (vertices.dtype.kind, vertices.dtype.itemsize) != ("i", 8):
-        raise TypeError(
-            f"lattice_neighbourhood: vertices must be int64, got {vertices.dtype.name}; convert them with astype"
-        )
-    if vertices.shape[1] == 0:
-        raise ValueError(
-            f"lattice_neighbourhood: vertices must have at least one coordinate, got shape {shape_of(vertices)}"
-        )
+    check_keys("lattice_neighbourhood", "vertices", vertices, "M, d")
     integer("lattice_neighbourhood", "size", size, low=0)
     check_choice("lattice_neighbourhood", "traversal", traversal, TRAVERSALS)
 
@@ -78,34 +67,10 @@ def lattice_neighbourhood_kernel(vertices: Array, *, size: int, traversal: str) 
     """Return the taps, (T, M); vertices are distinct and in ascending lexicographic order."""
     vertices = vertices.astype(np.int64, copy=False)
     d = vertices.shape[1]
-    code = _code(vertices, reach=max(size, 1) * d)
+    code = code_of("lattice_neighbourhood", vertices, reach=max(size, 1) * d)
     if traversal == "exact":
         return find(vertices, tap_offsets(d, size), code)
     return walk(find(vertices, neighbour_offsets(d), code), tap_steps(d, size))
-
-
-def _code(vertices: Array, reach: int) -> Code:
-    """Return a code for the vertices and for all keys whose coordinates differ from theirs by at most `reach`."""
-    low = [int(n) - reach for n in vertices.min(axis=0, initial=0)]
-    high = [int(n) + reach for n in vertices.max(axis=0, initial=0)]
-    if min(low) < -(2**63) or max(high) >= 2**63:
-        raise ValueError(
-            f"lattice_neighbourhood: lattice keys overflow: they must be at least {reach} from either end of int64, so "
-            f"that their neighbours are int64 too, got {min(low) + reach} to {max(high) - reach}"
-        )
-    widths = [b - a + 1 for a, b in zip(low, high, strict=True)]
-    return mixed_radix(low, widths) if math.prod(widths) < 2**63 else byte_strings(vertices.shape[1])
-
-
-def find(vertices: Array, offsets: Array, code: Code) -> Array:
-    """Return, for every offset, the index of each vertex moved by it, −1 where there is none: (offsets, M)."""
-    codes = code.encode(vertices)
-    found = np.full((len(offsets), len(vertices)), MISSING, np.int64)
-    for row, offset in zip(found, offsets, strict=True):
-        wanted = code.encode(vertices + offset)
-        v = np.minimum(np.searchsorted(codes, wanted), len(codes) - 1)
-        np.copyto(row, v, where=codes[v] == wanted)
-    return found
 
 
 def walk(neighbours: Array, steps: Array) -> Array:

@@ -2,15 +2,16 @@
 
     y[i] = scale · Σ_k weights[i, k] · z[ids[i, k]]
 
-Adams, Baek & Davis (2010), the last of their three steps; deck 004. It is `scale` times the transpose of
-splatting (`refdet.crf.lattice_splat`), whose sums its gradients use:
+Adams, Baek & Davis (2010), the last of the three steps splat, blur and slice; deck 004. It is `scale` times the
+transpose of splatting (`refdet.crf.lattice_splat`), whose sums its gradients use:
 
     dz[v] = scale · Σ over i and k with ids[i, k] = v of weights[i, k] · dy[i]
     dweights[i, k] = scale · ⟨dy[i], z[ids[i, k]]⟩
 
-Conventions: y is summed in the dtype of z, the corners in their order, then scaled; dz is summed as splatting does, in
-float64. A Gaussian filter has the scale of `refdet.crf.lattice`; Adams et al. instead divide by a filtered channel of
-ones, which is a normalisation (`refdet.crf.filters`).
+Conventions: y is summed in the dtype of z, the corners in their order, then scaled. The gradients begin with the scaled
+dy, rounded to that dtype; dz is then summed as splatting does, in float64. A Gaussian filter has the scale of
+`refdet.crf.lattice`; Adams et al. instead divide by a filtered channel of ones, which is a normalisation
+(`refdet.crf.filters`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from refdet.autograd.tensor import Tensor, as_tensor
 from refdet.core.check import Array, check_floating, check_gradient, check_number, check_rank
 from refdet.core.elementwise import Gradients
 from refdet.core.kernel import kernel
-from refdet.crf.lattice_splat import check_corners, check_ids, interpolate, products, spread
+from refdet.crf.lattice_index import check_numbers
+from refdet.crf.lattice_splat import check_corners, interpolate, products, spread
 
 
 class LatticeSliceResidual(NamedTuple):
@@ -92,5 +94,5 @@ def lattice_slice(z: Tensor | Array, weights: Tensor | Array, ids: Array, *, sca
     z, weights = as_tensor("lattice_slice", "z", z), as_tensor("lattice_slice", "weights", weights)
     scale = check_number("lattice_slice", "scale", scale)
     _check(z.data, weights.data, ids, scale=scale, keep_residual=False)
-    check_ids("lattice_slice", ids, len(z))
+    check_numbers("lattice_slice", "ids", ids, len(z))
     return _lattice_slice(z, weights, ids, scale=scale)

@@ -2,15 +2,16 @@
 
     z[v] = Σ over points i and corners k with ids[i, k] = v of weights[i, k] · values[i]
 
-Adams, Baek & Davis (2010), the first of their three steps; deck 004.
+Adams, Baek & Davis (2010), the first of the three steps splat, blur and slice; deck 004.
 
 Its transpose takes from each vertex by the same weights, and is the third step, slicing (`refdet.crf.lattice_slice`):
 
     dvalues[i] = Σ_k weights[i, k] · dz[ids[i, k]],      dweights[i, k] = ⟨values[i], dz[ids[i, k]]⟩
 
-Conventions: a sum goes through the points in their order, and through the corners of a point in theirs, in float64; it
-is rounded once to the dtype of the values. A vertex that no point has is 0. A value that is not finite reaches every
-corner of its point; where the weight is 0 the product is NaN.
+Conventions: z is summed in float64, through the points in their order and through the corners of a point in theirs, and
+rounded once to the dtype of the values. The gradients, whose sums are as short as K and V, are summed in that dtype. A
+vertex that no point has is 0. A value that is not finite reaches every corner of its point; where the weight is 0 the
+product is NaN.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from refdet.core.check import (
 )
 from refdet.core.elementwise import Gradients
 from refdet.core.kernel import kernel
+from refdet.crf.lattice_index import check_numbers
 
 
 class LatticeSplatResidual(NamedTuple):
@@ -46,16 +48,6 @@ def check_corners(op: str, weights: Array, ids: Array) -> None:
     check_integer(op, ids=ids)
     check_rank(op, "weights", weights, "N, K")
     check_shape(op, "ids", ids, shape_of(weights), "one per weight")
-
-
-def check_ids(op: str, ids: Array, n_vertices: int) -> None:
-    """Refuse ids of vertices that do not exist; naming the first."""
-    outside = (ids < 0) | (ids >= n_vertices)
-    if np.any(outside):
-        i, k = np.argwhere(outside)[0].tolist()
-        raise ValueError(
-            f"{op}: ids must lie in [0, {n_vertices}), the number of vertices, got ids[{i}, {k}] = {ids[i, k]}"
-        )
 
 
 def _check(values: Array, weights: Array, ids: Array, *, n_vertices: int, keep_residual: bool) -> None:
@@ -148,6 +140,7 @@ def lattice_splat(values: Tensor | Array, weights: Tensor | Array, ids: Array, n
     array([6., 3., 1., 0.])
     """
     values, weights = as_tensor("lattice_splat", "values", values), as_tensor("lattice_splat", "weights", weights)
+    n_vertices = integer("lattice_splat", "n_vertices", n_vertices, low=0)
     _check(values.data, weights.data, ids, n_vertices=n_vertices, keep_residual=False)
-    check_ids("lattice_splat", ids, n_vertices)
+    check_numbers("lattice_splat", "ids", ids, n_vertices)
     return _lattice_splat(values, weights, ids, n_vertices=n_vertices)

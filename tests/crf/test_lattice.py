@@ -12,7 +12,8 @@ import pytest
 from refdet.autograd import Tensor, gradcheck
 from refdet.autograd.tensor import gradients
 from refdet.core.check import Array
-from refdet.crf.lattice import Lattice, LatticeArrays, permutohedral_filter
+from refdet.crf.lattice import Lattice, LatticeArrays, permutohedral_filter, slice_scale
+from refdet.crf.lattice_index import neighbour_offsets
 from tests.lattices import full_lattice, points_inside, points_on
 
 
@@ -55,16 +56,37 @@ def test_a_vertex_among_all_its_neighbours_responds_with_1(d: int) -> None:
     assert np.sum(y) == pytest.approx(2 ** (d + 1) / (1 + 2.0**-d), rel=1e-12)
 
 
-@pytest.mark.parametrize(("d", "spacing", "response"), [(1, 0.05, 0.9213), (2, 0.1, 0.8821), (3, 0.25, 0.8295)])
-def test_response_to_ones_where_points_are_dense(d: int, spacing: float, response: float) -> None:
-    """Of a grid with ρ points per unit, on average around the middle: ρ 2^{d+1} (3/2)^{d/2} / (√(d+1) (1 + 2^{−d}))."""
+RESPONSE_TO_ONES = {1: 0.9213, 2: 0.8821, 3: 0.8295, 4: 0.7676, 5: 0.7055}  # of that of the exact Gaussian
+
+
+@pytest.mark.parametrize(("d", "spacing"), [(1, 0.05), (2, 0.1), (3, 0.25)])
+def test_response_to_ones_where_points_are_dense(d: int, spacing: float) -> None:
+    """Of a grid, on average around the middle."""
     axis = np.arange(-5, 5, spacing)
     grid = np.stack(np.meshgrid(*[axis] * d, indexing="ij"), axis=-1).reshape(-1, d)
     y = permutohedral_filter(np.ones((len(grid), 1)), grid).data[:, 0]
     inner = np.mean(y[np.all(np.abs(grid) < 1, axis=1)])
-    assert inner * spacing**d / (2 * math.pi) ** (d / 2) == pytest.approx(response, rel=2e-3)
-    exact = 2 ** (d + 1) * 1.5 ** (d / 2) / (math.sqrt(d + 1) * (1 + 2.0**-d)) / (2 * math.pi) ** (d / 2)
-    assert exact == pytest.approx(response, abs=5e-5)
+    assert inner * spacing**d / (2 * math.pi) ** (d / 2) == pytest.approx(RESPONSE_TO_ONES[d], rel=2e-3)
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 4, 5])
+def test_response_to_ones_by_volume(d: int) -> None:
+    """The α · 2^{d+1} that a vertex gives off, times the points per vertex, ρ times the volume of a cell."""
+    volume = abs(np.linalg.det(points_on(neighbour_offsets(d)[:d])))  # d axes span the lattice
+    assert volume == pytest.approx(1.5 ** (d / 2) / math.sqrt(d + 1), rel=1e-12)
+    response = slice_scale(d) * 2 ** (d + 1) * volume
+    assert response / (2 * math.pi) ** (d / 2) == pytest.approx(RESPONSE_TO_ONES[d], abs=5e-5)
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 4, 5])
+def test_no_point_responds_to_itself_with_more_than_1(d: int) -> None:
+    """K_ii, dense or sparse; 1 only on a vertex, for which see above."""
+    rng = np.random.default_rng(d)
+    for spread in (0.1, 0.5, 2):
+        points = spread * rng.standard_normal((60, d))
+        own = np.diag(permutohedral_filter(np.eye(60), points).data)
+        assert np.min(own) > 0
+        assert np.max(own) < 1
 
 
 @pytest.mark.parametrize(("d", "spacing"), [(1, 0.05), (2, 0.125)])
@@ -251,7 +273,10 @@ def test_memory_is_that_of_its_arrays() -> None:
 def test_bad_input(features: Any, values: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         permutohedral_filter(values, features)
-    with pytest.raises(TypeError, match="transposed must be True or False"):
+
+
+def test_transposed_must_be_a_flag() -> None:
+    with pytest.raises(TypeError, match=r"Lattice\.filter: transposed must be True or False, got 'yes'"):
         Lattice(np.zeros((3, 2))).filter(np.zeros((3, 1)), transposed="yes")  # type: ignore[arg-type]
 
 

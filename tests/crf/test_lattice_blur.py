@@ -93,13 +93,24 @@ def test_the_transpose_is_the_reverse(d: int) -> None:
     assert abs(forward - np.sum(x * lattice_blur(y, neighbours).data)) > 1e-3
 
 
+def mutual_neighbours(rng: np.random.Generator, n_axes: int, n_vertices: int) -> Array:
+    """Return neighbours of no lattice, (n_axes, 2, n_vertices), of which one side knows of the other."""
+    neighbours = np.full((n_axes, 2, n_vertices), -1)
+    for first, second in neighbours:
+        v = np.flatnonzero(rng.random(n_vertices) < 0.7)
+        first[v] = rng.permutation(n_vertices)[: len(v)]
+        second[first[v]] = v
+    return neighbours
+
+
 @given(data=st.data(), seed=seeds, dtype=dtypes, layout=layouts)
 def test_against_the_definition(data: st.DataObject, seed: int, dtype: str, layout: str) -> None:
-    """Neighbours of any kind for the values; the gradient is that of lattices, whose neighbours are mutual."""
+    """Neighbours of points in a lattice, or any that are mutual: a permutation, some of it missing, and its inverse."""
     rng = np.random.default_rng(seed)
     n, d, v = (data.draw(st.integers(low, high)) for low, high in ((0, 8), (1, 5), (0, 3)))
     _, keys = lattice_embed(rng.standard_normal((n, d)))
-    neighbours = lattice_index(keys)[2].astype(data.draw(st.sampled_from(["int64", "int32"])))
+    neighbours = lattice_index(keys)[2] if data.draw(st.booleans()) else mutual_neighbours(rng, d, n)
+    neighbours = neighbours.astype(data.draw(st.sampled_from(["int64", "int32"])))
     z = rng.standard_normal((neighbours.shape[2], v)).astype(dtype)
     params = {"reverse": data.draw(st.booleans())}
     inputs = [in_layout(z, layout), in_layout(neighbours, layout)]
@@ -133,8 +144,24 @@ def test_no_axes_change_nothing() -> None:
 def test_neighbours_out_of_range(wrong: int) -> None:
     neighbours = CHAIN.copy()
     neighbours[0, 1, 2] = wrong
-    message = rf"lattice_blur: neighbours must lie in \[-1, 4\), got neighbours\[0, 1, 2\] = {wrong}"
+    message = rf"lattice_blur: neighbours must lie in \[-1, 4\) for 4 vertices, got neighbours\[0, 1, 2\] = {wrong}"
     with pytest.raises(ValueError, match=message):
+        lattice_blur(np.zeros((4, 1)), neighbours)
+
+
+@pytest.mark.parametrize(
+    ("side", "v", "u", "message"),
+    [
+        (0, 0, -1, r"neighbours\[0, 1, 1\] = 0 but neighbours\[0, 0, 0\] = -1"),
+        (0, 0, 2, r"neighbours\[0, 0, 0\] = 2 but neighbours\[0, 1, 2\] = 1"),
+        (1, 2, 0, r"neighbours\[0, 0, 1\] = 2 but neighbours\[0, 1, 2\] = 0"),
+    ],
+)
+def test_neighbours_must_be_mutual(side: int, v: int, u: int, message: str) -> None:
+    """Else the blur in the opposite order were not its transpose, and the gradient wrong."""
+    neighbours = CHAIN.copy()
+    neighbours[0, side, v] = u
+    with pytest.raises(ValueError, match=f"lattice_blur: neighbours must be mutual, got {message}$"):
         lattice_blur(np.zeros((4, 1)), neighbours)
 
 

@@ -141,7 +141,9 @@ def test_bad_dtypes(z: Array, weight: Array, taps: Array, message: str) -> None:
 def test_taps_outside_the_lattice(bad: int) -> None:
     taps = LINE.copy()
     taps[1, 2] = bad
-    with pytest.raises(ValueError, match=rf"taps must lie in \[-1, 3\), got taps\[1, 2\] = {bad}"):
+    with pytest.raises(
+        ValueError, match=rf"lattice_convolve: taps must lie in \[-1, 3\) for 3 vertices, got taps\[1, 2\] = {bad}"
+    ):
         lattice_convolve(np.zeros((3, 1)), np.zeros((1, 1, 3)), taps)
 
 

@@ -14,6 +14,7 @@ from refdet.autograd import Tensor, gradcheck
 from refdet.core.check import Array
 from refdet.crf.lattice_embed import (
     MAX_COORDINATE,
+    axis_lengths,
     barycentric,
     elevate,
     elevate_transposed,
@@ -68,10 +69,30 @@ def test_of_equal_ones_the_last_steps_down_and_the_first_up() -> None:
     np.testing.assert_array_equal(ranks, [[1, 2, 0], [2, 0, 1]])
 
 
+def test_a_rank_is_that_of_before_the_step_back() -> None:
+    """Above their multiples of 5 by 2½, −2½, −1, −2, −2: one step too high. Coordinate 1 steps down, to rank 0.
+
+    It is then as far above its origin as coordinate 0, which comes first but keeps the rank after it.
+    """
+    e = np.array([[2.5, 7.5, 4, -2, -12]])
+    origin, ranks = nearest_zero_coloured(e)
+    np.testing.assert_array_equal(origin, [[0, 5, 5, 0, -10]])
+    np.testing.assert_array_equal(e - origin, [[2.5, 2.5, -1, -2, -2]])
+    np.testing.assert_array_equal(ranks, [[1, 0, 2, 3, 4]])
+
+
+def test_elevation_adds_the_last_feature_first() -> None:
+    """Where the coordinates c are 1, 2⁵³ and −2⁵³, the sum from the last to the first is 1, the other one 0."""
+    c = np.array([[1, 2.0**53, -(2.0**53)]])
+    features = c / axis_lengths(3)
+    np.testing.assert_array_equal(features * axis_lengths(3), c)
+    np.testing.assert_array_equal(elevate(features)[0, 0], 1)
+
+
 def test_a_weight_that_rounding_leaves_below_0_is_0() -> None:
-    """b_0 = 1 + a_0 − a_1, where a_1 is ½ and a_0 is the next number below −½."""
-    below = np.nextafter(-1.0, -2)
-    np.testing.assert_array_equal(barycentric(np.array([[1.0, below]]), np.array([[0, 1]])), [[0, 1]])
+    """b_0 = 1 + a_0 − a_1 would be −2⁻⁵², where a_1 is ½ and a_0 is −½ − 2⁻⁵²."""
+    weights = barycentric(np.array([[1, -1 - 2.0**-51]]), np.array([[0, 1]]))
+    np.testing.assert_array_equal(weights, [[0, 1 + 2.0**-52]])
 
 
 def test_half_way_rounds_to_the_even_multiple() -> None:
@@ -132,6 +153,19 @@ def test_the_corners_are_one_of_every_colour_and_neighbours(d: int) -> None:
     np.testing.assert_array_equal(steps, np.broadcast_to([-d, *[1] * d], steps.shape))
 
 
+@pytest.mark.parametrize("d", DIMENSIONS)
+def test_the_variance_of_splatting_is_that_of_the_definition(d: int) -> None:
+    """(d + 1)²/12 in every direction of the hyperplane, averaged over all points of a simplex.
+
+    Σ_k b_k |corner_k − e|² = Σ_{k < l} b_k b_l |corner_k − corner_l|², and b_k b_l is 1/((d + 1)(d + 2)) on average.
+    """
+    _, corners = lattice_embed(np.random.default_rng(d).standard_normal((3, d)))
+    corners = last_coordinate(corners)
+    squares = np.sum((corners[:, :, None] - corners[:, None]) ** 2, axis=3)  # (N, d + 1, d + 1), each pair twice
+    variance = np.sum(squares, axis=(1, 2)) / 2 / ((d + 1) * (d + 2))
+    np.testing.assert_allclose(variance, d * (d + 1) ** 2 / 12, rtol=1e-14)
+
+
 @pytest.mark.parametrize("d", [1, 2, 3, 4])
 def test_a_point_on_a_vertex_is_all_its(d: int) -> None:
     """Wherever rounding puts it, the corner with the key of the vertex has the whole weight."""
@@ -148,7 +182,9 @@ def test_against_the_definition(data: st.DataObject, seed: int, dtype: str, layo
     rng = np.random.default_rng(seed)
     n, d = data.draw(st.integers(0, 6)), data.draw(st.integers(1, 7))
     features = data.draw(st.sampled_from([0.1, 1, 10, 1000])) * rng.standard_normal((n, d))
-    features[rng.random(n) < 0.2] = 0  # all coordinates tie
+    if data.draw(st.booleans()):
+        features = np.rint(features) * data.draw(st.sampled_from([0.5, 1, 1.5]))  # many coordinates tie
+    features[rng.random(n) < 0.2] = 0  # all of them do
     assert_agrees("lattice_embed", oracle, [in_layout(features.astype(dtype), layout)], rng=rng, params={})
 
 

@@ -86,9 +86,9 @@ def test_twenty_dimensions_of_wide_range() -> None:
     assert np.min(neighbours[:, :, origin]) >= 0
 
 
-@pytest.mark.parametrize("wide", [2**31, 2**40, 2**61])
+@pytest.mark.parametrize("wide", [2**31, 2**40, 2**61, 2**62])
 def test_ranges_around_the_end_of_one_integer(wide: int) -> None:
-    """Two columns of 2³¹ make 62 bits and a little, of 2⁴⁰ too many; one alone may take 2⁶²."""
+    """Two columns of 2³¹ make 62 bits and a little, of 2⁴⁰ too many; one alone may take 2⁶², not 2⁶³."""
     keys = np.array([[[-wide, wide - 1]], [[wide - 1, -wide]], [[wide - 3, 1 - wide]], [[0, 0]], [[-1, -1]]])
     assert_is_an_index(keys)
     assert_is_an_index(keys[:, :, :1])

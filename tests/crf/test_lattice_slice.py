@@ -71,6 +71,13 @@ def test_weights_that_sum_to_one_keep_constants() -> None:
     np.testing.assert_allclose(y.data, 3, rtol=1e-15)
 
 
+def test_sums_go_through_the_corners_in_order() -> None:
+    """1 is lost in 2⁵³; had it been added last, it would remain."""
+    z = np.array([[1], [2.0**53], [-(2.0**53)]])
+    y = lattice_slice(z, np.ones((2, 3)), np.array([[0, 1, 2], [1, 2, 0]]))
+    np.testing.assert_array_equal(y.data, [[0], [1]])
+
+
 def test_a_nan_reaches_the_points_that_read_it() -> None:
     z = np.array([[np.nan], [1.0], [2.0]])
     y = lattice_slice(z, np.array([[0.0, 1.0], [1.0, 1.0]]), np.array([[0, 1], [1, 2]]))
@@ -84,7 +91,9 @@ def test_no_points() -> None:
 @pytest.mark.parametrize("wrong", [-1, 4])
 def test_ids_out_of_range(wrong: int) -> None:
     ids = np.array([[0, 1], [2, wrong]])
-    with pytest.raises(ValueError, match=rf"lattice_slice: ids must lie in \[0, 4\), .* got ids\[1, 1\] = {wrong}"):
+    with pytest.raises(
+        ValueError, match=rf"lattice_slice: ids must lie in \[0, 4\) for 4 vertices, got ids\[1, 1\] = {wrong}"
+    ):
         lattice_slice(np.zeros((4, 1)), np.zeros((2, 2)), ids)
 
 

@@ -65,6 +65,19 @@ def test_sums_are_float64_and_rounded_once() -> None:
     assert z.data.item() == 2**24 + 2
 
 
+def test_products_are_float64() -> None:
+    """(1 + 2⁻¹²)² = 1 + 2⁻¹¹ + 2⁻²⁴, the last of which float32 rounds away; less 1 + 2⁻¹¹, it is what remains."""
+    values = np.array([[1 + 2.0**-12], [-1 - 2.0**-11]], np.float32)
+    z = lattice_splat(values, np.array([[1 + 2.0**-12], [1]], np.float32), np.zeros((2, 1), int), 1)
+    assert z.data.item() == 2.0**-24
+
+
+def test_sums_go_through_the_points_in_order() -> None:
+    """1 is lost in 2⁵³; had it been added last, it would remain."""
+    z = lattice_splat(np.array([[1], [2.0**53], [-(2.0**53)]]), np.ones((3, 1)), np.zeros((3, 1), int), 1)
+    assert z.data.item() == 0
+
+
 def test_a_nan_reaches_the_corners_of_its_point_only() -> None:
     values, weights = np.array([[np.nan, 1], [1, 1]]), np.array([[1.0, 0], [1, 1]])
     z = lattice_splat(values, weights, np.array([[0, 1], [1, 2]]), 3)
@@ -79,7 +92,9 @@ def test_no_points_leave_all_vertices_0() -> None:
 @pytest.mark.parametrize("wrong", [-1, 4, 2**40])
 def test_ids_out_of_range(wrong: int) -> None:
     ids = np.array([[0, 1], [2, wrong], [wrong, 0]])
-    with pytest.raises(ValueError, match=rf"lattice_splat: ids must lie in \[0, 4\), .* got ids\[1, 1\] = {wrong}"):
+    with pytest.raises(
+        ValueError, match=rf"lattice_splat: ids must lie in \[0, 4\) for 4 vertices, got ids\[1, 1\] = {wrong}"
+    ):
         lattice_splat(np.zeros((3, 1)), np.zeros((3, 2)), ids, 4)
 
 
@@ -100,6 +115,7 @@ def test_ids_out_of_range(wrong: int) -> None:
         (np.zeros((3, 1)), np.zeros((3, 2)), np.zeros((3, 2)), 1, TypeError, "ids must be an integer array"),
         (np.zeros((3, 1)), np.zeros((3, 2)), np.zeros((3, 2), int), -1, ValueError, "n_vertices must be at least 0"),
         (np.zeros((3, 1)), np.zeros((3, 2)), np.zeros((3, 2), int), 1.5, TypeError, "n_vertices must be an integer"),
+        (np.zeros((3, 1)), np.zeros((3, 2)), np.zeros((3, 2), int), True, TypeError, "n_vertices must be an integer"),
         (np.zeros((3, 1), np.float32), np.zeros((3, 2)), np.zeros((3, 2), int), 1, TypeError, "values is float32 but"),
         (np.zeros((3, 1), int), np.zeros((3, 2)), np.zeros((3, 2), int), 1, TypeError, "values must be float32 or"),
     ],

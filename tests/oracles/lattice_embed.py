@@ -57,10 +57,10 @@ def backward(features: Array, *, dy: Array) -> tuple[Float64Array]:
 
 
 def elevate(feature: Sequence[Any]) -> list[Any]:
-    """Return e, for real or complex coordinates."""
+    """Return e, for real or complex coordinates; its sums begin with the last feature, as rounding decides ties."""
     d = len(feature)
     elevated = [0.0 * sum(feature)] * (d + 1)
-    for j in range(d):
+    for j in reversed(range(d)):
         length = feature[j] * ((d + 1) * math.sqrt(2 / 3) / math.sqrt((j + 1) * (j + 2)))
         for m in range(j + 1):
             elevated[m] += length
