@@ -104,9 +104,9 @@ def cases() -> list[Case]:
         ),
         by_hand(
             "half-is-rounded-to-even",
-            "At scale 1 taking label 1 costs point 0 1/2, which becomes 0, and point 1 3/2, which becomes 2; point 2 "
+            "At scale 1 taking label 1 costs point 0 1/2, which becomes 0, and point 1 3/4, which becomes 1; point 2 "
             "gains 8.",
-            graph([[0, 0.5], [0, 1.5], [8, 0]], [], [], potts(2), [0, 0, 0]),
+            graph([[0, 0.5], [0, 0.75], [8, 0]], [], [], potts(2), [0, 0, 0]),
             [1, 0, 1],
             0.5,
             "rounding",

@@ -1,8 +1,8 @@
 """The neighbourhood graph of an image: an edge between every two pixels that touch.
 
 Pixels count in row-major order, p = y·W + x. Graph-based segmentation, the grouping of regions and the adjacency CRF of
-deck 004 all walk these edges. A pixel's edges are those to the neighbours *ahead* of it, so that each pair is one edge:
-right and down; with 8 neighbours also down right and up right.
+deck 004 all walk these edges. Each pair is one edge, from the pixel that has the other *ahead* of it: to its right or
+below it; with 8 neighbours also below right or above right.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 
 from refdet.core.check import Array
 
-AHEAD = {  # (rows, columns) to each neighbour that lies ahead; the others are ahead of none
+AHEAD = {  # (rows down, columns right) to the neighbours ahead; the opposite ones have the pixel ahead of them
     4: ((0, 1), (1, 0)),
     8: ((0, 1), (1, 0), (1, 1), (-1, 1)),
 }

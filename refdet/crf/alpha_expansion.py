@@ -4,25 +4,26 @@ For each label α in turn, x_i = 0 keeps the label l_i of a point and x_i = 1 ta
 
     A = μ(l_i, l_j)    B = μ(l_i, α)    C = μ(α, l_j)    D = μ(α, α) = 0
 
-A + (C − A) x_i + (D − C) x_j + (B + C − A − D) (1 − x_i) x_j. The last factor is ≥ 0 if μ is a metric, and the sum is
-the cut of a graph whose source side keeps:
+A + (C − A) x_i + (D − C) x_j + (B + C − A − D) (1 − x_i) x_j. The last coefficient is ≥ 0 if μ is a metric, and then
+the energy of a move is, but for a constant, the cut of a graph on whose source side the points keep their labels:
 
     i → j         w_ij (B + C − A − D)
-    source → i    the factor of x_i in all, where it is positive: what taking α costs
+    source → i    the coefficient of x_i in all, where it is positive: what taking α costs
     i → sink      its negative, where it is negative: what keeping costs
 
-Boykov, Veksler & Zabih, "Fast approximate energy minimization via graph cuts", PAMI 2001; Kolmogorov & Zabih, "What
-energy functions can be minimized via graph cuts?", PAMI 2004. The model is deck 004's, "Adjacency CRFs". The result is
-exact for two labels, but for the rounding below; with Potts, its energy is at most twice the lowest where all
-potentials are ≥ 0.
+Boykov, Veksler & Zabih, "Fast approximate energy minimization via graph cuts", PAMI 2001. The graph, which needs no
+auxiliary points, is that of Kolmogorov & Zabih, "What energy functions can be minimized via graph cuts?", PAMI 2004.
+The model is deck 004's, "Adjacency CRFs". Once a whole cycle brings no move, and but for the rounding below, the result
+is exact for two labels; and with Potts its energy is at most twice the lowest if all unary potentials are ≥ 0.
 
 Conventions:
 
 - Maximum flow is SciPy's (Dinic), which counts in 32-bit integers: capacities are multiplied by `scale` and rounded,
-  half to even. The factor of x_i is added up before; edges between the same points are rounded one by one.
-  A capacity above 2³¹ − 1 is refused. SciPy would let it wrap around and return another flow.
+  half to even. The coefficient of x_i is added up before; edges between the same points are rounded one by one.
+  A capacity above 2³¹ − 1 is refused. SciPy would let it wrap around and return another flow. The flow as a whole may
+  be larger: it is never counted.
 - Of all minimum cuts that one in which the fewest points keep: those that the source reaches in the residual graph.
-- A move is accepted iff it lowers the energy, computed in float64 without rounding, by more than 10⁻⁹.
+- A move is accepted iff it lowers the energy, that of the costs themselves, in float64, by more than 10⁻⁹.
 - α = 0, 1, …, L − 1; cycles are repeated until a whole one brings no accepted move, at most `cycles` times.
 - μ must be a metric: 0 on the diagonal, symmetric, μ(a, c) ≤ μ(a, b) + μ(b, c) up to rounding. It may be 0 elsewhere.
 - The graph is that of `refdet.crf.crf_energy`, its weights ≥ 0.
@@ -38,12 +39,12 @@ import numpy as np
 from refdet.core.check import Array, check_number, integer, shape_of
 from refdet.core.kernel import kernel
 from refdet.crf.crf_energy import (
+    cheapest_labels,
     check_graph,
     check_label_values,
     check_labels,
     check_values,
     energy_in_float64,
-    lowest_unary,
 )
 
 LARGEST_CAPACITY = 2**31 - 1
@@ -90,7 +91,8 @@ def alpha_expansion_kernel(
     for _ in range(cycles):
         before = energy
         for alpha in range(len(mu)):
-            moved = np.where(_keeping(*_move(psi, ends, w, mu, y, alpha), ends, float(scale)), y, alpha)
+            taking, pairs = _move(psi, ends, w, mu, y, alpha)
+            moved = np.where(_keeping(taking, pairs, ends, float(scale)), y, alpha)
             energy_of_move = energy_in_float64(psi, ends, w, mu, moved)
             if energy_of_move < energy - LEAST_DECREASE:
                 y, energy = moved, energy_of_move
@@ -100,7 +102,7 @@ def alpha_expansion_kernel(
 
 
 def _move(psi: Array, edges: Array, w: Array, mu: Array, y: Array, alpha: int) -> tuple[Array, Array]:
-    """Return the factors of x_i, (N,), and those of (1 − x_i) x_j, (E,)."""
+    """Return the coefficients of x_i, (N,), and those of (1 − x_i) x_j, (E,)."""
     i, j = edges.T
     a, b, c, d = mu[y[i], y[j]], mu[y[i], alpha], mu[alpha, y[j]], mu[alpha, alpha]
     taking = psi[:, alpha] - psi[np.arange(len(y)), y]
@@ -118,11 +120,14 @@ def _keeping(taking: Array, pairs: Array, edges: Array, scale: float) -> Array:
     costly, gainful = np.flatnonzero(taking > 0), np.flatnonzero(taking < 0)
     starts = np.concatenate([edges[:, 0], np.full(len(costly), source), gainful])
     ends = np.concatenate([edges[:, 1], costly, np.full(len(gainful), sink)])
+    # A metric that holds but for rounding makes pairs that are a little below 0.
     costs = np.concatenate([np.maximum(pairs, 0), taking[costly], -taking[gainful]])
-    capacities: Any = csr_matrix((np.rint(costs * scale), (starts, ends)), (n + 2, n + 2))  # adds up parallel edges
+    with np.errstate(over="ignore"):  # what is infinite does not fit, either
+        scaled = np.rint(costs * scale)
+    capacities: Any = csr_matrix((scaled, (starts, ends)), (n + 2, n + 2))  # adds up parallel edges
     capacities.data = _in_32_bits(capacities.data, scale)
     residual = capacities - maximum_flow(capacities, source, sink, method="dinic").flow
-    residual.eliminate_zeros()
+    residual.eliminate_zeros()  # a full arc leads nowhere
     reached = np.zeros(n + 2, bool)
     reached[breadth_first_order(residual, source, return_predecessors=False)] = True
     return reached[:n]
@@ -132,10 +137,11 @@ def _in_32_bits(capacities: Array, scale: float) -> Array:
     """Return capacities as int32; refuse what does not fit, and say which scale would."""
     largest = float(capacities.max(initial=0))
     if largest > LARGEST_CAPACITY:
-        fitting = 10.0 ** math.floor(math.log10(LARGEST_CAPACITY / largest * scale))
+        fitting = LARGEST_CAPACITY / largest * scale
+        advice = f"use scale={10.0 ** math.floor(math.log10(fitting)):g}" if fitting else "make all costs smaller"
         raise ValueError(
             f"alpha_expansion: capacities must stay below 2**31, as SciPy's maximum flow counts in 32 bits, but the "
-            f"largest is {largest:g}, a cost of {largest / scale:g} times scale={scale:g}; use scale={fitting:g}"
+            f"largest is {largest:g}, a cost of {largest / scale:g} times scale={scale:g}; {advice}"
         )
     return capacities.astype(np.int32)
 
@@ -179,8 +185,8 @@ def alpha_expansion(
         raise ValueError(f"alpha_expansion: weights must be at least 0, got {weights[e]:g} for edge {e}")
     check_metric("alpha_expansion", compatibility)
     if labels is None:
-        labels = lowest_unary(unary)
-    _check(unary, edges, weights, compatibility, labels, cycles=cycles, scale=scale)
+        labels = cheapest_labels(unary)
+    check_labels("alpha_expansion", labels, unary)
     check_label_values("alpha_expansion", labels, shape_of(unary)[1])
     found, energy = alpha_expansion_kernel(unary, edges, weights, compatibility, labels, cycles=cycles, scale=scale)
     return found, float(energy)

@@ -27,7 +27,7 @@ import numpy as np
 
 from refdet.core.check import Array, check_number, integer
 from refdet.core.kernel import kernel
-from refdet.crf.crf_energy import check_graph, check_values, lowest_unary
+from refdet.crf.crf_energy import cheapest_labels, check_graph, check_values
 
 
 def _check(
@@ -45,9 +45,8 @@ def belief_propagation_kernel(
 ) -> tuple[Array, Array]:
     """Return the labels, (N,) int64, and the beliefs, (N, L)."""
     psi, w, mu = (x.astype(np.float64) for x in (unary, weights, compatibility))
-    sender, receiver = (
-        np.concatenate([edges, edges[:, ::-1]]).astype(np.int64).T
-    )  # (2E,): message e is answered by e ± E
+    both_ways = np.concatenate([edges, edges[:, ::-1]]).astype(np.int64)  # (2E, 2)
+    sender, receiver = both_ways.T  # message e is answered by e ± E
     w = np.concatenate([w, w])[:, None]
     damping = float(damping)
     messages = np.zeros((len(sender), len(mu)))  # (2E, L)
@@ -60,7 +59,7 @@ def belief_propagation_kernel(
         computed -= np.min(computed, axis=1, keepdims=True)
         messages = (1 - damping) * computed + damping * messages
     beliefs = psi + _received(messages, receiver, len(psi))
-    return lowest_unary(beliefs), beliefs.astype(np.result_type(unary))
+    return cheapest_labels(beliefs), beliefs.astype(np.result_type(unary))
 
 
 def _received(messages: Array, receiver: Array, n_points: int) -> Array:

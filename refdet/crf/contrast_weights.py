@@ -1,16 +1,17 @@
-"""Contrast-sensitive weights of the edges of a grid: dear to cut between similar pixels, cheap along an edge.
+"""Contrast-sensitive weights of the edges of a grid: dear to cut between similar pixels, cheap where colours change.
 
     w_ij = w₁ exp(−β |x_i − x_j|²) + w₂,    divided by the length of the edge where lengths are given
 
 so that 1[y_i ≠ y_j] · w_ij is the Potts model of deck 004, "Adjacency CRFs". Boykov & Jolly, "Interactive graph cuts",
-ICCV 2001; Shotton et al., "TextonBoost", IJCV 2009, §3.
+ICCV 2001, where the length comes from; Shotton et al., "TextonBoost", IJCV 2009, §3, where w₁, w₂ and the β below do.
 
 Conventions:
 
 - β is 1 / (2 · mean of |x_i − x_j|² over the edges) where it is None, each edge counted once whatever its length; 0
   where that mean is 0, in a constant picture, and where there are no edges.
 - The length divides both terms: a diagonal of 8 neighbours counts 1/√2.
-- Computed in float64 and rounded once to the dtype of the colours.
+- Computed in float64 and rounded once to the dtype of the colours. Lengths may have another dtype than the colours:
+  those of `grid_edges` are float64.
 - A pair given twice is two edges.
 """
 
@@ -25,11 +26,12 @@ from refdet.crf.crf_energy import check_ends, check_finite
 
 def _check(colours: Array, edges: Array, lengths: Array | None, *, w1: float, w2: float, beta: float | None) -> None:
     check_rank("contrast_weights", "colours", colours, "N, C")
-    check_floating("contrast_weights", optional=("lengths",), colours=colours, lengths=lengths)
+    check_floating("contrast_weights", colours=colours)
     check_rank("contrast_weights", "edges", edges, "E, 2")
     check_integer("contrast_weights", edges=edges)
     check_shape("contrast_weights", "edges", edges, (shape_of(edges)[0], 2), "two ends of each edge")
     if lengths is not None:
+        check_floating("contrast_weights", lengths=lengths)
         check_shape("contrast_weights", "lengths", lengths, shape_of(edges)[:1], "one per edge")
     check_number("contrast_weights", "w1", w1, low=0)
     check_number("contrast_weights", "w2", w2, low=0)
@@ -71,7 +73,7 @@ def contrast_weights(
     Args:
         colours: (N, C), float32 or float64, finite: what is seen at each point, in any unit.
         edges: (E, 2) integers, the ends of each edge, such as those of `grid_edges`.
-        lengths: (E,), positive, floating-point; None for 1.
+        lengths: (E,), positive, float32 or float64; None for 1.
         w1: ≥ 0, the part that depends on contrast.
         w2: ≥ 0, the part that does not.
         beta: ≥ 0; None for 1 / (2 · mean squared difference over the edges).
@@ -84,9 +86,6 @@ def contrast_weights(
     >>> contrast_weights(np.array([[0.0], [0.0], [1.0]]), np.array([[0, 1], [1, 2]]), beta=np.log(4))
     array([1.  , 0.25])
     """
-    if lengths is not None:
-        check_floating("contrast_weights", lengths=lengths)
-        lengths = lengths.astype(np.result_type(colours), copy=False)  # grid_edges has float64
     _check(colours, edges, lengths, w1=w1, w2=w2, beta=beta)
     check_finite("contrast_weights", colours=colours)
     check_ends("contrast_weights", edges, len(colours))

@@ -10,7 +10,8 @@ Deck 004, "Adjacency CRFs" and "Conditional Random Fields". Conventions:
 - A pair that is given twice, in either direction, is two edges and pays twice. An edge from a point to itself is
   refused. A graph may have no edges, and no points.
 - Numbers are finite. Where a label is forbidden, let it cost much.
-- Energies are added in float64, whatever the dtype, and rounded once to it.
+- Energies are added in float64, whatever the dtype, and rounded once to it. What it cannot hold overflows to ∞, with
+  NumPy's warning.
 """
 
 from __future__ import annotations
@@ -81,9 +82,9 @@ def check_label_values(op: str, labels: Array, n_labels: int) -> None:
         raise ValueError(f"{op}: labels must be 0 … {n_labels - 1}, got {labels[point]} at point {point}")
 
 
-def lowest_unary(unary: Array) -> Array:
-    """Return the label of each point whose unary potential is lowest, the first of equals, (N,) int64."""
-    first: Array = np.argmin(unary, axis=1).astype(np.int64, copy=False)
+def cheapest_labels(costs: Array) -> Array:
+    """Return the label of each point with the lowest of its costs, (N, L), the first of equals; (N,) int64."""
+    first: Array = np.argmin(costs, axis=1).astype(np.int64, copy=False)
     return first
 
 

@@ -15,7 +15,9 @@ Conventions:
   that order; its `utils.create_pairwise_*` have y first. Distances are the same, but not the cells of a permutohedral
   lattice, so that results differ a little. `order="yx"` is for comparisons with them.
 - The pairs (θ_x, θ_y) are in the order x, y whatever `order` is.
-- Features are computed in float64 and rounded once.
+- Features are computed in float64 and rounded once. `dtype` is "float32", "float64" or the dtype of another array, as
+  in `dtype=unary.dtype`: all parts of a CRF have to agree.
+- NaN passes through; inference refuses it.
 """
 
 from __future__ import annotations
@@ -33,14 +35,14 @@ from refdet.core.check import (
     positive_numbers,
     shape_of,
 )
+from refdet.crf.float_dtype import DTypeName, float_dtype
 
 ORDERS = ("xy", "yx")
-DTYPES = ("float32", "float64")
-ASYMMETRY = 1e-9  # relative to the largest entry: what the rounding of an inverse leaves
+ASYMMETRY = {"float32": 1e-4, "float64": 1e-9}  # relative to the largest entry: what the rounding of an inverse leaves
 
 
 def position_features(
-    shape: tuple[int, int], theta: float | Numbers, *, order: str = "xy", dtype: str = "float64"
+    shape: tuple[int, int], theta: float | Numbers, *, order: str = "xy", dtype: DTypeName = "float64"
 ) -> Array:
     """Return the positions of all pixels, divided by θ.
 
@@ -48,7 +50,7 @@ def position_features(
         shape: (H, W) of the image.
         theta: θ > 0 in pixels, or (θ_x, θ_y).
         order: "xy" or "yx": which coordinate is column 0.
-        dtype: "float32" or "float64".
+        dtype: float32 or float64.
 
     Returns:
         (H·W, 2), in row-major order of the pixels.
@@ -63,13 +65,17 @@ def position_features(
     """
     H, W = integers("position_features", "shape", shape, count=2, low=0)
     check_choice("position_features", "order", order, ORDERS)
-    check_choice("position_features", "dtype", dtype, DTYPES)
     theta_x, theta_y = _scales("position_features", "theta", theta, 2)
-    return _positions(H, W, theta_x, theta_y, order).astype(dtype)
+    return _positions(H, W, theta_x, theta_y, order).astype(float_dtype("position_features", dtype))
 
 
 def bilateral_features(
-    image: Array, theta_position: float | Numbers, theta_colour: float | Numbers, *, order: str = "xy"
+    image: Array,
+    theta_position: float | Numbers,
+    theta_colour: float | Numbers,
+    *,
+    order: str = "xy",
+    dtype: DTypeName | None = None,
 ) -> Array:
     """Return the positions and colours of all pixels, each divided by its θ.
 
@@ -78,9 +84,10 @@ def bilateral_features(
         theta_position: θ_α > 0 in pixels, or (θ_x, θ_y).
         theta_colour: θ_β > 0 in the unit of the image, or one for each channel.
         order: "xy" or "yx": which coordinate is column 0.
+        dtype: float32 or float64; None for that of a floating-point image, and for float64 if it holds integers.
 
     Returns:
-        (H·W, 2 + C), in row-major order of the pixels; of the dtype of a floating-point image, else float64.
+        (H·W, 2 + C), in row-major order of the pixels.
 
     A black and a red pixel side by side:
 
@@ -94,11 +101,10 @@ def bilateral_features(
     check_choice("bilateral_features", "order", order, ORDERS)
     H, W, C = shape_of(image)
     theta_x, theta_y = _scales("bilateral_features", "theta_position", theta_position, 2)
-    colours = np.reshape(image, (H * W, C)) / np.array(
-        _scales("bilateral_features", "theta_colour", theta_colour, C), np.float64
-    )
+    theta_colours = np.array(_scales("bilateral_features", "theta_colour", theta_colour, C), np.float64)
+    colours = np.reshape(image, (H * W, C)) / theta_colours
     features = np.concatenate([_positions(H, W, theta_x, theta_y, order), colours], axis=1)
-    return features.astype(np.result_type(image) if image.dtype.kind == "f" else np.float64)
+    return features.astype(float_dtype("bilateral_features", dtype, like=image))
 
 
 def whiten(features: Array, precision: Array) -> Array:
@@ -106,7 +112,8 @@ def whiten(features: Array, precision: Array) -> Array:
 
     Args:
         features: (N, d), float32 or float64.
-        precision: (d, d), symmetric positive definite, or (d,), the positive diagonal of such a matrix.
+        precision: Q, (d, d), symmetric positive definite, or (d,), the positive diagonal of such a matrix; float32 or
+            float64. Where an inverse has left Q a little asymmetric, its symmetric part counts.
 
     Returns:
         (N, d), of the dtype of the features. Q^½ is the symmetric square root.
@@ -117,7 +124,8 @@ def whiten(features: Array, precision: Array) -> Array:
     array([[3., 2.]])
     """
     check_rank("whiten", "features", features, "N, d")
-    check_floating("whiten", features=features, precision=precision)
+    check_floating("whiten", features=features)
+    check_floating("whiten", precision=precision)
     d = shape_of(features)[1]
     if precision.ndim == 1:
         check_shape("whiten", "precision", precision, (d,), "one number per column of features, or a matrix")
@@ -132,16 +140,16 @@ def whiten(features: Array, precision: Array) -> Array:
             raise ValueError(f"whiten: precision must be positive, got {q[~(q > 0)][0]:g}")
         whitened = f * np.sqrt(q)
     else:
-        whitened = f @ _square_root(q)  # rows are points, and the square root is symmetric
+        # Rows are points, and the square root is its own transpose.
+        whitened = f @ _square_root(q, ASYMMETRY[precision.dtype.name])
     return whitened.astype(np.result_type(features))
 
 
-def _square_root(q: Array) -> Array:
+def _square_root(q: Array, asymmetry: float) -> Array:
     """Return the symmetric square root by eigenvalues; refuse what is not symmetric positive definite."""
     if not q.size:
         return q
-    largest = np.abs(q).max()
-    if np.abs(q - q.T).max() > ASYMMETRY * largest:
+    if np.abs(q - q.T).max() > asymmetry * np.abs(q).max():
         i, j = (int(k) for k in np.unravel_index(np.argmax(np.abs(q - q.T)), q.shape))
         raise ValueError(f"whiten: precision must be symmetric, got {q[i, j]:g} at {i, j} but {q[j, i]:g} at {j, i}")
     eigenvalues, vectors = np.linalg.eigh((q + q.T) / 2)

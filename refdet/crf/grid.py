@@ -1,7 +1,8 @@
 """The neighbourhood graph of an image with the lengths of its edges, as the adjacency CRFs of deck 004 have it.
 
-The edges are those of `refdet.core.pixel_graph`, each unordered pair once, with the pixel that comes first in row-major
-order in front: i < j.
+The edges are those of `refdet.core.pixel_graph` in its order, pixel by pixel: each unordered pair once, but with the
+pixel that comes first in row-major order in front, i < j. Lengths are float64, whatever the picture is;
+`contrast_weights` takes them so.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ def grid_edges(shape: tuple[int, int], neighbourhood: int = 4) -> tuple[Array, A
         neighbourhood: 4 or 8 neighbours.
 
     Returns:
-        (E, 2) int64, i < j in each row; and (E,) float64, 1 between the centres of pixels side by side, √2 of diagonal
-        ones.
+        The edges, (E, 2) int64, i < j in each row; and the distances between the centres of their pixels, (E,) float64:
+        1, or √2 along a diagonal.
 
     Two rows of two pixels, 0 1 above 2 3:
 

@@ -2,8 +2,8 @@
 
     y_i ← argmin_l  ψ_u(l) + Σ_{j ∈ N(i)} w_ij μ(l, y_j)        i = 0, 1, …, N − 1, again and again
 
-Besag, "On the statistical analysis of dirty pictures", JRSS B 48, 1986. The energy never rises, and the result is a
-labelling that no change of a single label improves; which one depends on where it starts.
+Besag, "On the statistical analysis of dirty pictures", JRSS B 48, 1986. The energy never rises, but for the rounding of
+its sums, and the result is a labelling that no change of a single label improves; which one depends on where it starts.
 
 Conventions:
 
@@ -21,12 +21,12 @@ import numpy as np
 from refdet.core.check import Array, integer, shape_of
 from refdet.core.kernel import kernel
 from refdet.crf.crf_energy import (
+    cheapest_labels,
     check_graph,
     check_label_values,
     check_labels,
     check_values,
     energy_in_float64,
-    lowest_unary,
 )
 
 
@@ -90,7 +90,7 @@ def icm(
     check_graph("icm", unary, edges, weights, compatibility)
     check_values("icm", unary, edges, weights, compatibility)
     if labels is None:
-        labels = lowest_unary(unary)
-    _check(unary, edges, weights, compatibility, labels, sweeps=sweeps)
+        labels = cheapest_labels(unary)
+    check_labels("icm", labels, unary)
     check_label_values("icm", labels, shape_of(unary)[1])
     return icm_kernel(unary, edges, weights, compatibility, labels, sweeps=sweeps)

@@ -11,8 +11,10 @@ of a network such as an FCN. Labels that somebody drew are right with probabilit
 Conventions:
 
 - Rows are points: (N, L). (pydensecrf has (L, N).)
-- The floor keeps potentials finite: 10⁻⁵ costs 11.5. What lies outside [floor, 1] is clipped. The kernel passes NaN on.
-- p lies strictly between 0 and 1. With a single label there is no other one, and it costs −log p everywhere.
+- The floor keeps potentials finite: 10⁻⁵ costs 11.5. What lies outside [floor, 1] is clipped. The public function
+  allows for rounding, 10⁻³ on either side of [0, 1]; it refuses what lies beyond, and NaN. The kernel clips whatever it
+  gets, and passes NaN on.
+- p lies strictly between 0 and 1. With a single label there is no other one, and it costs −log p, or 0 where unsure.
 - `unsure` may be any integer, one of the labels 0 … L − 1 or none of them (255 in VOC); None: every label is sure.
 - Potentials from labels are computed in float64 and rounded once.
 """
@@ -26,7 +28,6 @@ import numpy as np
 from refdet.core.check import (
     Array,
     as_index,
-    check_choice,
     check_floating,
     check_integer,
     check_number,
@@ -34,9 +35,9 @@ from refdet.core.check import (
     integer,
 )
 from refdet.core.kernel import kernel
+from refdet.crf.float_dtype import DTypeName, float_dtype
 from refdet.ops.number import check_number_in_dtype
 
-DTYPES = ("float32", "float64")
 FAR_FROM_A_PROBABILITY = 1e-3  # beyond [0, 1] by more than this is no rounding error
 
 
@@ -57,7 +58,7 @@ def _check_labels(labels: Array, *, n_labels: int, gt_probability: float, unsure
         raise ValueError(f"{op}: gt_probability must lie in (0, 1), got {gt_probability!r}")
     if unsure is not None and as_index(unsure) is None:
         raise TypeError(f"{op}: unsure must be an integer or None, got {unsure!r}")
-    check_choice(op, "dtype", dtype, DTYPES)
+    float_dtype(op, dtype)
 
 
 @kernel("unary_from_probabilities", check=_check_probabilities, portable=True)
@@ -74,7 +75,7 @@ def unary_from_labels_kernel(
 ) -> Array:
     """Return ψ_u, (N, L); at a label outside 0 … L − 1 every label is another one."""
     p = float(gt_probability)
-    cost_of_others = -math.log((1 - p) / (n_labels - 1)) if n_labels > 1 else 0.0
+    cost_of_others = 0.0 - math.log((1 - p) / (n_labels - 1)) if n_labels > 1 else 0.0
     given = labels[:, None] == np.arange(n_labels)  # (N, L)
     potentials = np.where(given, -math.log(p), cost_of_others)
     if unsure is not None:
@@ -116,7 +117,7 @@ def unary_from_labels(
     *,
     gt_probability: float = 0.7,
     unsure: int | None = None,
-    dtype: str = "float64",
+    dtype: DTypeName = "float64",
 ) -> Array:
     """Turn given labels, right with some probability, into unary potentials.
 
@@ -125,7 +126,7 @@ def unary_from_labels(
         n_labels: L ≥ 1.
         gt_probability: in (0, 1): how likely a given label is right.
         unsure: the label that says nothing, say 255; None if there is none.
-        dtype: of what is returned, "float32" or "float64".
+        dtype: of what is returned, float32 or float64, such as "float32" or the dtype of the features.
 
     Returns:
         ψ_u, (N, L).
@@ -138,7 +139,8 @@ def unary_from_labels(
     >>> unary_from_labels(np.array([255]), 4, unsure=255) / np.log(2)
     array([[2., 2., 2., 2.]])
     """
-    _check_labels(labels, n_labels=n_labels, gt_probability=gt_probability, unsure=unsure, dtype=dtype)
+    name = float_dtype("unary_from_labels", dtype).name
+    _check_labels(labels, n_labels=n_labels, gt_probability=gt_probability, unsure=unsure, dtype=name)
     bad = (labels < 0) | (labels >= n_labels)
     if unsure is not None:
         bad &= labels != unsure
@@ -146,6 +148,4 @@ def unary_from_labels(
         point = int(np.flatnonzero(bad)[0])
         allowed = f"0 … {n_labels - 1}" + ("" if unsure is None else f" or {unsure} (unsure)")
         raise ValueError(f"unary_from_labels: labels must be {allowed}, got {labels[point]} at point {point}")
-    return unary_from_labels_kernel(
-        labels, n_labels=n_labels, gt_probability=gt_probability, unsure=unsure, dtype=dtype
-    )
+    return unary_from_labels_kernel(labels, n_labels=n_labels, gt_probability=gt_probability, unsure=unsure, dtype=name)

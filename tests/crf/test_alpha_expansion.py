@@ -139,6 +139,24 @@ def test_larger_capacities_are_refused(unary: Any, weight: float, largest: str) 
     assert energy == min(all_energies(graph).values())
 
 
+def test_costs_beyond_any_scale_are_refused() -> None:
+    """10³⁰⁵ · 10⁶ is ∞ in float64."""
+    with pytest.raises(ValueError, match=r"capacities must stay below 2\*\*31.*largest is inf.*make all costs smaller"):
+        alpha_expansion(np.array([[0.0, 1e305]]), NO_EDGES, NONE, potts(2), np.array([1]))
+
+
+def test_a_flow_of_more_than_32_bits() -> None:
+    """Eight pairs: the first point keeps label 0, the second saves 2³⁰ by label 1 and pays the edge, 2²⁹.
+
+    Arcs of B + C − A − D = 2³⁰, all of them full, carry 2³³ in all.
+    """
+    unary = np.array([[0.0, 2.0**30], [2.0**30, 0.0]] * 8)
+    graph = unary, np.arange(16).reshape(8, 2), np.full(8, 2.0**29), potts(2)
+    labels, energy = alpha_expansion(*graph, np.zeros(16, int), scale=1)
+    assert labels.tolist() == [0, 1] * 8
+    assert energy == 2.0**32
+
+
 def test_capacities_that_are_too_large_only_together() -> None:
     """Three edges of 1.2 · 10⁹ between the same points, one turned round: in the flow they are one."""
     edges = np.array([[0, 1], [1, 0], [0, 1]])
@@ -154,6 +172,25 @@ def test_labels_that_meet_for_nothing_and_rounded_metrics() -> None:
     line = np.abs(d[:, None] - d)
     assert any(line[0, c] > line[0, b] + line[b, c] for b in range(8) for c in range(8))
     assert alpha_expansion(np.zeros((3, 8)), PATH, np.ones(2), line)[1] == 0
+
+
+def test_a_rounded_metric_makes_no_arc() -> None:
+    """In float32 μ(0, 2) is 2⁻²³ more than μ(0, 1) + μ(1, 2): at this scale an arc of −8, which is not followed.
+
+    Point 0 keeps label 0; point 1 gains 1/2 and the edge nothing, when it goes from 2 to 1.
+    """
+    mu = np.array([[0, 0.5, 1 + 2.0**-23], [0.5, 0, 0.5], [1 + 2.0**-23, 0.5, 0]], np.float32)
+    unary = np.array([[0, 9, 9], [9, 0, 0.5]], np.float32)
+    graph = unary, PATH[:1], np.array([1], np.float32), mu
+    labels, _ = alpha_expansion(*graph, np.array([0, 2]), scale=2.0**26)
+    assert labels.tolist() == [0, 1]
+
+
+def test_costs_are_rounded_half_to_even() -> None:
+    """At scale 1 label 1 costs points 0, 1 and 2 what is rounded to 1, 0 and 2, when point 3 takes it for a gain."""
+    unary = np.array([[0, 0.75], [0, 0.5], [0, 1.5], [8, 0]])
+    labels, _ = alpha_expansion(unary, NO_EDGES, NONE, potts(2), np.zeros(4, int), cycles=1, scale=1)
+    assert labels.tolist() == [0, 1, 0, 1]
 
 
 def test_a_picture_of_213_by_320(record_property: Any) -> None:

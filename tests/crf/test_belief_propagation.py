@@ -75,6 +75,27 @@ def test_on_a_tree_beliefs_are_lowest_energies(seed: int, n: int, damping: float
     assert tuple(labels.tolist()) == min(energies, key=lambda y: energies[y])
 
 
+def test_float32_is_computed_in_float64() -> None:
+    """The edge passes on (2¹² + 1)² = 2²⁴ + 2¹³ + 1 against label 0, which has 2²⁴ + 2¹³ less: label 1 by 1."""
+    factor = 2.0**12 + 1
+    unary = np.array([[2.0**25, 0], [1 - factor**2, 0]], np.float32)
+    labels, beliefs = belief_propagation(
+        unary, PATH[:1], np.array([factor], np.float32), potts(2, factor, dtype="float32"), iterations=1, damping=0
+    )
+    assert labels.tolist() == [1, 1]
+    assert beliefs[1].tolist() == [1, 0]
+
+
+def test_labels_are_read_before_beliefs_are_rounded() -> None:
+    """2²⁴ + 1 against 2²⁴: in float32 they are equal, and the first would win."""
+    unary = np.array([[1, 0], [2.0**24, 2.0**24]], np.float32)
+    labels, beliefs = belief_propagation(
+        unary, PATH[:1], np.ones(1, np.float32), potts(2, dtype="float32"), iterations=1, damping=0
+    )
+    assert labels.tolist() == [1, 1]
+    assert beliefs[1].tolist() == [2.0**24, 2.0**24]
+
+
 def test_a_constant_more_for_a_point_changes_no_label() -> None:
     rng = np.random.default_rng(0)
     edges, _ = grid_edges((4, 5))

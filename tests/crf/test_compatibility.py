@@ -27,16 +27,24 @@ def test_diagonal_and_symmetric() -> None:
     np.testing.assert_array_equal(random, random.T)  # to the last bit
 
 
-def test_dtypes() -> None:
-    assert potts(2, dtype="float32").dtype == np.float32
+def test_dtypes_of_what_is_given() -> None:
+    """A float32 array makes a float32 matrix; what may be asked for instead: `test_float_dtype.py`."""
     assert diagonal(np.ones(2, np.float32)).dtype == np.float32
     assert symmetric(np.ones((2, 2), np.float32)).dtype == np.float32
+    assert pydensecrf_compatibility(np.array(3, np.float32), 2).dtype == np.float32
     assert symmetric(np.ones((2, 2), ">f8")).dtype == np.float64
     assert diagonal([1, 2]).dtype == np.float64
 
 
+def test_a_symmetric_matrix_is_rounded_once() -> None:
+    """2²⁴ + 1 and 2²⁴ + 5, in float32 2²⁴ and 2²⁴ + 4, have the mean 2²⁴ + 3, which becomes 2²⁴ + 4, not 2²⁴ + 2."""
+    matrix = 2.0**24 + np.array([[0, 1], [5, 0]])
+    assert symmetric(matrix, dtype="float32")[0, 1] == 2.0**24 + 4
+
+
 def test_what_pydensecrf_takes() -> None:
-    np.testing.assert_array_equal(pydensecrf_compatibility(3, 2), [[-3, 0], [0, -3]])
+    for three in (3, 3.0, np.array(3, np.uint8)):
+        np.testing.assert_array_equal(pydensecrf_compatibility(three, 2), [[-3, 0], [0, -3]])
     np.testing.assert_array_equal(pydensecrf_compatibility([1.0, 2.0], 2), [[1, 0], [0, 2]])
     np.testing.assert_array_equal(pydensecrf_compatibility(np.array([[0.0, 1.0], [3.0, 0.0]]), 2), [[0, 2], [2, 0]])
 
@@ -88,7 +96,11 @@ def test_against_pydensecrf(value: Any) -> None:
             r"pydensecrf_compatibility: value must be a number, \(3,\) or \(3, 3\), got shape \(2,\)",
         ),
         (lambda: pydensecrf_compatibility(np.ones((2, 3)), 2), ValueError, r"got shape \(2, 3\)"),
-        (lambda: pydensecrf_compatibility(np.nan, 3), ValueError, "value must be a finite number"),
+        (lambda: symmetric([[1.0], [1.0, 2.0]]), ValueError, "symmetric: matrix must have rows of equal length"),
+        (lambda: pydensecrf_compatibility(np.nan, 3), ValueError, "pydensecrf_compatibility: value must be finite"),
+        (lambda: pydensecrf_compatibility([1, np.inf], 2), ValueError, "value must be finite, got inf"),
+        (lambda: pydensecrf_compatibility(True, 3), TypeError, "pydensecrf_compatibility: value must hold numbers"),
+        (lambda: pydensecrf_compatibility(3, 0), ValueError, "pydensecrf_compatibility: n_labels must be at least 1"),
     ],
 )
 def test_bad_input(call: Any, error: type[Exception], message: str) -> None:

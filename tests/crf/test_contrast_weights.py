@@ -39,6 +39,12 @@ def test_contrast_too_small_to_square() -> None:
     np.testing.assert_allclose(tiny, [1, 1 / np.e], rtol=1e-6)
 
 
+def test_contrast_of_float32_is_squared_in_float64() -> None:
+    """4 · 10⁴⁰ would be ∞ in float32."""
+    weights = contrast_weights(np.array([[0.0], [0.0], [2e20]], np.float32), EDGES)
+    np.testing.assert_allclose(weights, [1, 1 / np.e], rtol=1e-6)
+
+
 @given(
     seed=seeds,
     n=st.integers(1, 6),
@@ -94,11 +100,15 @@ def test_the_unit_of_the_colours_does_not_matter_with_a_measured_beta(seed: int)
     assert (first > 0).all()
 
 
-def test_float32_colours_with_the_lengths_of_a_grid() -> None:
+def test_lengths_are_not_rounded_to_the_dtype_of_the_colours() -> None:
+    """1.5/√2 is another float32 than 1.5 over the float32 next to √2."""
     edges, lengths = grid_edges((2, 2), 8)
-    weights = contrast_weights(np.zeros((4, 1), np.float32), edges, lengths)
+    weights = contrast_weights(np.zeros((4, 1), np.float32), edges, lengths, w2=0.5)
     assert weights.dtype == np.float32
-    np.testing.assert_array_equal(weights, (1 / lengths.astype(np.float32)).astype(np.float32))
+    np.testing.assert_array_equal(weights, (1.5 / lengths).astype(np.float32))
+    assert (weights != np.float32(1.5) / lengths.astype(np.float32)).any()
+    in_float64 = contrast_weights(np.zeros((4, 1)), edges, lengths.astype(np.float32))
+    np.testing.assert_array_equal(in_float64, 1 / lengths.astype(np.float32).astype(np.float64))
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,15 @@ def test_float32_is_added_in_float64() -> None:
     assert crf_energy(unary, np.zeros((0, 2), int), none, potts(1, dtype="float32"), np.zeros(4, np.uint8)) == 2
 
 
+def test_float32_is_multiplied_in_float64() -> None:
+    """(2¹² + 1)² is 2²⁴ + 2¹³ + 1, and in float32 the 1 is lost."""
+    factor = 2.0**12 + 1
+    unary = np.array([[1 - factor**2, 0], [0, 0]], np.float32)
+    weights, labels = np.array([factor], np.float32), np.array([0, 1])
+    assert unary[0, 0] == 1 - factor**2
+    assert crf_energy(unary, EDGES[:1], weights, potts(2, factor, dtype="float32"), labels) == 1
+
+
 @given(seed=seeds)
 def test_edges_may_come_in_any_order_and_direction(seed: int) -> None:
     rng = np.random.default_rng(seed)

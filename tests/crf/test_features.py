@@ -49,13 +49,30 @@ def test_whitening_with_a_diagonal_is_division() -> None:
     np.testing.assert_allclose(whiten(raw, np.diag([1 / 4, 1 / 25])), by_vector, rtol=1e-14)
 
 
+def test_the_precision_may_have_another_dtype_and_the_asymmetry_of_a_rounded_inverse() -> None:
+    """The mean of 0.25 ± a few ulp of float32 is 0.25; in float64 such a difference is a mistake."""
+    q = np.array([[1, 0.25 + 2.0**-22], [0.25 - 2.0**-22, 1]], np.float32)
+    features = np.array([[1.0, 2.0], [3.0, 5.0]])
+    expected = whiten(features, np.array([[1, 0.25], [0.25, 1]]))
+    np.testing.assert_array_equal(whiten(features, q), expected)
+    assert whiten(features.astype(np.float32), q.astype(np.float64).round(3)).dtype == np.float32
+    with pytest.raises(ValueError, match="must be symmetric"):
+        whiten(features, q.astype(np.float64))
+
+
+def test_nan_passes_through() -> None:
+    np.testing.assert_array_equal(bilateral_features(np.full((1, 1, 1), np.nan), 1, 1), [[0, 0, np.nan]])
+    np.testing.assert_array_equal(
+        whiten(np.array([[np.nan, 1.0], [1, 1]]), np.array([4.0, 1.0])), [[np.nan, 1], [2, 1]]
+    )
+
+
 def test_whitening_takes_the_symmetric_root() -> None:
     """[[5, 4], [4, 5]] is the square of [[2, 1], [1, 2]]; the Cholesky factor would be triangular."""
     np.testing.assert_allclose(whiten(np.eye(2), np.array([[5.0, 4.0], [4.0, 5.0]])), [[2, 1], [1, 2]], rtol=1e-14)
 
 
 def test_dtypes_and_empty_images() -> None:
-    assert position_features((1, 2), 3, dtype="float32").dtype == np.float32
     assert bilateral_features(np.zeros((1, 2, 3), np.float32), 1, 1).dtype == np.float32
     assert bilateral_features(np.zeros((1, 2, 3), np.int16), 1, 1).dtype == np.float64
     big_endian = np.ones((1, 1, 1), ">f8")
@@ -108,7 +125,8 @@ def test_bad_features(call: Any, error: type[Exception], message: str) -> None:
         (np.array([1.0, np.nan]), ValueError, "precision must be finite, got nan"),
         (np.ones(3), ValueError, r"precision must have shape \(2,\)"),
         (np.ones((2, 3)), ValueError, r"precision must have shape \(2, 2\)"),
-        (np.eye(2, dtype=np.float32), TypeError, "features is float64 but precision is float32"),
+        (np.eye(2, dtype=np.int64), TypeError, "precision must be float32 or float64, got int64"),
+        (np.array(1.0), ValueError, r"precision must have shape \(2, 2\)"),
     ],
 )
 def test_bad_precision(precision: Array, error: type[Exception], message: str) -> None:

@@ -80,6 +80,21 @@ def test_the_energy_never_rises_and_ends_in_a_local_minimum(seed: int, dtype: st
         assert crf_energy(unary, edges, weights, mu, changed) >= lowest - 1e-6
 
 
+def test_float32_is_added_in_float64() -> None:
+    """2²⁴ + 1 + 1 with label 0 is more than 2²⁴ with label 1; in float32 each 1 is lost, and it is a tie."""
+    unary = np.array([[2.0**24, 2.0**24], [9, 0], [9, 0]], np.float32)
+    mu, weights = potts(2, dtype="float32"), np.ones(2, np.float32)
+    assert icm(unary, np.array([[0, 1], [0, 2]]), weights, mu, np.array([0, 1, 1]))[0].tolist() == [1, 1, 1]
+
+
+def test_energies_may_rise_by_the_rounding_of_their_sums() -> None:
+    """For point 0, 0.6 + 0.3 is less than 0.9 in float64; for both points 0.6 + 0.5 + 0.3 is more than 0.9 + 0.5."""
+    unary = np.array([[0.9, 0.6], [0.5, 0.9]])
+    labels, energies = icm(unary, PATH[:1], np.array([0.3]), potts(2), np.array([0, 0]))
+    assert labels.tolist() == [1, 0]
+    assert 0 < energies[1] - energies[0] < 1e-15
+
+
 @given(seed=seeds)
 def test_sweep_by_sweep_is_the_same(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -21,6 +21,7 @@ def test_hand_examples() -> None:
     potentials = unary_from_probabilities(np.array([[1.0, 0.5], [0.25, 0.0]]), floor=0.125)
     np.testing.assert_allclose(potentials / np.log(2), [[0, 1], [2, 3]], rtol=1e-15)
     assert not np.signbit(potentials).any()
+    assert not np.signbit(unary_from_labels(np.array([0]), 2, gt_probability=1e-300)).any()
     given = unary_from_labels(np.array([0, 9, 2]), 3, gt_probability=0.5, unsure=9)
     np.testing.assert_allclose(given, -np.log([[0.5, 0.25, 0.25], [1 / 3] * 3, [0.25, 0.25, 0.5]]), rtol=1e-15)
 
@@ -77,12 +78,15 @@ def test_every_row_from_labels_is_a_distribution(L: int, p: float) -> None:
     np.testing.assert_allclose(rows.sum(axis=1), 1, rtol=1e-12)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_dtypes(dtype: str) -> None:
-    assert unary_from_probabilities(np.ones((1, 2), dtype)).dtype == dtype
-    from_labels = unary_from_labels(np.array([1]), 3, dtype=dtype)
-    assert from_labels.dtype == dtype
-    np.testing.assert_array_equal(from_labels, unary_from_labels(np.array([1]), 3).astype(dtype))
+def test_a_single_label() -> None:
+    """There is no other to share the rest; and one label, for all that is known, is certain."""
+    potentials = unary_from_labels(np.array([0, 9]), 1, gt_probability=0.5, unsure=9)
+    np.testing.assert_array_equal(potentials, [[np.log(2)], [0]])
+
+
+def test_rounding_beyond_0_and_1_is_allowed_for() -> None:
+    """By 10⁻³."""
+    np.testing.assert_allclose(unary_from_probabilities(np.array([[1.0009, -0.0009]])), [[0, 5 * np.log(10)]])
 
 
 @pytest.mark.oracle
@@ -108,6 +112,8 @@ def test_against_pydensecrf() -> None:
         ([[0.5, np.nan]], 1e-5, ValueError, r"must lie in \[0, 1\], got nan for label 1 of point 0"),
         ([[0.5, 0.5], [2.5, 0]], 1e-5, ValueError, "got 2.5 for label 0 of point 1; apply softmax to scores first"),
         ([[-0.5]], 1e-5, ValueError, "got -0.5 for label 0"),
+        ([[1.0011]], 1e-5, ValueError, "got 1.0011 for label 0"),
+        ([[-0.0011]], 1e-5, ValueError, "got -0.0011 for label 0"),
         ([[0.5]], 0, ValueError, r"floor must lie in \(0, 1\], got 0"),
         ([[0.5]], 2, ValueError, "floor must lie in"),
         ([0.5], 1e-5, ValueError, r"probabilities must have rank 2 \(N, L\), got rank 1"),
