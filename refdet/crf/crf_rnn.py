@@ -45,13 +45,13 @@ from refdet import ops
 from refdet.autograd.tensor import Tensor, as_tensor
 from refdet.core.check import Array, check_choice, check_floating, check_number, check_rank, integer, shape_of
 from refdet.crf.features import bilateral_features, position_features
+from refdet.crf.filters import NORM_FLOOR
 from refdet.crf.lattice import Lattice
 from refdet.nn.init import check_dtype
 from refdet.nn.module import Module, Parameter
 from refdet.nn.optim import Multipliers
 
 CONVENTIONS = ("caffe", "pytorch")
-NORM_FLOOR = 1e-20  # of the authors' code
 
 # What the authors' training multiplies the learning rate by, which it has at 1e-13 for a loss summed over the pixels;
 # for `nn.SGD(multipliers=...)`, under the names that the parameters have in this layer.

@@ -6,6 +6,9 @@ Krähenbühl & Koltun, "Efficient inference in fully connected CRFs with Gaussia
 steps of an iteration are those of `refdet.crf.mean_field` and `refdet.crf.mean_field_sequential`, and so are their
 conventions. To differentiate through the inference, use the function `mean_field`.
 
+The parts of an iteration, such as splatting, blurring and slicing, run on the backend in use:
+`with refdet.use_backend("numba-cpu"):` around both the making of a DenseCRF and its inference.
+
 Conventions:
 
 - The trace holds the free energy before the first iteration and after each, and the largest |Δq| of each iteration. It
@@ -25,10 +28,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refdet.core.check import Array, check_choice, check_floating, check_rank, check_shape, integer, shape_of
+from refdet.core.check import Array, check_choice, check_floating, check_rank, check_shape, integer, sequence, shape_of
 from refdet.crf.filters import EXPONENTS, Shape, make_filter
 from refdet.crf.free_energy import free_energy
 from refdet.crf.mean_field import (
+    by_label,
     check_damping,
     compatibility_transform,
     damp,
@@ -38,12 +42,12 @@ from refdet.crf.mean_field import (
     normalise,
 )
 from refdet.crf.mean_field_sequential import sweep
-from refdet.crf.model import check_features, check_filters
+from refdet.crf.model import check_features, check_filters, leaves_out_self
 
 SCHEDULES = ("parallel", "sequential")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GaussianPotential:
     """One kernel of a fully connected CRF."""
 
@@ -62,7 +66,7 @@ class Progress(NamedTuple):
     change: float  # the largest |Δq|
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Inference:
     """The outcome of mean-field inference, and how it was reached."""
 
@@ -83,7 +87,7 @@ class DenseCRF:
         unary: (N, L), the energy ψ of every label at every point, finite; float32 or float64.
         kernels: any number of `GaussianPotential`s over the same points and labels, of the same dtype.
         shape: (H, W) of the image; needed by truncated filters, whose features are (x/θ_x, y/θ_y).
-        exclude_self: leave the point itself out of its messages, for exact filters only.
+        exclude_self: leave the point itself out of its messages, which only exact filters can; None: if all are exact.
 
     Three pixels of a row, the middle one of another opinion, which a smoothness kernel overrules:
 
@@ -100,13 +104,16 @@ class DenseCRF:
         kernels: Sequence[GaussianPotential],
         *,
         shape: Shape | None = None,
-        exclude_self: bool = False,
+        exclude_self: bool | None = None,
     ) -> None:
         check_floating("DenseCRF", unary=unary)
         check_rank("DenseCRF", "unary", unary, "N, L")
         _check_finite("unary", unary, "label {1} at point {0}")
         n_points, n_labels = shape_of(unary)
+        kernels = sequence("DenseCRF", "kernels", kernels)
         for k in kernels:
+            if not isinstance(k, GaussianPotential):
+                raise TypeError(f"DenseCRF: kernels must be GaussianPotentials, got {type(k).__name__}")
             check_floating("DenseCRF", unary=unary, features=k.features, compatibility=k.compatibility)
             check_rank("DenseCRF", "features", k.features, "N, d")
             check_shape("DenseCRF", "features", k.features, (n_points, k.features.shape[1]), "one row per point")
@@ -114,10 +121,12 @@ class DenseCRF:
             _check_finite("compatibility", k.compatibility, "the labels {0} and {1}")
             check_choice("DenseCRF", "normalisation", k.normalisation, EXPONENTS)
         dimensions = [k.features.shape[1] for k in kernels]
-        check_filters("DenseCRF", [k.filter for k in kernels], dimensions, shape, exclude_self, n_points)
+        names = [k.filter for k in kernels]
+        exclude_self = leaves_out_self(exclude_self, names)
+        check_filters("DenseCRF", names, dimensions, shape, exclude_self, n_points)
         for k in kernels:
             check_features("DenseCRF", k.features, k.filter, shape)
-        self.unary, self.kernels = unary, tuple(kernels)
+        self.unary, self.kernels = by_label(unary), tuple(kernels)
         self._filters = [
             make_filter(k.filter, k.features, normalisation=k.normalisation, exclude_self=exclude_self, shape=shape)
             for k in kernels
@@ -137,7 +146,7 @@ class DenseCRF:
             iterations: how many updates of all points.
             schedule: "parallel", or "sequential" for one point after the other, with exact filters only.
             damping: in [0, 1), the share of the old q in a parallel update.
-            on_iteration: called after every iteration; to stop early, raise an exception in it.
+            on_iteration: called after every iteration. If it raises StopIteration, inference ends there.
         """
         iterations = integer("DenseCRF.infer", "iterations", iterations, low=0)
         check_choice("DenseCRF.infer", "schedule", schedule, SCHEDULES)
@@ -155,8 +164,11 @@ class DenseCRF:
             pairwise = self._pairwise(q)
             free_energies.append(free_energy(q, self.unary, pairwise))
             changes.append(change)
-            if on_iteration is not None:
-                on_iteration(Progress(t, iterations, float(free_energies[-1]), float(change)))
+            try:
+                if on_iteration is not None:
+                    on_iteration(Progress(t, iterations, float(free_energies[-1]), float(change)))
+            except StopIteration:
+                break
         return Inference(q, np.array(free_energies, q.dtype), np.array(changes, q.dtype))
 
     def _pairwise(self, q: Array) -> Array:

@@ -15,6 +15,9 @@ makes of K the matrix diag(n^α) K diag(n^β):
     "after"      α = −1, β = 0    every point receives a mean: Krähenbühl & Koltun (2011), CRF-as-RNN
     "symmetric"  α = β = −½       K stays symmetric: Krähenbühl & Koltun (2013), and their default
 
+Every step is the call of a kernel, so that the filters of a `DenseCRF` run on the backend in use. Those inside the
+kernels `mean_field` and `mean_field_sequential` are references, as the bodies of these are.
+
 Conventions:
 
 - n is the filter's own response to ones (of K and not of Kᵀ), plus 1e-20, so that a point whose every kernel entry is
@@ -29,18 +32,23 @@ Conventions:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
 from refdet.core.check import Array
-from refdet.crf.gaussian_kernel import differences_gradient, gaussian_matrix
-from refdet.crf.lattice import LatticeArrays
-from refdet.crf.truncated_gaussian import filter_image
+from refdet.crf.gaussian_kernel import GaussianKernelResidual, gaussian_kernel_backward, gaussian_kernel_forward
+from refdet.crf.lattice import slice_scale
+from refdet.crf.lattice_blur import lattice_blur_forward
+from refdet.crf.lattice_embed import LatticeEmbedResidual, lattice_embed_backward, lattice_embed_forward
+from refdet.crf.lattice_index import lattice_index_kernel
+from refdet.crf.lattice_slice import lattice_slice_forward
+from refdet.crf.lattice_splat import LatticeSplatResidual, lattice_splat_backward, lattice_splat_forward
+from refdet.crf.truncated_gaussian import truncated_gaussian_forward
 
 FILTERS = ("exact", "truncated", "lattice")
 EXPONENTS = {"none": (0.0, 0.0), "before": (0.0, -1.0), "after": (-1.0, 0.0), "symmetric": (-0.5, -0.5)}
-NORM_FLOOR = 1e-20  # of the authors' densecrf
+NORM_FLOOR = 1e-20  # of the authors' densecrf, as of CRF-as-RNN and of bilateralNN
 TRUNCATE = 4 * (1 - 2.0**-20)
 
 Shape = tuple[int, int]
@@ -63,7 +71,8 @@ class ExactFilter:
     """K v with the matrix K."""
 
     def __init__(self, features: Array, *, exclude_self: bool) -> None:
-        self.features, self.matrix = features, gaussian_matrix(features, exclude_self=exclude_self)
+        self.features, self.exclude_self = features, exclude_self
+        self.matrix, _ = gaussian_kernel_forward(features, exclude_self=exclude_self, keep_residual=False)
 
     def apply(self, values: Array) -> Array:
         """Return K v."""
@@ -75,7 +84,9 @@ class ExactFilter:
 
     def features_gradient(self, a: Array, b: Array) -> Array:
         """Σ_l Σ_i Σ_j a_il K_ij b_jl has the gradient a bᵀ with respect to K."""
-        return differences_gradient(self.features, self.matrix, a @ b.T)
+        residual = GaussianKernelResidual(self.features, self.matrix)
+        (df,) = gaussian_kernel_backward(residual, a @ b.T, needs=(True,), exclude_self=self.exclude_self)
+        return cast(Array, df)
 
 
 class TruncatedFilter:
@@ -87,7 +98,8 @@ class TruncatedFilter:
     def apply(self, values: Array) -> Array:
         """Return K v."""
         image = np.reshape(values, (*self.shape, values.shape[1]))
-        return np.reshape(filter_image(image, self.sigma, TRUNCATE), values.shape)
+        filtered, _ = truncated_gaussian_forward(image, sigma=self.sigma, truncate=TRUNCATE, keep_residual=False)
+        return np.reshape(filtered, values.shape)
 
     def transpose(self, values: Array) -> Array:
         """Return Kᵀ v = K v."""
@@ -99,22 +111,52 @@ class TruncatedFilter:
 
 
 class LatticeFilter:
-    """K v by splatting onto the permutohedral lattice of the features, blurring there, and slicing."""
+    """K v by splatting onto the permutohedral lattice of the features, blurring there, and slicing.
+
+    What `refdet.crf.lattice.Lattice` does on tensors, on arrays.
+    """
 
     def __init__(self, features: Array) -> None:
-        self.lattice = LatticeArrays.of(features)
+        (self.weights, keys), embedded = lattice_embed_forward(features, keep_residual=True)
+        self.embedded = cast(LatticeEmbedResidual, embedded)
+        vertices, self.ids, self.neighbours = lattice_index_kernel(keys)
+        self.n_vertices, self.scale = len(vertices), slice_scale(features.shape[1])
 
     def apply(self, values: Array) -> Array:
         """Return slice(blur(splat v))."""
-        return self.lattice.filter(values)
+        return self._slice(self._blurred(values, reverse=False))
 
     def transpose(self, values: Array) -> Array:
         """Return the same with the axes of the blur in the opposite order."""
-        return self.lattice.filter(values, transposed=True)
+        return self._slice(self._blurred(values, reverse=True))
 
     def features_gradient(self, a: Array, b: Array) -> Array:
-        """Through the weights by which b is splatted, and through those by which the blurred b is sliced."""
-        return self.lattice.dfeatures(a, b)
+        """Through the weights by which the blurred b is sliced, and through those by which b is splatted.
+
+        Splatting sees an a that is blurred in reverse. (The code of Krähenbühl & Koltun (2013) swaps the two orders,
+        which makes the gradient of Σ b ∘ K a.)
+        """
+        dslice = self._weights_gradient(a, self._blurred(b, reverse=False))
+        dsplat = self._weights_gradient(b, self._blurred(a, reverse=True))
+        (df,) = lattice_embed_backward(self.embedded, self.scale * (dslice + dsplat), needs=(True,))
+        return cast(Array, df)
+
+    def _blurred(self, values: Array, *, reverse: bool) -> Array:
+        """Return the values on the vertices, (M, V), splat and blurred."""
+        z, _ = lattice_splat_forward(values, self.weights, self.ids, n_vertices=self.n_vertices, keep_residual=False)
+        z, _ = lattice_blur_forward(z, self.neighbours, reverse=reverse, keep_residual=False)
+        return z
+
+    def _slice(self, z: Array) -> Array:
+        """Return the values at the points, (N, V)."""
+        y, _ = lattice_slice_forward(z, self.weights, self.ids, scale=self.scale, keep_residual=False)
+        return y
+
+    def _weights_gradient(self, values: Array, z: Array) -> Array:
+        """Return ∂(Σ_v z ∘ splat(values))/∂weights = ⟨values_i, z at corner k of i⟩, (N, d + 1)."""
+        splat = LatticeSplatResidual(values, self.weights, self.ids)
+        _, dweights, _ = lattice_splat_backward(splat, z, needs=(False, True, False), n_vertices=self.n_vertices)
+        return cast(Array, dweights)
 
 
 class NormalisedFilter:
@@ -175,12 +217,12 @@ def split_features(features: Array, dimensions: Sequence[int]) -> list[Array]:
 
 
 def grid_sigma(features: Array, shape: Shape) -> tuple[float, float]:
-    """Return (θ_y, θ_x) of features (x/θ_x, y/θ_y); 1 along an axis of a single pixel, where nothing depends on it."""
+    """Return (θ_y, θ_x) of features (x/θ_x, y/θ_y); 1 where nothing depends on it, for want of a second pixel."""
     H, W = shape
     grid = np.reshape(features, (H, W, 2)).astype(np.float64)
     with np.errstate(divide="ignore"):
-        sigma_y = abs((H - 1) / (grid[-1, 0, 1] - grid[0, 0, 1])) if H > 1 else 1.0
-        sigma_x = abs((W - 1) / (grid[0, -1, 0] - grid[0, 0, 0])) if W > 1 else 1.0
+        sigma_y = abs((H - 1) / (grid[-1, 0, 1] - grid[0, 0, 1])) if H > 1 and W else 1.0
+        sigma_x = abs((W - 1) / (grid[0, -1, 0] - grid[0, 0, 0])) if W > 1 and H else 1.0
     return float(sigma_y), float(sigma_x)
 
 

@@ -12,7 +12,8 @@ Conventions:
   densecrf leaves the ½ out, and is not the function that the updates descend.
 - Whether the self term j = i is in p is the caller's choice; it belongs there if the update has it.
 - 0 log 0 = 0. A negative q gives NaN, and so does 0 · ∞, an infinite energy of a label that has no probability.
-- The terms are in the dtype of the arrays, their sum is taken in float64 and rounded once. No point: F = 0.
+- The terms are in the dtype of the arrays, their sum is taken in float64 and rounded once, to ±∞ if it is too large for
+  the dtype. No point: F = 0.
 """
 
 from __future__ import annotations
@@ -33,10 +34,9 @@ def _check(q: Array, unary: Array, pairwise: Array) -> None:
 @kernel("free_energy", check=_check)
 def free_energy_kernel(q: Array, unary: Array, pairwise: Array) -> Array:
     """Return Σ q log q + Σ ψ q + ½ Σ q p, as an array without axes."""
-    with np.errstate(invalid="ignore"):  # the logarithm of a negative number, 0 · ∞
-        entropy_terms = q * np.log(np.where(q == 0, np.ones_like(q), q))
-        terms = entropy_terms + q * unary + 0.5 * q * pairwise
-    return np.asarray(np.sum(terms, dtype=np.float64), np.result_type(q))
+    with np.errstate(invalid="ignore", over="ignore"):  # the logarithm of a negative number, 0 · ∞; a huge energy
+        terms = q * np.log(q + (q == 0)) + q * unary + 0.5 * q * pairwise  # 0 log(0 + 1) = 0
+        return np.asarray(np.sum(terms, dtype=np.float64), np.result_type(q))
 
 
 def free_energy(q: Array, unary: Array, pairwise: Array) -> Array:

@@ -4,7 +4,7 @@
 
 Krähenbühl & Koltun, "Efficient inference in fully connected CRFs with Gaussian edge potentials" (2011), eq. (3), and
 deck 004, "Gaussian Edge Potentials", both with a precision matrix: (f_i − f_j)ᵀ Q (f_i − f_j). Here the features have
-been multiplied by Q^½ already (`refdet.crf.potentials.whiten`; for a diagonal Q: divided by the standard deviations θ).
+been multiplied by Q^½ already (`refdet.crf.features.whiten`; for a diagonal Q: divided by the standard deviations θ).
 
 Conventions:
 

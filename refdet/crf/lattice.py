@@ -28,15 +28,13 @@ Conventions:
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from refdet.autograd.tensor import Tensor, as_tensor
 from refdet.core.check import Array, check_flag, check_floating, check_rank
-from refdet.crf.lattice_blur import blur, lattice_blur
-from refdet.crf.lattice_embed import embed, embed_transposed, lattice_embed
-from refdet.crf.lattice_index import lattice_index, lattice_index_kernel
+from refdet.crf.lattice_blur import lattice_blur
+from refdet.crf.lattice_embed import lattice_embed
+from refdet.crf.lattice_index import lattice_index
 from refdet.crf.lattice_slice import lattice_slice
-from refdet.crf.lattice_splat import interpolate, lattice_splat, products, spread
+from refdet.crf.lattice_splat import lattice_splat
 
 
 def slice_scale(d: int) -> float:
@@ -110,46 +108,3 @@ def permutohedral_filter(values: Tensor | Array, features: Tensor | Array, *, tr
     array([2., 3., 2.])
     """
     return Lattice(features).filter(values, transposed=transposed)
-
-
-class LatticeArrays(NamedTuple):
-    """The same lattice for the body of a kernel: plain arrays that stay on the host, and no graph."""
-
-    weights: Array
-    ranks: Array
-    ids: Array
-    vertices: Array
-    neighbours: Array
-
-    @classmethod
-    def of(cls, features: Array) -> LatticeArrays:
-        """Return the lattice around points that are finite and not too large, which `check_embeddable` checks."""
-        weights, keys, ranks = embed(features)
-        vertices, ids, neighbours = lattice_index_kernel.reference(keys)
-        return cls(weights, ranks, ids, vertices, neighbours)
-
-    @property
-    def scale(self) -> float:
-        """Return α."""
-        return slice_scale(self.vertices.shape[1])
-
-    def blurred(self, values: Array, *, reverse: bool) -> Array:
-        """Return the values on the vertices, (M, V), splat and blurred."""
-        return blur(spread(values, self.weights, self.ids, len(self.vertices)), self.neighbours, reverse=reverse)
-
-    def filter(self, values: Array, *, transposed: bool = False) -> Array:
-        """Return K · values, or Kᵀ · values: (N, V)."""
-        y = interpolate(self.blurred(values, reverse=transposed), self.weights, self.ids)
-        y *= self.scale
-        return y
-
-    def dfeatures(self, a: Array, b: Array) -> Array:
-        """Return the gradient of Σ a ∘ (K b) with respect to the features, (N, d), for a and b of shape (N, V).
-
-        Slicing sees a against the blurred b, splatting b against the a that is blurred in reverse. (The code of
-        Krähenbühl & Koltun (2013) swaps the two orders, which is the gradient of Σ b ∘ (K a).)
-        """
-        dweights = products(a, self.blurred(b, reverse=False), self.ids)
-        dweights += products(b, self.blurred(a, reverse=True), self.ids)
-        dweights *= self.scale
-        return embed_transposed(dweights, self.ranks)

@@ -47,6 +47,7 @@ import numpy as np
 from refdet import ops
 from refdet.autograd.tensor import Tensor, as_tensor
 from refdet.core.check import Array, check_choice, check_flag, check_rank, integer
+from refdet.crf.filters import NORM_FLOOR
 from refdet.crf.lattice import Lattice
 from refdet.crf.lattice_blur import lattice_blur_forward
 from refdet.crf.lattice_convolve import lattice_convolve
@@ -59,7 +60,6 @@ from refdet.nn.module import Module, Parameter
 
 NORMALISATIONS = ("symmetric", "after", "none")
 OFFSETS = ("full", "diagonal", "none")
-NORM_FLOOR = 1e-20  # of the authors' code, as of densecrf
 
 
 class Corners(NamedTuple):
@@ -201,7 +201,7 @@ class PermutohedralFilter(Module):
     Args:
         in_channels, out_channels: C and O.
         d: number of features.
-        neighbourhood: s; the lattice it is called with must have the same.
+        neighbourhood: s; the lattices it is called with must have the same, and the same d.
         groups: number of groups of channels that do not see each other; groups = C = O filters each channel by itself.
         offset: "full", "diagonal" or "none": what the weight is a difference to (see the module).
         bias: whether there is one; it starts at 0.
@@ -243,7 +243,7 @@ class PermutohedralFilter(Module):
         diagonal = offset == "diagonal" or (offset == "none" and C == O)
         pairs = np.tile(np.eye(C // G), (G, 1)) if diagonal else np.ones((O, C // G))
         gaussian = pairs[:, :, None] * gaussian_taps(d, neighbourhood)  # (O, C/G, T)
-        self.groups = G
+        self.groups, self.d, self.neighbourhood = G, d, neighbourhood
         self.offset = None if offset == "none" else gaussian
         self.weight = Parameter((gaussian if offset == "none" else np.zeros_like(gaussian)).astype(dtype))
         self.bias = Parameter(np.zeros(O, dtype)) if bias else None
@@ -270,4 +270,9 @@ class PermutohedralFilter(Module):
         """Filter the values, (N, C), a tensor or an array, of the points of the lattice: (N', O)."""
         if not isinstance(lattice, FilterLattice):
             raise TypeError(f"PermutohedralFilter: lattice must be a FilterLattice, got {type(lattice).__name__}")
+        if (lattice.d, lattice.neighbourhood) != (self.d, self.neighbourhood):
+            raise ValueError(
+                f"PermutohedralFilter: lattice must have d = {self.d} and neighbourhood = {self.neighbourhood} as the "
+                f"filter has, got {lattice.d} and {lattice.neighbourhood}"
+            )
         return self.forward(as_tensor("PermutohedralFilter", "values", values), lattice, training=training, rng=rng)

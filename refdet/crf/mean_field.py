@@ -10,28 +10,37 @@ Krähenbühl & Koltun (2011), algorithm 1, and deck 004, "Efficient inference in
     local update              −ψ_i(l) − p_i(l)
     normalise                 Q_i(l) = 1/Z_i exp(−ψ_i(l) − p_i(l))
 
-Gradients go back through the unrolled iterations: Krähenbühl & Koltun (2013), §4. For a loss 𝓛 of the last Q,
+Gradients go back through the unrolled iterations: Krähenbühl & Koltun (2013), §4. For a loss 𝓛 of the last Q⁽ᵀ⁾, from
+t = T down to 0,
 
-    b⁽ᵀ⁾ = ∂𝓛/∂ψ of the last update = Q ∘ (Σ_l Q ∂𝓛/∂Q) − Q ∘ ∂𝓛/∂Q
+    b⁽ᵗ⁾ = ∂𝓛/∂ψ of update t = Q⁽ᵗ⁾ ∘ (Σ_l Q⁽ᵗ⁾ ∂𝓛/∂Q⁽ᵗ⁾) − Q⁽ᵗ⁾ ∘ ∂𝓛/∂Q⁽ᵗ⁾,     ∂𝓛/∂ψ = Σ_t b⁽ᵗ⁾
     ∂𝓛/∂μ⁽ᵐ⁾ += b⁽ᵗ⁾ᵀ (K⁽ᵐ⁾ Q⁽ᵗ⁻¹⁾),   ∂𝓛/∂f⁽ᵐ⁾ += ∂(Σ (b⁽ᵗ⁾ μ⁽ᵐ⁾) ∘ K⁽ᵐ⁾ Q⁽ᵗ⁻¹⁾)/∂f⁽ᵐ⁾
-    ∂𝓛/∂Q⁽ᵗ⁻¹⁾ = Σ_m K⁽ᵐ⁾ᵀ b⁽ᵗ⁾ μ⁽ᵐ⁾,  and from it b⁽ᵗ⁻¹⁾;   ∂𝓛/∂ψ = Σ_t b⁽ᵗ⁾
+    ∂𝓛/∂Q⁽ᵗ⁻¹⁾ = Σ_m K⁽ᵐ⁾ᵀ b⁽ᵗ⁾ μ⁽ᵐ⁾
+
+with rows as points: the paper has columns, and there the last line is (μ K)ᵀ b. With a damping δ, Q⁽ᵗ⁾ in the first
+line is the update before it is mixed, b⁽ᵗ⁾ is (1 − δ) times as much, and δ ∂𝓛/∂Q⁽ᵗ⁾ is added to ∂𝓛/∂Q⁽ᵗ⁻¹⁾.
 
 Conventions:
 
 - Rows are points: q[i, l] = Q_i(l). Every kernel has its own compatibility μ⁽ᵐ⁾, which contains its weight w_m. Potts
   is w (1 − I), or −w I: a constant added to a column of μ raises all labels of a point alike, and changes nothing.
-- The paper's and the deck's sum leaves out j = i. The authors' code and CRF-as-RNN leave it in, as do the truncated and
-  the lattice filter; `exclude_self` takes it out of the exact one. The lattice's response at the point itself is not 1,
-  so that subtracting Q_i would not take it out.
+- The paper's and the deck's sum is over j ≠ i; `exclude_self` says whether this is. The function leaves j = i out by
+  default if all filters are exact, and refuses to do so with any other: the lattice's response at the point itself is
+  not 1, so that subtracting Q_i would not take it out. The authors' code and CRF-as-RNN have it in.
 - Pairs are counted once: the update belongs to the energy Σ ψ_p over i < j. The deck's energy, a sum over all j ≠ i,
   counts them twice, and would put a factor 2 before the messages.
-- Parallel updates lower the free energy where K is positive semidefinite, its self term in, and μ negative semidefinite
-  but for a constant (−w I, Potts); they can oscillate with period 2 where labels repel each other, or without the self
-  term. damping mixes: q ← damping · q + (1 − damping) · update. One point after
-  the other, without the self term, they never oscillate (`refdet.crf.mean_field_sequential`).
+- Parallel updates never raise the free energy where K is positive semidefinite, its self term in, and μ symmetric and
+  negative semidefinite but for a constant (−w I, Potts). They can oscillate with period 2 where labels repel each
+  other, or without the self term. `damping` mixes: q ← damping · q + (1 − damping) · update. Updates of one point after
+  the other, without the self term, never raise it if K and μ are symmetric (`refdet.crf.mean_field_sequential`).
 - No iteration: the softmax of −ψ. The arithmetic is in the dtype of the inputs. A NaN of ψ makes its point NaN, and by
-  the first message every point that the filter connects with it.
+  the first message every point that the filter connects with it. ψ + p that is too large for the dtype is ±∞, and a
+  point of whose labels all are +∞, or one is −∞, is NaN.
 - A truncated filter has no gradient of its features: they are the grid of the pixels.
+- The kernels of this file run the references of the filters and of the softmax, whatever the backend in use; a backend
+  replaces them whole. `refdet.crf.dense.DenseCRF` calls each of those as a kernel.
+- Arrays (N, L) are held by label, each column in one piece (Fortran's order): splatting goes through them label by
+  label, and a softmax over a few labels is several times as fast. The values do not depend on it.
 """
 
 from __future__ import annotations
@@ -52,9 +61,9 @@ from refdet.core.check import (
     shape_of,
 )
 from refdet.core.elementwise import Gradients
-from refdet.core.kernel import kernel
+from refdet.core.kernel import kernel, use_backend
 from refdet.crf.filters import NormalisedFilter, Shape, make_filter, split_features
-from refdet.crf.model import check_crf, check_features, check_filters, columns_of, each
+from refdet.crf.model import check_crf, check_features, check_filters, columns_of, each, leaves_out_self
 from refdet.ops.softmax import softmax_forward
 
 
@@ -63,6 +72,11 @@ class MeanFieldResidual(NamedTuple):
     features: Array
     compatibilities: Array
     updates: Array  # (iterations + 1, N, L): the softmax of −ψ, and the outcome of every update before damping
+
+
+def by_label(x: Array) -> Array:
+    """Return a copy of (N, L) with every column in one piece of memory."""
+    return np.copy(x, order="F")
 
 
 def initialise(unary: Array) -> Array:
@@ -78,19 +92,22 @@ def message_passing(filters: Sequence[NormalisedFilter], q: Array) -> list[Array
 def compatibility_transform(messages: Sequence[Array], compatibilities: Sequence[Array] | Array, like: Array) -> Array:
     """p_i(l) = Σ_m Σ_l' μ⁽ᵐ⁾(l, l') Q̃_i⁽ᵐ⁾(l'); zeros like `like` without a kernel."""
     pairwise = np.zeros_like(like)
-    for message, mu in zip(messages, compatibilities, strict=True):
-        pairwise += message @ mu.T
+    with np.errstate(over="ignore", invalid="ignore"):  # huge energies
+        for message, mu in zip(messages, compatibilities, strict=True):
+            pairwise += (mu @ message.T).T  # as message @ mu.T, but by label
     return pairwise
 
 
 def local_update(unary: Array, pairwise: Array) -> Array:
     """Return −ψ_i(l) − p_i(l), the logarithm of the new Q_i(l) but for log Z_i."""
-    return -unary - pairwise
+    with np.errstate(over="ignore", invalid="ignore"):
+        logits: Array = -unary - pairwise
+    return logits
 
 
 def normalise(logits: Array) -> Array:
     """1/Z_i exp(·): the softmax of every row."""
-    q, _ = softmax_forward.reference(logits, axis=1, keep_residual=False)  # the body of a kernel stays on the host
+    q, _ = softmax_forward(logits, axis=1, keep_residual=False)
     return q
 
 
@@ -150,6 +167,7 @@ def _check_backward(
 
 
 @kernel("mean_field.forward", check=_check)
+@use_backend("reference")
 def mean_field_forward(
     unary: Array,
     features: Array,
@@ -166,12 +184,13 @@ def mean_field_forward(
 ) -> tuple[Array, MeanFieldResidual | None]:
     """Return q after the last iteration, (N, L)."""
     kernels = _filters(features, dimensions, filters, shape, normalisation, exclude_self)
-    q = initialise(unary)
+    psi = by_label(unary)
+    q = initialise(psi)
     updates = [q]
     for _ in range(iterations):
         messages = message_passing(kernels, q)
         pairwise = compatibility_transform(messages, compatibilities, like=q)
-        logits = local_update(unary, pairwise)
+        logits = local_update(psi, pairwise)
         update = normalise(logits)
         q = damp(q, update, float(damping))
         if keep_residual:
@@ -182,6 +201,7 @@ def mean_field_forward(
 
 
 @kernel("mean_field.backward", check=_check_backward)
+@use_backend("reference")
 def mean_field_backward(
     residual: MeanFieldResidual,
     dq: Array,
@@ -195,7 +215,7 @@ def mean_field_backward(
     iterations: int,
     damping: float,
 ) -> Gradients:
-    """Run the iterations backwards; b is the gradient of the logits' negative, in the paper's notation."""
+    """Run the iterations backwards; b is the gradient of ψ + p, the negated logits of an update."""
     unary, features, compatibilities, updates = residual
     damping = float(damping)
     qs = [updates[0]]
@@ -210,11 +230,12 @@ def mean_field_backward(
         dq = damping * dq
         dunary += b
         for m, (k, mu) in enumerate(zip(kernels, compatibilities, strict=True)):
+            dmessage = b @ mu
             if needs[1]:
-                dfeatures[m] += k.features_gradient(b @ mu, qs[t - 1])
+                dfeatures[m] += k.features_gradient(dmessage, qs[t - 1])
             if needs[2]:
                 dcompatibilities[m] += b.T @ k.apply(qs[t - 1])
-            dq = dq + k.transpose(b @ mu)
+            dq = dq + k.transpose(dmessage)
     dunary += gradient_of_energy(updates[0], dq)
     return (
         dunary if needs[0] else None,
@@ -254,7 +275,7 @@ def mean_field(
     filters: str | Sequence[str] = "lattice",
     normalisation: str | Sequence[str] = "symmetric",
     shape: Shape | None = None,
-    exclude_self: bool = False,
+    exclude_self: bool | None = None,
     iterations: int = 10,
     damping: float = 0.0,
 ) -> Tensor:
@@ -267,7 +288,7 @@ def mean_field(
         filters: "exact", "truncated" or "lattice", one for all kernels or one for each (`refdet.crf.filters`).
         normalisation: "none", "before", "after" or "symmetric", likewise.
         shape: (H, W) of the image; needed by truncated filters, whose features are (x/θ_x, y/θ_y).
-        exclude_self: leave the point itself out of its messages, for exact filters only.
+        exclude_self: leave the point itself out of its messages, which only exact filters can; None: if all are exact.
         iterations: how many parallel updates; 0 gives the softmax of −ψ.
         damping: in [0, 1), the share of the old q.
 
@@ -279,14 +300,14 @@ def mean_field(
 
     >>> unary, same_place = np.array([[0.0, 2.0], [0.0, 0.0]]), np.zeros((2, 1))
     >>> potts = 3 * (1 - np.eye(2))
-    >>> q = mean_field(unary, [same_place], [potts], filters="exact", normalisation="none", exclude_self=True,
-    ...     iterations=1)
+    >>> q = mean_field(unary, [same_place], [potts], filters="exact", normalisation="none", iterations=1)
     >>> np.log(q.data[1, 0] / q.data[1, 1]).round(6), (3 * np.tanh(1)).round(6)
     (np.float64(2.284782), np.float64(2.284782))
     """
     unary = as_tensor("mean_field", "unary", unary)
     joined = columns_of("mean_field", unary, features, compatibilities)
-    names = each(filters, joined.dimensions)
+    names = each("mean_field", "filters", filters, joined.dimensions)
+    exclude_self = leaves_out_self(exclude_self, names)
     check_filters("mean_field", names, joined.dimensions, shape, exclude_self, unary.shape[0])
     for name, f in zip(names, split_features(joined.features.data, joined.dimensions), strict=True):
         check_features("mean_field", f, name, shape)
@@ -297,7 +318,7 @@ def mean_field(
         dimensions=joined.dimensions,
         filters=names,
         shape=None if shape is None else (int(shape[0]), int(shape[1])),
-        normalisation=each(normalisation, joined.dimensions),
+        normalisation=each("mean_field", "normalisation", normalisation, joined.dimensions),
         exclude_self=exclude_self,
         iterations=iterations,
         damping=damping,

@@ -27,7 +27,7 @@ import numpy as np
 
 from refdet.autograd.tensor import Tensor
 from refdet.core.check import Array, check_flag, integer
-from refdet.core.kernel import kernel
+from refdet.core.kernel import kernel, use_backend
 from refdet.crf.filters import make_filter, split_features
 from refdet.crf.mean_field import compatibility_transform, initialise, local_update, normalise
 from refdet.crf.model import check_crf, check_features, columns_of, each
@@ -49,6 +49,7 @@ def _check(
 
 
 @kernel("mean_field_sequential", check=_check)
+@use_backend("reference")
 def mean_field_sequential_kernel(
     unary: Array,
     features: Array,
@@ -119,7 +120,7 @@ def mean_field_sequential(
         joined.features.data,
         joined.compatibilities.data,
         dimensions=joined.dimensions,
-        normalisation=each(normalisation, joined.dimensions),
+        normalisation=each("mean_field_sequential", "normalisation", normalisation, joined.dimensions),
         exclude_self=exclude_self,
         sweeps=sweeps,
     )

@@ -47,7 +47,9 @@ def columns_of(
 ) -> Columns:
     """Put the features of several kernels side by side, and stack their compatibilities."""
     each_features = [as_tensor(op, "features", f) for f in sequence(op, "features", features)]
-    each_compatibility = [as_tensor(op, "compatibilities", mu) for mu in compatibilities]
+    each_compatibility = [
+        as_tensor(op, "compatibilities", mu) for mu in sequence(op, "compatibilities", compatibilities)
+    ]
     check_rank(op, "unary", unary.data, "N, L")
     n_points, n_labels = unary.shape
     if len(each_features) != len(each_compatibility):
@@ -65,9 +67,14 @@ def columns_of(
     return Columns(concat(each_features, axis=1), stack(each_compatibility, axis=0), dimensions)
 
 
-def each(value: str | Sequence[str], kernels: Sequence[object]) -> tuple[str, ...]:
+def each(op: str, name: str, value: str | Sequence[str], kernels: Sequence[object]) -> tuple[str, ...]:
     """Return one name for each of the kernels from one for all of them, or one each."""
-    return (value,) * len(kernels) if isinstance(value, str) else tuple(value)
+    return (value,) * len(kernels) if isinstance(value, str) else tuple(sequence(op, name, value))
+
+
+def leaves_out_self(exclude_self: bool | None, filters: Sequence[str]) -> bool:
+    """Return `exclude_self`, by default whether every filter allows it: the papers' j ≠ i where it can be had."""
+    return all(name == "exact" for name in filters) if exclude_self is None else exclude_self
 
 
 def check_crf(
@@ -93,10 +100,10 @@ def check_filters(
             if name != "exact":
                 reason = "the lattice's response at the point itself is not 1" if name == "lattice" else "not defined"
                 raise ValueError(f"{op}: exclude_self needs the filter 'exact', got {name!r}: {reason}")
-    if "truncated" in names:
-        if shape is None:
-            raise ValueError(f"{op}: a truncated filter needs shape, the (H, W) of the image; got None")
-        H, W = integers(op, "shape", shape, count=2, low=1)
+    if shape is None and "truncated" in names:
+        raise ValueError(f"{op}: a truncated filter needs shape, the (H, W) of the image; got None")
+    if shape is not None:
+        H, W = integers(op, "shape", shape, count=2, low=0)
         if n_points != H * W:
             raise ValueError(f"{op}: shape {shape} has {H * W} pixels, but there are {n_points} points")
     for name, d in zip(names, dimensions, strict=True):

@@ -60,9 +60,10 @@ def filter_along(x: Array, axis: int, sigma: float, truncate: float) -> Array:
     """Return Σ_t k(t) x[… + t …] along one axis: the centre, then both neighbours at each distance t."""
     x = np.moveaxis(x, axis, 0)
     y = x.astype(np.result_type(x))
-    radius = math.ceil(truncate * sigma)
-    for t in range(1, min(radius, len(x) - 1) + 1):
-        weight = math.exp(-(t**2) / (2 * sigma**2))
+    radius = math.ceil(min(truncate * sigma, len(x) - 1))  # further away there is nothing
+    for t in range(1, radius + 1):
+        deviations = t / sigma
+        weight = math.exp(-0.5 * deviations * deviations)  # unlike **, * of huge numbers is ∞, and no error
         y[t:] += weight * x[:-t]
         y[:-t] += weight * x[t:]
     return np.moveaxis(y, 0, axis)

@@ -2,15 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.metadata
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
 from refdet.core.check import Array
+from refdet.core.kernel import KERNELS, find_backend, use_backend
 from refdet.crf.filters import EXPONENTS
 
 NORMALISATIONS = tuple(EXPONENTS)
 SHAPE = (18, 21)
+
+
+@contextlib.contextmanager
+def counting_backend() -> Iterator[Counter[str]]:
+    """Use a backend that has every kernel, each the reference, and counts how often it is called from outside."""
+    calls: Counter[str] = Counter()
+
+    def counted(name: str) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            calls[name] += 1
+            return KERNELS[name].reference(*args, **kwargs)
+
+        return run
+
+    entry = mock.Mock(load=lambda: {name: counted(name) for name in KERNELS})
+    entry.name = "counting"
+    find_backend.cache_clear()
+    try:
+        with mock.patch.object(importlib.metadata, "entry_points", return_value=[entry]), use_backend("counting"):
+            yield calls
+    finally:
+        find_backend.cache_clear()
 
 
 def picture() -> Array:

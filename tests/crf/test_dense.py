@@ -15,8 +15,8 @@ from refdet.crf.dense import DenseCRF, GaussianPotential, Progress
 from refdet.crf.features import bilateral_features, position_features
 from refdet.crf.mean_field import mean_field
 from refdet.crf.mean_field_sequential import mean_field_sequential
-from tests.agreement import seeds
-from tests.crf.problems import SHAPE, picture
+from tests.agreement import LAYOUTS, in_layout, seeds
+from tests.crf.problems import SHAPE, counting_backend, picture
 
 
 def unaries(n: int, L: int, seed: int = 0) -> Array:
@@ -63,15 +63,24 @@ def test_sequential_is_the_sequential_function() -> None:
     rng = np.random.default_rng(1)
     unary, f, mu = rng.standard_normal((6, 2)), rng.standard_normal((6, 2)), rng.standard_normal((2, 2))
     for how in ("none", "before", "after", "symmetric"):
-        crf = DenseCRF(unary, [GaussianPotential(f, mu, "exact", how)], exclude_self=True)
+        crf = DenseCRF(unary, [GaussianPotential(f, mu, "exact", how)])
         expected = mean_field_sequential(unary, [f], [mu], normalisation=how, sweeps=3)
-        np.testing.assert_array_equal(crf.infer(3, schedule="sequential").q, expected)
+        np.testing.assert_allclose(crf.infer(3, schedule="sequential").q, expected, rtol=1e-12)
 
 
 def test_the_first_free_energy_by_hand() -> None:
     """q = ½: F = 2 (−ln 2) + ½ Σ_i Σ_l ½ p with p = 3 · ½ from the other point."""
     F = two_points(potts(2, 3), 0.0, exclude_self=True).infer(0).free_energies
     np.testing.assert_allclose(F, [-2 * np.log(2) + 0.5 * 2 * 1.5])
+
+
+def test_a_change_may_be_a_loss() -> None:
+    """One of three labels loses what the two others gain: the largest |Δq| is its loss."""
+    loss = GaussianPotential(np.zeros((1, 1)), np.diag([1.0, 0.0, 0.0]), "exact", "none")
+    found = DenseCRF(np.zeros((1, 3)), [loss], exclude_self=False).infer(1)
+    now = 1 / (1 + 2 * np.exp(1 / 3))
+    np.testing.assert_allclose(found.q, [[now, (1 - now) / 2, (1 - now) / 2]])
+    np.testing.assert_allclose(found.changes, [1 / 3 - now])
 
 
 def test_progress_is_reported_after_every_iteration() -> None:
@@ -82,18 +91,105 @@ def test_progress_is_reported_after_every_iteration() -> None:
     assert [r.change for r in reports] == found.changes.tolist()
 
 
+def test_it_can_be_ended_early() -> None:
+    """Here after the second iteration; an exception of any other kind is the caller's."""
+
+    def enough(progress: Progress) -> None:
+        if progress.iteration == 2:
+            raise StopIteration
+
+    crf = on_the_picture(potts(2))
+    found, two = crf.infer(5, on_iteration=enough), crf.infer(2)
+    np.testing.assert_array_equal(found.q, two.q)
+    np.testing.assert_array_equal(found.free_energies, two.free_energies)
+    np.testing.assert_array_equal(found.changes, two.changes)
+
+
+def test_the_self_term_is_left_out_where_it_can_be() -> None:
+    """By default j ≠ i, as in the paper, if all filters are exact; an approximate one has the term in, and so has K."""
+    unary, f = unaries(6, 2), np.random.default_rng(3).standard_normal((6, 2))
+    exact, lattice = (GaussianPotential(f, potts(2, 2), name) for name in ("exact", "lattice"))
+
+    def q(*kernels: GaussianPotential, exclude_self: bool | None = None) -> Array:
+        return DenseCRF(unary, kernels, exclude_self=exclude_self).infer(3).q
+
+    np.testing.assert_array_equal(q(exact), q(exact, exclude_self=True))
+    np.testing.assert_array_equal(q(exact, lattice), q(exact, lattice, exclude_self=False))
+    assert np.max(np.abs(q(exact) - q(exact, exclude_self=False))) > 0.01
+    with pytest.raises(ValueError, match="DenseCRF: exclude_self needs the filter 'exact', got 'lattice'"):
+        q(exact, lattice, exclude_self=True)
+
+
+def test_it_runs_on_the_backend_in_use() -> None:
+    """The model of the paper, 10 iterations: each filter once to measure n, and once for each of 11 free energies."""
+    plain = on_the_picture(potts(3)).infer(10)
+    with counting_backend() as calls:
+        found = on_the_picture(potts(3)).infer(10)
+    np.testing.assert_array_equal(found.q, plain.q)
+    np.testing.assert_array_equal(found.free_energies, plain.free_energies)
+    assert calls == {
+        "truncated_gaussian.forward": 12,
+        "lattice_embed.forward": 1,
+        "lattice_index": 1,
+        "lattice_splat.forward": 12,
+        "lattice_blur.forward": 12,
+        "lattice_slice.forward": 12,
+        "softmax.forward": 11,
+        "free_energy": 11,
+    }
+    with counting_backend() as calls:
+        two_points(potts(2), 1.0, exclude_self=True).infer(3, schedule="sequential")
+    assert calls == {"gaussian_kernel.forward": 1, "softmax.forward": 1 + 3 * 2, "free_energy": 4}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_layout_of_the_arrays_does_not_matter(layout: str) -> None:
+    unary, f = unaries(12, 3).astype(np.float32), position_features((3, 4), 2.0, dtype="float32")
+    mu = potts(3, 2, dtype="float32")
+    arrays = unary, f, mu
+    q, in_order = (
+        DenseCRF(u, [GaussianPotential(g, nu), GaussianPotential(g, nu, "truncated")], shape=(3, 4)).infer(3).q
+        for u, g, nu in ([in_layout(x, layout) for x in arrays], arrays)
+    )
+    np.testing.assert_allclose(q, in_order, rtol=1e-5)
+    assert q.dtype == np.dtype("float32")
+    assert q.flags.f_contiguous  # always held by label
+
+
+@pytest.mark.parametrize("huge", [1e4, 1e30, 3e38])
+def test_energies_that_are_certain(huge: float) -> None:
+    """No warning, and no NaN: labels with an energy this large have q = 0, and 0 log 0 = 0."""
+    unary = np.zeros((4, 2), np.float32)
+    unary[[0, 1], [0, 1]] = huge
+    f = np.zeros((4, 1), np.float32)
+    found = DenseCRF(unary, [GaussianPotential(f, potts(2, 2, dtype="float32"), "exact")]).infer(3)
+    np.testing.assert_array_equal(found.q[:2], [[0, 1], [1, 0]])
+    np.testing.assert_allclose(found.q[2:], 0.5)
+    assert np.all(np.isfinite(found.free_energies))
+
+
+@pytest.mark.parametrize("schedule", ["parallel", "sequential"])
+def test_no_kernel_no_dispute(schedule: str) -> None:
+    """Without pairs the softmax of −ψ is the minimum, F = −log Z, and stays."""
+    unary = unaries(5, 3)
+    found = DenseCRF(unary, []).infer(2, schedule=schedule)
+    np.testing.assert_allclose(found.free_energies, -np.sum(np.log(np.sum(np.exp(-unary), axis=1))))
+    np.testing.assert_array_equal(found.changes, [0, 0])
+
+
 @given(data=st.data(), seed=seeds)
 def test_the_free_energy_falls_where_theory_says_so(data: st.DataObject, seed: int) -> None:
-    """Parallel updates, positive semidefinite K with its self term, −w I or Potts; any symmetric normalisation."""
+    """Positive semidefinite K with its self term, −w I, Potts, or any −A Aᵀ + constant; a symmetric normalisation."""
     rng = np.random.default_rng(seed)
     n, L = data.draw(st.integers(1, 8)), data.draw(st.integers(1, 4))
     kernels = []
     for _ in range(data.draw(st.integers(1, 2))):
         w = data.draw(st.sampled_from([0.3, 3.0, 30.0]))
-        mu = data.draw(st.sampled_from([potts(L, w), -w * np.eye(L)]))
+        A = rng.standard_normal((L, L))
+        mu = data.draw(st.sampled_from([potts(L, w), -w * np.eye(L), 5 - w * A @ A.T]))
         f = data.draw(st.sampled_from([0.1, 1.0])) * rng.standard_normal((n, 2))
         kernels.append(GaussianPotential(f, mu, "exact", data.draw(st.sampled_from(["none", "symmetric"]))))
-    F = DenseCRF(3 * rng.standard_normal((n, L)), kernels).infer(5).free_energies
+    F = DenseCRF(3 * rng.standard_normal((n, L)), kernels, exclude_self=False).infer(5).free_energies
     assert np.all(np.diff(F) <= 1e-12 * (1 + np.abs(F[1:])))
 
 
@@ -105,8 +201,8 @@ def test_it_falls_with_the_lattice_too() -> None:
 
 def test_repulsion_oscillates_with_period_two() -> None:
     """μ = +3 I: all points leave the label that all the others have, together. Damping, or turns, cure it."""
-    crf = two_points(3 * np.eye(2), 0.0, exclude_self=False)
-    crf = DenseCRF(np.array([[0.0, 0.1], [0.0, 0.1]]), crf.kernels)
+    kernels = two_points(3 * np.eye(2), 0.0, exclude_self=False).kernels
+    crf = DenseCRF(np.array([[0.0, 0.1], [0.0, 0.1]]), kernels, exclude_self=False)
     found = crf.infer(60)
     assert found.changes[-1] > 0.9
     np.testing.assert_allclose(found.free_energies[-1], found.free_energies[-3])
@@ -204,6 +300,16 @@ def test_bad_inference() -> None:
         crf.infer(-1)
     with pytest.raises(ValueError, match=r"DenseCRF.infer: damping must be smaller than 1"):
         crf.infer(damping=1.0)
+
+
+def test_what_is_no_kernel() -> None:
+    one = GaussianPotential(GOOD, potts(2))
+    with pytest.raises(TypeError, match="DenseCRF: kernels must be a sequence, got GaussianPotential"):
+        DenseCRF(GOOD, one)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="DenseCRF: kernels must be a sequence, got <generator"):
+        DenseCRF(GOOD, (one for _ in range(2)))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="DenseCRF: kernels must be GaussianPotentials, got tuple"):
+        DenseCRF(GOOD, [(GOOD, potts(2))])  # type: ignore[list-item]
 
 
 def test_mixed_dtypes() -> None:

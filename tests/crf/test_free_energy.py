@@ -48,7 +48,17 @@ def test_it_is_the_divergence_from_the_gibbs_distribution_less_log_z() -> None:
 
 
 def test_zero_log_zero_is_zero() -> None:
-    assert free_energy(np.array([[0.0, 1.0]]), np.zeros((1, 2)), np.zeros((1, 2))) == 0
+    for zero in (0.0, -0.0):
+        assert free_energy(np.array([[zero, 1.0]]), np.zeros((1, 2)), np.zeros((1, 2))) == 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_huge_energies(dtype: str) -> None:
+    """A label without probability may cost anything finite; a sum beyond the dtype is ∞, without a warning."""
+    most = np.finfo(dtype).max
+    sure, costs = np.array([[0, 1]], dtype), np.array([[most, 0]], dtype)
+    assert free_energy(sure, costs, costs) == 0
+    assert free_energy(np.ones((2, 2), dtype), np.repeat(costs, 2, axis=0), np.zeros((2, 2), dtype)) == np.inf
 
 
 def test_what_is_not_a_number() -> None:

@@ -12,7 +12,8 @@ import pytest
 from refdet.autograd import Tensor, gradcheck
 from refdet.autograd.tensor import gradients
 from refdet.core.check import Array
-from refdet.crf.lattice import Lattice, LatticeArrays, permutohedral_filter, slice_scale
+from refdet.crf.filters import LatticeFilter
+from refdet.crf.lattice import Lattice, permutohedral_filter, slice_scale
 from refdet.crf.lattice_index import neighbour_offsets
 from tests.lattices import full_lattice, points_inside, points_on
 
@@ -161,14 +162,14 @@ def test_the_arrays_are_the_lattice(d: int) -> None:
     rng = np.random.default_rng(d)
     features = Tensor(1.5 * rng.standard_normal((30, d)), requires_grad=True)
     a, b = rng.standard_normal((2, 30, 3))
-    arrays = LatticeArrays.of(features.data)
+    arrays = LatticeFilter(features.data)
     for transposed in (False, True):
         y = permutohedral_filter(b, features, transposed=transposed)
-        np.testing.assert_array_equal(arrays.filter(b, transposed=transposed), y.data)
+        np.testing.assert_array_equal(arrays.transpose(b) if transposed else arrays.apply(b), y.data)
     (expected,) = gradients((permutohedral_filter(b, features) * Tensor(a)).sum(), [features])
-    np.testing.assert_allclose(arrays.dfeatures(a, b), expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(arrays.features_gradient(a, b), expected, rtol=0, atol=1e-12)
     if d > 1:
-        assert np.max(np.abs(arrays.dfeatures(b, a) - expected)) > 1e-3
+        assert np.max(np.abs(arrays.features_gradient(b, a) - expected)) > 1e-3
 
 
 def test_one_point_of_any_dimension() -> None:

@@ -261,7 +261,13 @@ def test_bad_input(make: Any, message: str) -> None:
 def test_values_and_filters_that_do_not_fit_the_lattice() -> None:
     lattice, layer = FilterLattice(np.zeros((3, 2))), PermutohedralFilter(1, 1, 2, neighbourhood=2, dtype="float64")
     with pytest.raises(ValueError, match=r"weight must have 7 taps, as d = 2 and neighbourhood = 1 have, got .* 19\)"):
+        lattice.filter(np.zeros((3, 1)), layer.filter_weight())
+    with pytest.raises(ValueError, match="must have d = 2 and neighbourhood = 2 as the filter has, got 2 and 1"):
         layer(np.zeros((3, 1)), lattice)
+    for size in (1, 3):  # with size 3 it has 4² − 3² = 2³ − 1³ taps, as many as the filter, but others
+        line = FilterLattice(np.zeros((3, 1)), neighbourhood=size)
+        with pytest.raises(ValueError, match=f"d = 2 and neighbourhood = 1 as the filter has, got 1 and {size}"):
+            PermutohedralFilter(1, 1, 2, dtype="float64")(np.zeros((3, 1)), line)
     with pytest.raises(ValueError, match="values must have one row for each of 3 points"):
         PermutohedralFilter(1, 1, 2, dtype="float64")(np.zeros((4, 1)), lattice)
     with pytest.raises(TypeError, match="lattice must be a FilterLattice, got ndarray"):

@@ -60,6 +60,22 @@ def test_a_new_layer_is_plain_mean_field_with_the_gaussian_filter(
     np.testing.assert_allclose(ops.softmax(layer(unary, lattices), axis=1).data, q, atol=1e-14)
 
 
+def test_an_update_by_its_formula() -> None:
+    """−ψ − Σ_m (F q) μᵀ, where neither μ nor the filters are symmetric any more."""
+    unary, lattices = problem(8)
+    layer = LearnedMeanField(3, (2, 5), dtype="float64")
+    randomise(layer)
+    step: Any = layer.steps[0]
+    expected = -unary
+    for m, lattice in enumerate(lattices):
+        message = step.filters[m](softmax(-unary), lattice).data
+        for i, label in np.ndindex(unary.shape):
+            expected[i, label] -= sum(
+                step.compatibility.data[m, label, other] * message[i, other] for other in range(3)
+            )
+    np.testing.assert_allclose(layer(unary, lattices).data, expected, atol=1e-13)
+
+
 def test_one_step_tied_or_loose_is_the_same() -> None:
     unary, lattices = problem(1)
     tied, loose = (LearnedMeanField(3, (2, 5), tied=tied, dtype="float64") for tied in (True, False))

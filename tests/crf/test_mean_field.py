@@ -25,7 +25,7 @@ from refdet.crf.mean_field import (
     normalise,
 )
 from tests.agreement import assert_agrees, dtypes, in_layout, layouts, seeds
-from tests.crf.problems import NORMALISATIONS, SHAPE, picture, random_crf
+from tests.crf.problems import NORMALISATIONS, SHAPE, counting_backend, picture, random_crf
 from tests.oracles import mean_field as oracle
 
 COMPATIBILITIES: dict[str, Any] = {
@@ -174,6 +174,9 @@ def test_no_points() -> None:
     empty = np.zeros((0, 3))
     for name in ("exact", "lattice"):
         assert mean_field(empty, [np.zeros((0, 2))], [potts(3)], filters=name).shape == (0, 3)
+    for shape in ((0, 5), (3, 0), (0, 0)):
+        q = mean_field(empty, [np.zeros((0, 2))], [potts(3)], filters="truncated", shape=shape)
+        assert q.shape == (0, 3)
 
 
 def test_huge_energies_do_not_overflow() -> None:
@@ -181,6 +184,50 @@ def test_huge_energies_do_not_overflow() -> None:
     q = mean_field(unary, [np.zeros((2, 1), np.float32)], [potts(2, 1, dtype="float32")], filters="exact").data
     np.testing.assert_array_equal(q[0], [0, 1])
     assert np.all(np.isfinite(q))
+
+
+def test_energies_beyond_the_dtype() -> None:
+    """ψ + p overflows to ±∞, without a warning: +∞ cannot be; where all cannot, or one has −∞, there is no answer."""
+    unary, same = np.array([[3e38, 0], [3e38, 3e38]], np.float32), np.zeros((2, 1), np.float32)
+    for sign, expected in ((1, [[0, 1], [np.nan, np.nan]]), (-1, [[np.nan, np.nan], [np.nan, np.nan]])):
+        mu = np.full((2, 2), sign * 3e38, np.float32)
+        options: dict[str, Any] = {"filters": "exact", "normalisation": "none", "iterations": 1}
+        np.testing.assert_array_equal(mean_field(sign * unary, [same], [mu], **options).data, expected)
+        assert np.all(np.isnan(mean_field(sign * unary, [same], [mu], exclude_self=False, **options).data))
+
+
+def test_a_nan_spreads_as_far_as_the_filter() -> None:
+    """Pixels 0 … 9 of a row with θ = ½, so that the radius is 2; one message, then another."""
+    unary = np.zeros((10, 2))
+    unary[0, 1] = np.nan
+    row = position_features((1, 10), 0.5)
+    for iterations, reached in ((0, 1), (1, 3), (2, 5)):
+        q = mean_field(
+            unary, [row], [potts(2)], filters="truncated", normalisation="none", shape=(1, 10), iterations=iterations
+        )
+        np.testing.assert_array_equal(np.isnan(q.data), np.repeat(np.arange(10)[:, None] < reached, 2, axis=1))
+
+
+def test_the_self_term_is_left_out_where_it_can_be() -> None:
+    unary, f, mu = random_model(15)
+    for filters, expected in (("exact", True), ("lattice", False), (["exact", "lattice"], False)):
+        by_default, stated = (
+            mean_field(unary, [f, f], [mu, mu], filters=filters, exclude_self=exclude_self).data
+            for exclude_self in (None, expected)
+        )
+        np.testing.assert_array_equal(by_default, stated)
+
+
+def test_the_kernels_have_references_inside_whatever_the_backend() -> None:
+    unary, f, mu = random_model(16)
+    expected = mean_field(unary, [f, f], [mu, mu], filters=["exact", "lattice"]).data
+    with counting_backend() as calls:
+        leaves = [Tensor(x, requires_grad=True) for x in (unary, f, mu)]
+        q = mean_field(leaves[0], [leaves[1]] * 2, [leaves[2]] * 2, filters=["exact", "lattice"])
+        q.backward(np.ones_like(unary))
+    np.testing.assert_array_equal(q.data, expected)
+    inside = {name: n for name, n in calls.items() if not name.startswith(("concat", "stack"))}
+    assert inside == {"mean_field.forward": 1, "mean_field.backward": 1}
 
 
 def test_damping_mixes_the_old_with_the_new() -> None:
@@ -264,6 +311,7 @@ GRID = position_features((2, 3), 2.0)
         ([GRID], {"exclude_self": True, "filters": "truncated"}, "exclude_self needs the filter 'exact', got 'trunc"),
         ([GRID], {"filters": "truncated"}, r"a truncated filter needs shape, the \(H, W\) of the image; got None"),
         ([GRID], {"filters": "truncated", "shape": (2, 2)}, "has 4 pixels, but there are 6 points"),
+        ([GRID], {"shape": (2, 2)}, "has 4 pixels, but there are 6 points"),
         ([GRID], {"filters": "truncated", "shape": (3, 2)}, r"needs the features \(x/θ_x, y/θ_y\) of an image of 3"),
         ([np.zeros((6, 3))], {"filters": "truncated", "shape": (2, 3)}, r"needs 2 features, the position \(x, y\)"),
         ([GRID], {"iterations": -1}, "iterations must be at least 0, got -1"),
@@ -283,6 +331,10 @@ def test_bad_compatibilities_and_dtypes() -> None:
         mean_field(np.zeros((6, 2)), [GRID.astype(np.float32)], [potts(2)])
     with pytest.raises(ValueError, match=r"mean_field: unary must have rank 2 \(N, L\)"):
         mean_field(np.zeros((2, 3, 2)), [GRID], [potts(2)])
+    with pytest.raises(TypeError, match="mean_field: filters must be a sequence, got 3"):
+        mean_field(np.zeros((6, 2)), [GRID], [potts(2)], filters=3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="mean_field: exclude_self must be True or False, got 1"):
+        mean_field(np.zeros((6, 2)), [GRID], [potts(2)], exclude_self=1)  # type: ignore[arg-type]
 
 
 def test_too_many_points_for_a_matrix() -> None:

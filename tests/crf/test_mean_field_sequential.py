@@ -15,7 +15,7 @@ from refdet.crf.dense import DenseCRF, GaussianPotential
 from refdet.crf.mean_field import mean_field
 from refdet.crf.mean_field_sequential import mean_field_sequential
 from tests.agreement import assert_agrees, dtypes, in_layout, layouts, seeds
-from tests.crf.problems import random_crf
+from tests.crf.problems import counting_backend, random_crf
 from tests.oracles import mean_field_sequential as oracle
 
 
@@ -62,6 +62,16 @@ def test_the_free_energy_never_rises(data: st.DataObject, seed: int) -> None:
     assert np.all(np.diff(F.free_energies) <= 1e-12 * (1 + np.abs(F.free_energies[1:])))
 
 
+@given(seed=seeds, how=st.sampled_from(["none", "symmetric"]), w=st.sampled_from([0.3, 3.0, 30.0]))
+def test_with_the_self_term_it_never_rises_where_that_is_concave(seed: int, how: str, w: float) -> None:
+    rng = np.random.default_rng(seed)
+    for mu in (potts(3, w), -w * np.eye(3)):
+        kernels = [GaussianPotential(rng.standard_normal((6, 2)), mu, "exact", how)]
+        crf = DenseCRF(3 * rng.standard_normal((6, 3)), kernels, exclude_self=False)
+        F = crf.infer(4, schedule="sequential").free_energies
+        assert np.all(np.diff(F) <= 1e-12 * (1 + np.abs(F[1:])))
+
+
 def test_it_ends_where_the_parallel_updates_end() -> None:
     """Attraction: both come to rest, in the same place, as the problem is nearly decided by its unaries."""
     rng = np.random.default_rng(1)
@@ -80,6 +90,13 @@ def test_the_order_of_the_points_matters() -> None:
     q = mean_field_sequential(unary, [same], [8 * np.eye(2)], sweeps=20)
     np.testing.assert_array_equal(q.argmax(axis=1)[1:], [1, 0])
     np.testing.assert_allclose(q[0], [0.5, 0.5])
+
+
+def test_the_kernel_has_references_inside_whatever_the_backend() -> None:
+    with counting_backend() as calls:
+        mean_field_sequential(np.zeros((3, 2)), [np.zeros((3, 1))], [np.eye(2)], sweeps=2)
+    assert calls["mean_field_sequential"] == 1
+    assert not calls["gaussian_kernel.forward"] + calls["softmax.forward"]
 
 
 def test_the_input_stays_as_it_is() -> None:
@@ -103,6 +120,7 @@ def test_no_sweeps_no_kernels_no_points() -> None:
         (np.zeros((6, 1)), {"sweeps": -1}, "sweeps must be at least 0"),
         (np.zeros((6, 1)), {"normalisation": "both"}, "normalisation must be one of"),
         (np.zeros((6, 1)), {"normalisation": ["none"] * 2}, "normalisation must have one entry for each of the 1"),
+        (np.zeros((6, 1)), {"normalisation": []}, r"normalisation must have one entry for each of the 1 .*, got \(\)"),
     ],
 )
 def test_bad_input(features: Array, options: dict[str, Any], message: str) -> None:

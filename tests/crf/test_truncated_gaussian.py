@@ -72,6 +72,13 @@ def test_the_radius_is_rounded_up() -> None:
     assert np.count_nonzero(filtered_row([0] * 5 + [1] + [0] * 5, 1.0, 2.001)) == 7
 
 
+@pytest.mark.parametrize(("sigma", "expected"), [(1e-200, [0, 1, 0, 0]), (1e200, [1, 1, 1, 1])])
+def test_extreme_sigmas(sigma: float, expected: list[int]) -> None:
+    """Next to nothing of a pixel reaches the next one, or all of it reaches everywhere."""
+    np.testing.assert_array_equal(filtered_row([0, 1, 0, 0], sigma, 4), expected)
+    np.testing.assert_array_equal(filtered_row([0, 1, 0, 0], sigma, 1e300), expected)
+
+
 def test_a_nan_goes_no_further_than_the_radius() -> None:
     np.testing.assert_array_equal(
         np.isnan(filtered_row([0, 0, 0, np.nan, 0, 0, 0], 1, 1)), [False, False, True, True, True, False, False]
