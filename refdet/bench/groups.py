@@ -9,10 +9,13 @@ import importlib
 import importlib.util
 from typing import Any
 
-from refdet.bench import convolution, evaluation
+from refdet.bench import convolution, dense_crf, evaluation
 from refdet.bench.workloads import Group
 
-GROUPS = {group.name: group for group in (convolution.VGG16, convolution.OTHER, convolution.BACKWARD, evaluation.COCO)}
+GROUPS = {
+    group.name: group
+    for group in (convolution.VGG16, convolution.OTHER, convolution.BACKWARD, evaluation.COCO, dense_crf.CRF)
+}
 
 
 def find_group(name: str) -> Group:

@@ -1,9 +1,10 @@
 """Who can take part in a comparison, and how each is called.
 
 `reference` is refdet's own NumPy, any other plain name a refdet backend (`numba-cpu`), `torch` is PyTorch on the CPU,
-`pycocotools` the COCO API, and `package.module:attribute` a function that takes the number of threads and returns a
-`Side`. A side turns a workload into a call without arguments; converting inputs and outputs between array types happens
-before and after it, untimed. A library is imported only when its side is opened, in the side's own process.
+`pycocotools` the COCO API, `pydensecrf` the fully connected CRFs of Krähenbühl & Koltun, and `package.module:attribute`
+a function that takes the number of threads and returns a `Side`. A side turns a workload into a call without arguments;
+converting inputs and outputs between array types happens before and after it, untimed. A library is imported only when
+its side is opened, in the side's own process.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from refdet.bench.workloads import Inputs, Workload
 from refdet.core.check import Array
 from refdet.core.kernel import KERNELS, Backend, find_backend, use_backend
 
-LIBRARIES = ("torch", "pycocotools")
+LIBRARIES = {"torch": "torch", "pycocotools": "pycocotools", "pydensecrf": "pydensecrf2"}  # module: package
 
 
 class Unsupported(Exception):  # noqa: N818 - not an error: the side says why it has no part in a workload
@@ -128,6 +129,10 @@ def open_side(name: str, threads: int) -> Side:
         from refdet.bench.pycocotools_side import PycocotoolsSide
 
         return PycocotoolsSide(threads)
+    if name == "pydensecrf":
+        from refdet.bench.pydensecrf_side import PydensecrfSide
+
+        return PydensecrfSide(threads)
     if ":" in name:
         side: Side = load_attribute(name)(threads)
         return side
@@ -139,7 +144,7 @@ def check_side(name: str) -> None:
     backends = ["reference", *sorted(entry.name for entry in entry_points(group="refdet.backends"))]
     if name in LIBRARIES:
         if importlib.util.find_spec(name) is None:
-            raise LookupError(f"{name} is not installed; pip install {name}, or name another side")
+            raise LookupError(f"{name} is not installed; pip install {LIBRARIES[name]}, or name another side")
     elif ":" in name:
         load_attribute(name)
     elif name not in backends:

@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 
 def bench(
     groups: Annotated[
-        list[str] | None, typer.Argument(metavar="[GROUP]...", help="Groups of workloads; all of them by default.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[GROUP]...",
+            help="Groups of workloads: conv-vgg16, conv-other, conv-backward, coco, crf; all of them by default.",
+        ),
     ] = None,
     against: Annotated[
         str | None,
         typer.Option(
-            help="The side to compare with: torch, pycocotools, a refdet backend, or package.module:function."
+            help="The side to compare with: torch, pycocotools, pydensecrf, a backend, or package.module:function."
         ),
     ] = None,
     side: Annotated[str, typer.Option(help="The side under test: reference, or as for --against.")] = "reference",
