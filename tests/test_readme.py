@@ -36,6 +36,13 @@ def test_boxes_regions_and_proposals_run() -> None:
     assert len(names["boxes"]) == len(names["scores"]) > 0
 
 
+def test_segmentation_and_random_fields_run() -> None:
+    names: dict[str, Any] = {}
+    exec(BLOCKS[3], names)
+    assert names["refined"].shape == names["labels"].shape
+    assert names["found"].free_energies[-1] < names["found"].free_energies[0]
+
+
 def test_every_link_leads_somewhere() -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert (Path(__file__).parents[1] / target).exists(), target
