@@ -23,6 +23,7 @@ from refdet.cli.demo import demo
 from refdet.cli.eval import evaluate_detections
 from refdet.cli.golden import golden
 from refdet.cli.messages import UsageProblem
+from refdet.cli.reproduce import reproduce
 
 
 class Commands(TyperGroup):
@@ -81,6 +82,7 @@ app.command()(bench)
 app.command()(demo)
 app.command("eval")(evaluate_detections)
 app.command("crf")(refine_labels)
+app.command()(reproduce)
 
 
 def _print_version(wanted: bool) -> None:
