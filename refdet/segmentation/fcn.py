@@ -10,8 +10,8 @@ Crops. Windows move the maps against each other, so each sum and the output need
 upsampled one, the output onto the image. Their offsets are not written anywhere: they follow from the layers
 (`refdet.segmentation.grid`), 19 for 32s, 5 and 27 for 16s, 5, 9 and 31 for 8s with the plan of VGG-16. Another padding
 or kernel of fc6 moves them; a plan whose crops do not fit is refused when the network is made. With B blocks, s = 2ᴮ,
-padding P and K = fc_kernel, the coarsest variant needs s·K ≤ 2(P + s − 1), which does for the finer ones, and the first
-skip K ≥ 3, the second K ≥ 4, any further one K ≥ 5: for 32s to 8s no less than K = 4 with P = 33.
+padding P and K = fc_kernel, the coarsest variant needs s·K ≤ 2(P + s − 1), which is more than the finer ones need, and
+the first skip needs K ≥ 3, the second K ≥ 4, any further one K ≥ 5: for 32s to 8s no less than K = 4 with P = 33.
 
 Initial values. All score layers start at 0, upsampling as linear interpolation.
 
@@ -30,7 +30,7 @@ As one transposed convolution, up₁₆∘up₂ has 80 taps where up₃₂ has 6
 more: hence the offsets 27 = 19 + 8 and 31 = 19 + 12.
 
 At once (`pool_scales=AT_ONCE_SCALES`): FCN-8s trained in one go, its pools scaled by 0.01 and 0.0001 before they are
-scored, so that their larger activations do not drown the coarse scores.
+scored, so that their larger activations do not drown the coarse scores. The biases of the scores are not scaled.
 
 Conventions: images are what `refdet.data.transforms.network_input` returns, of any size; every layer is alike on both
 axes. `variant` is the stride of the finest map that is scored; with B blocks instead of five the coarsest is 2ᴮ.
@@ -43,13 +43,13 @@ from typing import Any
 import numpy as np
 
 from refdet.autograd.tensor import Tensor
-from refdet.core.check import Array, check_choice, check_floating, check_number, check_rank, integer
+from refdet.core.check import Array, check_choice, check_floating, check_number, check_rank, integer, shape_of
 from refdet.nn import Conv2d, Dropout, Module, ReLU, Sequential
 from refdet.ops.shaping import crop
 from refdet.segmentation.bilinear import BilinearUpsampling
 from refdet.segmentation.grid import Grid, image_grid, offset_onto, through
 from refdet.segmentation.transplant import transplant
-from refdet.segmentation.vgg import VGG, VGGPlan, convolutional_head
+from refdet.segmentation.vgg import VGG, VGGPlan, checked_plan, convolutional_head
 
 AT_ONCE_SCALES = (0.01, 0.0001)  # of pool4 and pool3, in the authors' voc-fcn8s-atonce
 LEARNED_UPSAMPLING = ("none", "intermediate", "all")
@@ -90,7 +90,7 @@ class Skip(Module):
 
 
 class FCN(Module):
-    """Per-pixel logits (N, n_classes, H, W) of images (N, 3, H, W) of any size from `smallest_side` on.
+    """Per-pixel logits (N, n_classes, H, W) of images (N, in_channels, H, W) of any size from `smallest_side` on.
 
     Args:
         n_classes: C, the background included.
@@ -103,7 +103,9 @@ class FCN(Module):
         dtype: float32 or float64.
 
     Attributes:
+        stride: of the finest map that is scored, in pixels of the image; 16 for "16s".
         offsets: path of what is cropped → the number of pixels that are dropped in front.
+        smallest_side: the fewest pixels a side of an image may have; 1 for VGG-16's plan.
 
     A network of three blocks on images of 20 × 33 pixels:
 
@@ -126,15 +128,14 @@ class FCN(Module):
     ) -> None:
         super().__init__()
         C = integer("FCN", "n_classes", n_classes, low=1)
-        plan = VGGPlan() if plan is None else plan
-        if not isinstance(plan, VGGPlan):
-            raise TypeError(f"FCN: plan must be a VGGPlan, got {type(plan).__name__}")
+        plan = checked_plan("FCN", plan)
         check_choice("FCN", "variant", variant, variants(plan))
         check_choice("FCN", "learned_upsampling", learned_upsampling, LEARNED_UPSAMPLING)
         n_skips = variants(plan).index(variant)
         scales = _checked_scales(pool_scales, n_skips)
 
         self.n_classes, self.variant, self.plan = C, variant, plan
+        self.stride = plan.stride >> n_skips
         self.learned_upsampling, self.pool_scales = learned_upsampling, scales
         self.backbone = VGG(plan, rng=rng, dtype=dtype)
         self.head = convolutional_head(plan, rng=rng, dtype=dtype)
@@ -145,9 +146,8 @@ class FCN(Module):
             learned = learned_upsampling != "none"
             skips[f"pool{b}"] = Skip(plan.blocks[b - 1][0], C, scale=scale, learned=learned, rng=rng, dtype=dtype)
         self.skips = Sequential(**skips)
-        stride = int(variant.removesuffix("s"))
-        last = BilinearUpsampling(C, stride, learned=learned_upsampling == "all", dtype=dtype)
-        self.upscore = Sequential(**{f"x{stride}": last})
+        last = BilinearUpsampling(C, self.stride, learned=learned_upsampling == "all", dtype=dtype)
+        self.upscore = Sequential(**{f"x{self.stride}": last})
 
         self.offsets = self._crops(2 * plan.fc_kernel * plan.stride)[1]  # a size at which every layer has an output
         self.smallest_side = self._smallest_side()
@@ -179,14 +179,14 @@ class FCN(Module):
     def grids(self, n: int) -> dict[str, Grid]:
         """Return path → grid of what each convolution, pooling and upsampling makes of an axis of n pixels.
 
-        Nothing is computed on pixels. Grids are those before the crops.
+        Nothing is computed on pixels. A map that is cropped has its grid from before the crop.
         """
         n = integer("FCN.grids", "n", n, low=1)
         self._check_side(n, n)
         return self._crops(n)[0]
 
     def sizes(self, n: int) -> dict[str, int]:
-        """Return path → number of pixels, of the same.
+        """Return path → number of pixels of the same maps.
 
         >>> sizes = FCN(1, plan=VGGPlan().narrowed(512), rng=np.random.default_rng(0)).sizes(500)
         >>> [sizes[name] for name in ("backbone.conv1_1", "backbone.pool5", "score_fr", "upscore.x32")]
@@ -196,7 +196,7 @@ class FCN(Module):
 
     @property
     def _upscore_name(self) -> str:
-        return f"upscore.x{self.variant.removesuffix('s')}"
+        return f"upscore.x{self.stride}"
 
     def _named_skips(self) -> list[tuple[str, Skip]]:
         return [(name, part) for name, part in self.skips.parts() if isinstance(part, Skip)]
@@ -205,6 +205,11 @@ class FCN(Module):
         x = x if isinstance(x, Tensor) else Tensor(x)
         check_rank("FCN", "x", x.data, "N, C, H, W")
         check_floating("FCN", x=x.data)
+        if x.shape[1] != self.plan.in_channels:
+            raise ValueError(
+                f"FCN: x must have the plan's {self.plan.in_channels} channels, (N, C, H, W), got shape "
+                f"{shape_of(x.data)}"
+            )
         self._check_side(*x.shape[2:])
         return self.backbone.pools(x, training=training, rng=rng)
 
@@ -263,8 +268,8 @@ class FCN(Module):
 def refined(coarse: FCN) -> FCN:
     """Return the next finer variant, which starts as `coarse` in the sense above: all its parameters taken over.
 
-    New are the skip, whose score layer is 0, and the last upsampling, which starts as linear interpolation again even
-    where `coarse` has learned its own. Nothing is drawn at random.
+    What is frozen in `coarse` stays frozen. New are the skip, whose score layer is 0, and the last upsampling, which
+    starts as linear interpolation again even where `coarse` has learned its own. Nothing is drawn at random.
     """
     if not isinstance(coarse, FCN):
         raise TypeError(f"refined: needs an FCN, got {type(coarse).__name__}")
@@ -282,6 +287,10 @@ def refined(coarse: FCN) -> FCN:
         dtype=coarse.score_fr.weight.dtype,
     )
     transplant(fine, coarse)
+    theirs = dict(coarse.named_parameters())
+    for name, parameter in fine.named_parameters():
+        if name in theirs:
+            parameter.requires_grad = theirs[name].requires_grad
     return fine
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from refdet.core.check import integer
 from refdet.core.coordinate_map import IDENTITY, CoordinateMap, crop_offset, window_centre
 from refdet.core.geometry import conv_output_size, conv_transpose_output_size, padding_pairs, pair, pool_output_size
 from refdet.nn import Conv2d, ConvTranspose2d, Dropout, MaxPool2d, Module, ReLU, Sequential
@@ -34,8 +35,8 @@ class Grid(NamedTuple):
 
 
 def image_grid(size: int) -> Grid:
-    """Return the grid of an image of so many pixels."""
-    return Grid(size, IDENTITY)
+    """Return the grid of an image of `size` pixels, at least 1."""
+    return Grid(integer("image_grid", "size", size, low=1), IDENTITY)
 
 
 def through(layer: Module, grid: Grid) -> Grid:
@@ -115,6 +116,11 @@ def _upsampled(kernel: int, options: dict[str, Any], grid: Grid) -> Grid:
     size = conv_transpose_output_size(
         grid.size, kernel, stride=stride, before=before, after=after, output_padding=extra, dilation=dilation
     )
+    if size < 1:
+        raise ValueError(
+            f"through: a transposed convolution of {kernel} taps leaves no pixel of {grid.size} with padding "
+            f"{(before, after)}"
+        )
     centre = window_centre(kernel, stride=stride, padding=before, dilation=dilation)
     return Grid(size, centre.inverse().then(grid.to_image))
 

@@ -22,8 +22,9 @@ def predict(model: Module, images: Iterable[Array] | Array) -> list[Array]:
     """Return the label map of each image.
 
     Args:
-        model: gives (1, C, H, W) for (1, 3, H, W), an `FCN` for instance.
-        images: arrays (3, H, W), float32 or float64 as the model's parameters; a list, or one array (N, 3, H, W).
+        model: gives (1, C, H, W) for (1, 3, H, W), an `FCN` for instance (or any number of channels instead of 3).
+        images: arrays (3, H, W), float32 or float64 as the model's parameters; a list, or one array (N, 3, H, W). For
+            pictures (H, W, 3) see `refdet.data.network_input`.
 
     Returns:
         An (H, W) array of int64 for each image.
@@ -32,7 +33,10 @@ def predict(model: Module, images: Iterable[Array] | Array) -> list[Array]:
 
 
 def class_probabilities(model: Module, images: Iterable[Array] | Array) -> list[Array]:
-    """Return, for each image, the softmax of its logits, (C, H, W): what a conditional random field starts from."""
+    """Return, for each image, the softmax of its logits, (C, H, W): what a conditional random field starts from.
+
+    The arguments are those of `predict`; probabilities have the dtype of the logits.
+    """
     return [softmax(logits, axis=0).data for logits in _logits("class_probabilities", model, images)]
 
 

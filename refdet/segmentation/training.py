@@ -4,18 +4,20 @@
 
 | normalize | D | Caffe |
 |---|---|---|
-| `"sum"` | 1: the authors' choice, with one image a batch | NONE, `normalize: false` |
+| `"sum"` | 1 | NONE |
 | `"valid"` | the number of pixels that count, at least 1 | VALID |
 | `"full"` | the number of all pixels, at least 1 | FULL |
-| `"batch"` | the number of images, at least 1 | BATCH_SIZE |
+| `"batch"` | the number of images, at least 1 | BATCH_SIZE, `normalize: false` |
+
+The authors write `normalize: false` and train on one image at a time, for which "batch" and "sum" are the same.
 
 Stochastic gradient descent with momentum; biases learn at twice the rate and do not decay. Frozen upsampling takes no
 part. The numbers of the authors' solver files: one image a batch, momentum 0.99, weight decay 5·10⁻⁴ and the rates
 `REFERENCE_RATES`, which belong to the sum over the pixels of a VOC image: "sum" at rate ε goes as far as "full" at rate
-ε · pixels, weight decay aside.
+ε · pixels, weight decay aside. Images are in 0 … 255 less `REFERENCE_MEAN_BGR`, blue first.
 
 Two courses: in stages, each variant from the one before (`train_in_stages`); at once, FCN-8s alone with its pools
-scaled down (`AT_ONCE_SCALES`, then `train`).
+scaled down (`AT_ONCE_SCALES`, then `train`), in the authors' file at the rate of 32s.
 
 Source: Long, Shelhamer & Darrell, "Fully convolutional networks for semantic segmentation" (2015), §4.3 and their
 solver files.
@@ -35,6 +37,7 @@ import numpy as np
 from refdet.autograd.tensor import Tensor
 from refdet.core.check import (
     Array,
+    as_index,
     check_choice,
     check_floating,
     check_generator,
@@ -50,13 +53,14 @@ from refdet.data.transforms import network_input
 from refdet.nn import SGD, Module, Multipliers
 from refdet.nn.schedules import Schedule, constant
 from refdet.ops.softmax_cross_entropy import softmax_cross_entropy
-from refdet.segmentation.fcn import FCN, refined
+from refdet.segmentation.fcn import FCN, refined, variants
 
 Pair = tuple[Array, Array]  # an image (C, H, W), as the network takes it, and its label map (H, W)
 
 IGNORE_LABEL = 255
 NORMALIZERS = ("sum", "valid", "full", "batch")
 REFERENCE_RATES = {"32s": 1e-10, "16s": 1e-12, "8s": 1e-14}
+REFERENCE_MEAN_BGR = (104.00699, 116.66877, 122.67892)
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,8 @@ class Recipe:
         check_number("Recipe", "weight_decay", self.weight_decay, low=0)
         integer("Recipe", "batch_size", self.batch_size, low=1)
         check_choice("Recipe", "normalize", self.normalize, NORMALIZERS)
+        if self.ignore_label is not None and as_index(self.ignore_label) is None:
+            raise TypeError(f"Recipe: ignore_label must be an integer or None, got {self.ignore_label!r}")
 
 
 class Step(NamedTuple):
@@ -103,7 +109,13 @@ OnStep = Callable[[Step], None]
 
 
 def training_pair(sample: Sample, *, mean: Sequence[float], order: str = "RGB") -> Pair:
-    """Return a sample with a label map as (image (3, H, W) float32 less the mean, label map (H, W))."""
+    """Return a sample with a label map as (image (3, H, W) float32 less the mean, label map (H, W)).
+
+    Args:
+        sample: whose label map is known.
+        mean: of each channel, in the order of channels; the authors' is `REFERENCE_MEAN_BGR`.
+        order: "RGB", or "BGR", as the authors have it.
+    """
     check_sample("training_pair", "sample", sample)
     if sample.label_map is None:
         raise ValueError(f"training_pair: sample {sample.name!r} has no label map")
@@ -147,17 +159,19 @@ def train(
 ) -> list[float]:
     """Train `model` in place; return the loss of each batch before its step.
 
+    What ends a run early, an error in `on_step` or Ctrl-C, leaves the model as its last step left it. The momentum is
+    gone then: another run starts from rest.
+
     Args:
         model: gives (N, C, H, W) for (N, 3, H, W).
-        samples: (image (3, H, W) of the model's dtype, label map (H, W) of integers), at least one. A sequence that
-            makes its items when they are asked for will do.
+        samples: (image (3, H, W) of the model's dtype, label map (H, W) of integers), at least one: what
+            `training_pair` returns. A sequence that makes its items when they are asked for will do.
         recipe: rate, length and the rest.
         rng: source of order and dropout.
         on_step: called after each step.
     """
+    _check_run(model, samples, recipe)
     check_generator("train", rng)
-    if len(samples) == 0:
-        raise ValueError("train: there must be at least one sample")
     rate = recipe.lr if callable(recipe.lr) else constant(recipe.lr)
     optimiser = SGD(
         model.named_parameters(),
@@ -216,14 +230,26 @@ def _stages(coarsest: FCN, recipes: Mapping[str, Recipe]) -> list[str]:
     """Return the variants in the order of training; refuse recipes that are not consecutive from `coarsest` on."""
     if not isinstance(coarsest, FCN):
         raise TypeError(f"train_in_stages: coarsest must be an FCN, got {type(coarsest).__name__}")
-    stride = int(coarsest.variant.removesuffix("s"))
-    order = [f"{stride >> i}s" for i in range(len(recipes)) if stride >> i > 1]
+    names = variants(coarsest.plan)
+    first = names.index(coarsest.variant)
+    order = list(names[first : first + len(recipes)])
     if not recipes or set(order) != set(recipes):
         raise ValueError(
             f"train_in_stages: recipes must be for {coarsest.variant!r} and the variants that follow it, each half "
             f"the stride of the one before, got {', '.join(map(repr, recipes)) or 'none'}"
         )
     return order
+
+
+def _check_run(model: Module, samples: Sequence[Pair], recipe: Recipe) -> None:
+    if not isinstance(model, Module):
+        raise TypeError(f"train: model must be a Module, got {type(model).__name__}")
+    if not isinstance(recipe, Recipe):
+        raise TypeError(f"train: recipe must be a Recipe, got {type(recipe).__name__}")
+    if not hasattr(samples, "__len__"):
+        raise TypeError(f"train: samples must be a sequence, got {type(samples).__name__}")
+    if len(samples) == 0:
+        raise ValueError("train: there must be at least one sample")
 
 
 def _endless(n: int, rng: np.random.Generator) -> Iterator[int]:
@@ -235,7 +261,13 @@ def _endless(n: int, rng: np.random.Generator) -> Iterator[int]:
 def _batch(samples: Sequence[Pair], indices: Iterable[int]) -> Pair:
     images, label_maps = [], []
     for i in indices:
-        image, label_map = samples[i]
+        sample = samples[i]
+        if not isinstance(sample, (tuple, list)) or len(sample) != 2:
+            raise TypeError(
+                f"train: sample {i} must be a pair (image, label map), as training_pair returns it, got "
+                f"{type(sample).__name__}"
+            )
+        image, label_map = sample
         check_rank("train", f"image of sample {i}", image, "C, H, W")
         check_floating("train", **{f"image of sample {i}": image})
         check_integer("train", **{f"label map of sample {i}": label_map})

@@ -34,6 +34,9 @@ def transplant(target: Module, source: Module) -> Transplanted:
     elements. A parameter of one name that does not fit is an error, which names all of them, and then nothing is
     changed. Values are converted to the dtype of the target; buffers are not looked at.
     """
+    for name, module in (("target", target), ("source", source)):
+        if not isinstance(module, Module):
+            raise TypeError(f"transplant: {name} must be a Module, got {type(module).__name__}")
     theirs, ours = dict(source.named_parameters()), dict(target.named_parameters())
     shared = [name for name in ours if name in theirs]
     shapes = [(name, theirs[name].shape, ours[name].shape) for name in shared]
@@ -54,4 +57,4 @@ def _fits(there: tuple[int, ...], here: tuple[int, ...]) -> bool:
     """Say whether a parameter can be taken over: one of the same shape, or outputs × the same number of inputs."""
     if len(there) == len(here):
         return there == here
-    return there[0] == here[0] and math.prod(there) == math.prod(here)
+    return there[:1] == here[:1] and math.prod(there) == math.prod(here)

@@ -33,7 +33,7 @@ class VGGPlan:
         padding: of the very first convolution, in pixels.
         fc_channels: channels of fc6 and fc7.
         fc_kernel: side of fc6's window in pixels of the last pooled map.
-        dropout: share of channels of fc6 and fc7 that training drops.
+        dropout: share of the values of fc6 and of fc7 that training drops.
     """
 
     blocks: tuple[tuple[int, int], ...] = VGG16_BLOCKS
@@ -70,11 +70,21 @@ class VGGPlan:
         return replace(self, blocks=blocks, fc_channels=max(1, self.fc_channels // d))
 
 
+def checked_plan(op: str, plan: VGGPlan | None) -> VGGPlan:
+    """Return the plan, or VGG-16's for None; refuse anything else."""
+    if plan is None:
+        return VGGPlan()
+    if not isinstance(plan, VGGPlan):
+        raise TypeError(f"{op}: plan must be a VGGPlan, got {type(plan).__name__}")
+    return plan
+
+
 class VGG(Module):
     """The convolutional part: layers conv1_1, relu1_1, …, pool1, conv2_1, …, as attributes in this order."""
 
     def __init__(self, plan: VGGPlan, *, rng: np.random.Generator, dtype: Any = np.float32) -> None:
         super().__init__()
+        plan = checked_plan("VGG", plan)
         before, padding = plan.in_channels, plan.padding
         for b, (channels, n_convolutions) in enumerate(plan.blocks, start=1):
             for i in range(1, n_convolutions + 1):
@@ -108,8 +118,8 @@ class VGGClassifier(Module):
         self, n_classes: int, *, plan: VGGPlan | None = None, rng: np.random.Generator, dtype: Any = np.float32
     ) -> None:
         super().__init__()
-        plan = VGGPlan() if plan is None else plan
         C = integer("VGGClassifier", "n_classes", n_classes, low=1)
+        plan = checked_plan("VGGClassifier", plan)
         features, width = plan.blocks[-1][0] * plan.fc_kernel**2, plan.fc_channels
         self.plan = plan
         self.backbone = VGG(replace(plan, padding=1), rng=rng, dtype=dtype)
@@ -126,7 +136,12 @@ class VGGClassifier(Module):
 
     def forward(self, x: Tensor, *, training: bool, rng: np.random.Generator | None) -> Tensor:
         """Return the logits (N, C)."""
-        features = self.backbone(x, training=training, rng=rng)
+        features, K = self.backbone(x, training=training, rng=rng), self.plan.fc_kernel
+        if features.shape[2:] != (K, K):
+            raise ValueError(
+                f"VGGClassifier: images must leave {K} × {K} pixels after the last pooling, got "
+                f"{features.shape[2]} × {features.shape[3]} of an image of {x.shape[2]} × {x.shape[3]}"
+            )
         return self.fc8(self.head(features, training=training, rng=rng))
 
 

@@ -159,7 +159,7 @@ def test_a_finer_net_contains_the_coarser_one(coarse_variant: str) -> None:
     assert all(np.array_equal(ours[name], theirs[name]) for name in shared)
     skip = {"32s": "pool4", "16s": "pool3"}[coarse_variant]
     new = {f"skips.{skip}.upsample.weight", f"skips.{skip}.score.weight", f"skips.{skip}.score.bias"}
-    assert {name for name in ours if name not in shared} == new | {f"upscore.x{fine.variant.removesuffix('s')}.weight"}
+    assert {name for name in ours if name not in shared} == new | {f"upscore.x{fine.stride}.weight"}
     assert not ours[f"skips.{skip}.score.weight"].any()
     x = picture(40, 37)
     np.testing.assert_array_equal(fine.coarse_scores(x).data, coarse.coarse_scores(x).data)
@@ -169,9 +169,9 @@ def test_a_finer_net_contains_the_coarser_one(coarse_variant: str) -> None:
 def test_it_starts_as_the_coarser_scores_interpolated_in_two_steps(coarse_variant: str) -> None:
     """To the bit: up of the coarser net's last scores, twice."""
     coarse, fine = pair_of_nets(coarse_variant)
-    x, stride = picture(40, 37), int(fine.variant.removesuffix("s"))
-    twice, last = (BilinearUpsampling(3, f, learned=False, dtype=np.float64) for f in (2, stride))
-    o = fine.offsets[f"upscore.x{stride}"]
+    x = picture(40, 37)
+    twice, last = (BilinearUpsampling(3, f, learned=False, dtype=np.float64) for f in (2, fine.stride))
+    o = fine.offsets[f"upscore.x{fine.stride}"]
     expected = last(twice(coarse.fused_scores(x))).data[:, :, o : o + 40, o : o + 37]
     np.testing.assert_array_equal(fine(x).data, expected)
 
@@ -179,7 +179,7 @@ def test_it_starts_as_the_coarser_scores_interpolated_in_two_steps(coarse_varian
 def straight(coarse: FCN, n: int) -> Array:
     """Say which of n pixels are a quarter of the stride or more away from the centre of every coarse pixel."""
     name = "score_fr" if coarse.variant == "32s" else "skips.pool4.upsample"
-    to_image, stride = coarse.grids(n)[name].to_image, int(coarse.variant.removesuffix("s"))
+    to_image, stride = coarse.grids(n)[name].to_image, coarse.stride
     phase = (np.arange(n) - float(to_image(0))) % stride
     result: Array = np.minimum(phase, stride - phase) >= stride / 4
     return result
@@ -247,6 +247,19 @@ def test_refining_copies() -> None:
     assert {p.dtype for p in refined(coarse).parameters()} == {np.dtype(np.float32)}
 
 
+def test_what_is_frozen_stays_frozen() -> None:
+    coarse = make("32s", NARROW, learned_upsampling="all")
+    coarse.backbone.freeze()
+    fine = refined(coarse)
+    frozen = {name for name, parameter in fine.named_parameters() if not parameter.requires_grad}
+    assert frozen == {name for name, _ in fine.named_parameters() if name.startswith("backbone")}
+
+
+def test_a_new_skip_has_a_scale_of_1() -> None:
+    coarse = make("16s", NARROW, pool_scales=(0.01,))
+    assert refined(coarse).pool_scales == (0.01, 1.0)
+
+
 def test_learned_steps_go_over() -> None:
     coarse = make("16s", NARROW, learned_upsampling="all")
     coarse.skips[0].upsample.weight.data += 1  # type: ignore[attr-defined]
@@ -254,6 +267,11 @@ def test_learned_steps_go_over() -> None:
     np.testing.assert_array_equal(fine.skips[0].upsample.weight.data, coarse.skips[0].upsample.weight.data)  # type: ignore[attr-defined]
     fresh = BilinearUpsampling(3, 8, learned=False, dtype=np.float64)
     np.testing.assert_array_equal(fine.upscore[0].weight.data, fresh.weight.data)  # type: ignore[attr-defined]
+
+
+def test_only_an_fcn_is_refined() -> None:
+    with pytest.raises(TypeError, match="refined: needs an FCN, got BilinearUpsampling"):
+        refined(BilinearUpsampling(1, 2, learned=False))  # type: ignore[arg-type]
 
 
 def test_no_finer_net() -> None:
@@ -265,9 +283,9 @@ def test_no_finer_net() -> None:
 
 
 def of_torch(fcn: FCN, torch: Any, x: Any, p: dict[str, Any], offsets: tuple[int, ...]) -> Any:
-    """Compute FCN-8s with torch from the parameters `p` and published offsets."""
+    """Compute the logits with torch from the parameters `p` and given offsets, one per skip and the last."""
     F = torch.nn.functional
-    pools, padding = [], fcn.plan.padding
+    pools, padding, (height, width) = [], fcn.plan.padding, x.shape[2:]
     for b, (_, n) in enumerate(fcn.plan.blocks, start=1):
         for i in range(1, n + 1):
             weight, bias = p[f"backbone.conv{b}_{i}.weight"], p[f"backbone.conv{b}_{i}.bias"]
@@ -278,11 +296,14 @@ def of_torch(fcn: FCN, torch: Any, x: Any, p: dict[str, Any], offsets: tuple[int
     for name in ("fc6", "fc7"):
         x = F.relu(F.conv2d(x, p[f"head.{name}.weight"], p[f"head.{name}.bias"]))
     x = F.conv2d(x, p["score_fr.weight"], p["score_fr.bias"])
-    for name, pool, scale, o in zip(("pool4", "pool3"), pools[3:1:-1], fcn.pool_scales, offsets[:2], strict=True):
+    *skips, last = offsets
+    for i, (scale, o) in enumerate(zip(fcn.pool_scales, skips, strict=True), start=1):
+        name, pool = f"pool{len(pools) - i}", pools[-1 - i]
         x = F.conv_transpose2d(x, p[f"skips.{name}.upsample.weight"], stride=2)
         s = F.conv2d(pool * scale, p[f"skips.{name}.score.weight"], p[f"skips.{name}.score.bias"])
         x = x + s[:, :, o : o + x.shape[2], o : o + x.shape[3]]
-    return F.conv_transpose2d(x, p["upscore.x8.weight"], stride=8)
+    x = F.conv_transpose2d(x, p[f"upscore.x{fcn.stride}.weight"], stride=fcn.stride)
+    return x[:, :, last : last + height, last : last + width]
 
 
 @pytest.mark.oracle
@@ -296,7 +317,7 @@ def test_fcn_8s_is_torchs(scales: tuple[float, ...] | None) -> None:
     loss = pixel_loss(fcn(x), labels)
     loss.backward()
     p = {name: torch.tensor(q.data, requires_grad=q.requires_grad) for name, q in fcn.named_parameters()}
-    logits = of_torch(fcn, torch, torch.tensor(x), p, (5, 9))[:, :, 31 : 31 + height, 31 : 31 + width]
+    logits = of_torch(fcn, torch, torch.tensor(x), p, (5, 9, 31))
     np.testing.assert_allclose(fcn(x).data, logits.detach().numpy(), rtol=1e-9, atol=1e-9)
     loss_of_torch = torch.nn.functional.cross_entropy(logits, torch.tensor(labels), ignore_index=255, reduction="sum")
     assert loss.item() == pytest.approx(loss_of_torch.item(), rel=1e-10)
@@ -342,6 +363,40 @@ def test_gradients_of_the_whole_net(variant: str) -> None:
         assert (values[0] - values[1]) / (2 * h) == pytest.approx(float(np.sum(parameter.grad * u)), rel=1e-5), name
 
 
+@pytest.mark.oracle
+@pytest.mark.parametrize("seed", range(6))
+def test_any_plan_is_torchs(seed: int) -> None:
+    """Random plans, images and variants; offsets from half pixels counted by hand instead of coordinate maps."""
+    torch = pytest.importorskip("torch", reason="torch, which is compared with, is not installed")
+    rng = np.random.default_rng(seed)
+    B, K, n_images = int(rng.integers(1, 5)), int(rng.integers(5, 8)), int(rng.integers(1, 3))
+    padding = (1 << B) * K // 2 + int(rng.integers(0, 4))
+    blocks = tuple((int(rng.integers(1, 4)), int(rng.integers(1, 4))) for _ in range(B))
+    channels, n_skips = int(rng.integers(1, 5)), int(rng.integers(0, B))
+    plan = VGGPlan(blocks=blocks, padding=padding, fc_channels=3, fc_kernel=K, in_channels=channels)
+    scales = tuple(rng.uniform(0.1, 2, n_skips))
+    fcn = make(f"{1 << (B - n_skips)}s", plan, seed=seed, learned_upsampling="all", pool_scales=scales)
+    for parameter in fcn.parameters():
+        parameter.data = parameter.data + 0.1 * rng.standard_normal(parameter.shape)
+    height, width = (int(n) for n in rng.integers(1, 60, 2))
+    x = rng.standard_normal((n_images, channels, height, width))
+    p = {name: torch.tensor(parameter.data) for name, parameter in fcn.named_parameters()}
+    logits = of_torch(fcn, torch, torch.tensor(x), p, _offsets_by_hand(plan, n_skips)).numpy()
+    np.testing.assert_allclose(fcn(x).data, logits, rtol=1e-9, atol=1e-9 * np.abs(logits).max())
+
+
+def _offsets_by_hand(plan: VGGPlan, n_skips: int) -> tuple[int, ...]:
+    """Return the offsets from the corners of pixel 0: upsampling begins half a pixel of its input further out."""
+    offsets, s = [], plan.stride
+    corner = 1 - plan.padding + s * (plan.fc_kernel - 1) / 2  # of the coarse scores; pools begin at 1 − padding
+    for _ in range(n_skips):
+        corner, s = corner - s / 2, s // 2
+        offsets.append((corner - (1 - plan.padding)) / s)
+    offsets.append(s / 2 - corner)
+    assert all(o == int(o) for o in offsets)
+    return tuple(int(o) for o in offsets)
+
+
 def test_images_of_a_batch_do_not_see_each_other() -> None:
     fcn, x = make("2s"), picture(9, 12, n=3)
     together = fcn(x).data
@@ -354,6 +409,20 @@ def test_dropout_is_drawn_from_the_generator() -> None:
     one, same, other = (fcn(x, training=True, rng=np.random.default_rng(s)).data for s in (0, 0, 1))
     np.testing.assert_array_equal(one, same)
     assert not np.array_equal(one, other)
+
+
+def test_dropout_is_after_fc6_and_after_fc7() -> None:
+    """Ones everywhere: either dropout of one half makes 0 or 2 of a 1, the two make 0 or 4, a quarter of them 4."""
+    fcn = make("8s", replace(SMALL, fc_channels=16, dropout=0.5))
+    values = dict(fcn.head.named_parameters())
+    for name, parameter in values.items():
+        parameter.data = np.zeros_like(parameter.data) + (name == "fc6.bias")
+    values["fc7.weight"].data[range(16), range(16)] = 1
+    features = np.zeros((1, 5, 20, 20))
+    np.testing.assert_array_equal(fcn.head(features).data, 1)
+    dropped = fcn.head(features, training=True, rng=np.random.default_rng(0)).data
+    assert set(np.unique(dropped)) == {0, 4}
+    assert np.mean(dropped == 4) == pytest.approx(0.25, abs=0.03)
 
 
 def test_one_seed_gives_all_variants_one_backbone() -> None:
@@ -371,6 +440,7 @@ def test_one_seed_gives_all_variants_one_backbone() -> None:
         ({"plan": 5}, TypeError, "FCN: plan must be a VGGPlan, got int"),
         ({"learned_upsampling": True}, ValueError, "FCN: learned_upsampling must be one of 'none', 'intermediate'"),
         ({"pool_scales": (1.0,)}, ValueError, "FCN: pool_scales must have one factor for each of 0 skips"),
+        ({"variant": "4s", "pool_scales": ("a",)}, ValueError, "FCN: pool_scales must be a finite number, got 'a'"),
         ({"dtype": np.float16}, TypeError, "dtype must be float32 or float64"),
         ({"rng": 0}, TypeError, "rng must be a numpy.random.Generator"),
     ],
@@ -398,6 +468,13 @@ def test_crops_that_do_not_fit(plan: VGGPlan, variant: str, message: str) -> Non
         FCN(3, variant=variant, plan=plan, rng=np.random.default_rng(0))
 
 
+def test_a_plan_must_fit_images_of_every_size() -> None:
+    """This one would do for 1 and 2 pixels, and for 32, but not for 3."""
+    plan = VGGPlan(blocks=((1, 1),) * 3, padding=8, fc_channels=1, fc_kernel=2)
+    with pytest.raises(ValueError, match=r"skips.pool2.score cannot be cropped .*fc_kernel 2 \(image of 3 pixels\)"):
+        FCN(1, variant="4s", plan=plan, rng=np.random.default_rng(0))
+
+
 def test_images_too_small() -> None:
     fcn = FCN(3, variant="8s", plan=replace(SMALL, padding=9), rng=np.random.default_rng(0))
     assert fcn.smallest_side == 9
@@ -411,6 +488,8 @@ def test_images_too_small() -> None:
         fcn(np.zeros((3, 40, 40), np.float32))
     with pytest.raises(TypeError, match="FCN: x must be float32 or float64, got uint8"):
         fcn(np.zeros((1, 3, 40, 40), np.uint8))
+    with pytest.raises(ValueError, match=r"FCN: x must have the plan's 3 channels, .* got shape \(1, 40, 40, 3\)"):
+        fcn(np.zeros((1, 40, 40, 3), np.float32))
 
 
 @pytest.mark.parametrize(
@@ -426,3 +505,8 @@ def test_images_too_small() -> None:
 def test_bad_plans(change: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         replace(SMALL, **change)
+
+
+def test_the_narrowest_plan_has_one_channel_everywhere() -> None:
+    plan = replace(SMALL, blocks=((3, 1), (400, 2)), fc_channels=6).narrowed(100)
+    assert (plan.blocks, plan.fc_channels) == (((1, 1), (4, 2)), 1)

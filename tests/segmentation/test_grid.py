@@ -21,6 +21,8 @@ LAYERS: list[nn.Module] = [
     nn.MaxPool2d(2, ceil_mode=True),
     nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=True),
     nn.MaxPool2d(3, stride=1, dilation=2),
+    nn.MaxPool2d(1, stride=3, ceil_mode=True),
+    nn.MaxPool2d(1, stride=3, ceil_mode=True, convention="caffe"),
     nn.ConvTranspose2d(1, 1, 4, stride=3, padding=1, output_padding=2, rng=RNG),
     BilinearUpsampling(1, 4, learned=False),
     nn.ReLU(),
@@ -50,6 +52,21 @@ def test_upsampling_puts_pixels_between_pixels() -> None:
 
 
 @pytest.mark.parametrize(
+    ("layer", "first", "step"),
+    [
+        (nn.Conv2d(1, 1, 3, stride=2, padding=1, rng=RNG), Fraction(0), 2),
+        (nn.Conv2d(1, 1, 3, dilation=2, padding=1, rng=RNG), Fraction(1), 1),
+        (nn.MaxPool2d(3, stride=2, dilation=2), Fraction(2), 2),
+        (nn.ConvTranspose2d(1, 1, 4, stride=2, padding=1, rng=RNG), Fraction(-1, 4), Fraction(1, 2)),
+        (nn.ConvTranspose2d(1, 1, 3, stride=2, dilation=2, rng=RNG), Fraction(-1), Fraction(1, 2)),
+    ],
+)
+def test_pixel_0_and_the_step_by_hand(layer: nn.Module, first: Fraction, step: Fraction) -> None:
+    to_image = through(layer, image_grid(9)).to_image
+    assert (to_image(0), to_image(1) - to_image(0)) == (first, step)
+
+
+@pytest.mark.parametrize(
     ("cropped", "reference", "message"),
     [
         (Grid(9, image_grid(9).to_image), Grid(10, image_grid(10).to_image), "10 pixels are needed from pixel 0 on"),
@@ -75,9 +92,19 @@ def test_grids_that_cannot_be_laid_on_each_other(cropped: Grid, reference: Grid,
     [
         (nn.Conv2d(1, 1, 7, rng=RNG), ValueError, "through: a convolution of 7 taps does not fit into 3 pixels"),
         (nn.MaxPool2d(5), ValueError, "through: a pooling window of 5 does not fit into 3 pixels"),
+        (
+            nn.ConvTranspose2d(1, 1, 2, padding=4, rng=RNG),
+            ValueError,
+            "through: a transposed convolution of 2 taps leav",
+        ),
         (nn.Flatten(), TypeError, "through: how a Flatten moves pixels is not known"),
     ],
 )
 def test_layers_without_a_grid(layer: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         through(layer, image_grid(3))
+
+
+def test_an_image_has_pixels() -> None:
+    with pytest.raises(ValueError, match="image_grid: size must be at least 1, got 0"):
+        image_grid(0)

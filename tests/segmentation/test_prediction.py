@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from refdet.nn import Apply
+from refdet.autograd import Tensor
+from refdet.nn import Apply, Conv2d
 from refdet.segmentation.fcn import FCN
 from refdet.segmentation.prediction import class_probabilities, predict
 from tests.segmentation.nets import NARROW, make, picture
@@ -33,6 +34,19 @@ def test_images_of_any_size(variant: str) -> None:
         np.testing.assert_allclose(of_classes.sum(axis=0), 1, rtol=1e-12)
         np.testing.assert_array_equal(label_map, of_classes.argmax(axis=0))
         np.testing.assert_array_equal(label_map, fcn(image[None]).data[0].argmax(axis=0))
+
+
+def test_no_gradient_is_asked_for() -> None:
+    layer, asked = Conv2d(2, 2, 1, rng=np.random.default_rng(0), dtype=np.float64), []
+
+    def noting(x: Tensor) -> Tensor:
+        y = layer(x)
+        asked.append(y.requires_grad)
+        return y
+
+    predict(Apply(noting), [LOGITS])
+    class_probabilities(Apply(noting), [LOGITS])
+    assert asked == [False, False]
 
 
 def test_one_array_of_images() -> None:

@@ -16,6 +16,8 @@ from refdet.nn.schedules import step_decay
 from refdet.segmentation.fcn import AT_ONCE_SCALES, FCN
 from refdet.segmentation.prediction import predict
 from refdet.segmentation.training import (
+    REFERENCE_MEAN_BGR,
+    REFERENCE_RATES,
     Pair,
     Recipe,
     Step,
@@ -58,6 +60,71 @@ def test_all_pixels_ignored_cost_nothing() -> None:
         assert pixel_loss(np.ones((1, 2, 1, 1)), np.array([[[255]]]), normalize=normalize).item() == 0
 
 
+def test_one_image_has_one_sum() -> None:
+    """What the authors write, `normalize: false`, divides by the number of images, which is 1 in their training."""
+    logits, labels = np.random.default_rng(0).standard_normal((1, 3, 4, 5)), np.ones((1, 4, 5), np.uint8)
+    assert pixel_loss(logits, labels, normalize="batch").item() == pixel_loss(logits, labels).item()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 60), (7, 90)])
+@pytest.mark.parametrize("n_classes", [1, 3])
+def test_images_of_any_size(size: tuple[int, int], n_classes: int) -> None:
+    """With all pixels ignored nothing moves; else, with more than one class, all but the frozen upsampling does."""
+    image = np.abs(picture(*size)[0])
+    for label, moves in ((255, False), (0, n_classes > 1)):
+        fcn = make("2s", n_classes=n_classes)
+        before = fcn.state_dict()
+        recipe = Recipe(lr=1e-3, n_steps=2, momentum=0.9, weight_decay=0.0)
+        losses = train(fcn, [(image, np.full(size, label, np.uint8))], recipe, rng=np.random.default_rng(0))
+        assert [loss > 0 for loss in losses] == [moves, moves]
+        changed = {name for name, value in fcn.state_dict().items() if not np.array_equal(value, before[name])}
+        assert ({"score_fr.bias", "skips.pool1.score.bias"} <= changed) == moves
+        assert bool(changed) == moves
+
+
+def test_an_interrupted_run_leaves_the_model_as_the_last_step_left_it() -> None:
+    def stop(step: Step) -> None:
+        if step.i_step == 1:
+            raise KeyboardInterrupt
+
+    whole, interrupted = make("4s"), make("4s")
+    train(whole, samples(), replace(QUICK, n_steps=2), rng=np.random.default_rng(0))
+    with pytest.raises(KeyboardInterrupt):
+        train(interrupted, samples(), QUICK, rng=np.random.default_rng(0), on_step=stop)
+    for name, value in interrupted.state_dict().items():
+        np.testing.assert_array_equal(value, whole.state_dict()[name])
+
+
+def test_a_label_that_is_no_class_changes_nothing() -> None:
+    fcn = make("4s")
+    before = fcn.state_dict()
+    with pytest.raises(ValueError, match="label 3 at index"):
+        train(fcn, [(IMAGE, LABELS + 3)], QUICK, rng=np.random.default_rng(0))
+    for name, value in fcn.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_no_gradient_is_left_behind() -> None:
+    fcn = make("4s")
+    train(fcn, samples(), QUICK, rng=np.random.default_rng(0))
+    assert all(parameter.grad is None for parameter in fcn.parameters())
+
+
+def test_the_authors_numbers() -> None:
+    """Of their solver and net files; momentum and weight decay are a recipe's own."""
+    recipe = Recipe(lr=REFERENCE_RATES["32s"], n_steps=1)
+    assert (recipe.momentum, recipe.weight_decay, recipe.batch_size, recipe.normalize) == (0.99, 5e-4, 1, "sum")
+    assert recipe.ignore_label == 255
+    assert list(REFERENCE_RATES.items()) == [("32s", 1e-10), ("16s", 1e-12), ("8s", 1e-14)]
+    assert REFERENCE_MEAN_BGR == (104.00699, 116.66877, 122.67892)
+    assert AT_ONCE_SCALES == (0.01, 0.0001)
+    scene = Shapes(1, seed=0, size=(32, 32))[0]
+    image, label_map = training_pair(scene, mean=REFERENCE_MEAN_BGR, order="BGR")
+    blue = scene.image[:, :, 2].astype(np.float32) - np.float32(104.00699)
+    np.testing.assert_array_equal(image[0], blue)
+    np.testing.assert_array_equal(label_map, scene.label_map)
+
+
 def test_one_step_by_hand() -> None:
     """Weights: −ε (g + λ w). Biases: −2 ε g."""
     (sample,) = samples(1)
@@ -73,6 +140,26 @@ def test_one_step_by_hand() -> None:
         w = before[name]
         move = 2 * g if name.endswith("bias") else g + 0.5 * w
         np.testing.assert_allclose(fcn.state_dict()[name], w - 1e-4 * move, rtol=1e-12)
+
+
+def test_two_steps_with_momentum() -> None:
+    """v₁ = g₁, v₂ = μ v₁ + g₂: the second step goes on with a share of the first."""
+
+    def gradients(fcn: FCN) -> dict[str, Array]:
+        pixel_loss(fcn(sample[0][None]), sample[1][None]).backward()
+        return {name: p.grad for name, p in fcn.named_parameters() if p.grad is not None}
+
+    (sample,) = samples(1)
+    recipe = Recipe(lr=1e-5, n_steps=1, momentum=0.25, weight_decay=0.0)
+    once, twice = make("4s"), make("4s")
+    first = gradients(make("4s"))
+    train(once, [sample], recipe, rng=np.random.default_rng(0))
+    train(twice, [sample], replace(recipe, n_steps=2), rng=np.random.default_rng(0))
+    after_one = once.state_dict()
+    for name, g in gradients(once).items():
+        rate = 2e-5 if name.endswith("bias") else 1e-5
+        expected = after_one[name] - rate * (0.25 * first[name] + g)
+        np.testing.assert_allclose(twice.state_dict()[name], expected, rtol=1e-11, atol=1e-13)
 
 
 def test_biases_learn_twice_as_fast_and_do_not_decay() -> None:
@@ -108,6 +195,30 @@ def test_one_seed_gives_one_run() -> None:
     assert first == second
     assert all(np.array_equal(value, same[name]) for name, value in parameters.items())
     assert first != other
+
+
+def test_what_the_generator_decides() -> None:
+    """The order of the samples; and with one sample and dropout, what is dropped. Without either, nothing."""
+
+    def losses(n: int, dropout: float, seed: int) -> list[float]:
+        fcn = make("4s", replace(SMALL, dropout=dropout))
+        return train(fcn, samples(n), QUICK, rng=np.random.default_rng(seed))
+
+    assert losses(3, 0.0, 0) != losses(3, 0.0, 1)
+    assert losses(1, 0.5, 0) != losses(1, 0.5, 1)
+    assert losses(1, 0.0, 0) == losses(1, 0.0, 1)
+
+
+@pytest.mark.parametrize("ignore_label", [1, None])
+def test_which_label_is_ignored(ignore_label: int | None) -> None:
+    (image, _) = samples(1)[0]
+    labels = np.arange(144).reshape(12, 12) % 3
+    recipe = replace(QUICK, n_steps=1, normalize="sum", ignore_label=ignore_label)
+    losses = train(make("4s"), [(image, labels)], recipe, rng=np.random.default_rng(0))
+    expected = pixel_loss(make("4s")(image[None]), np.where(labels == 1, 255, labels)[None]).item()
+    if ignore_label is None:
+        expected += pixel_loss(make("4s")(image[None]), np.where(labels == 1, 1, 255)[None]).item()
+    assert losses == [pytest.approx(expected, rel=1e-12)]
 
 
 def test_samples_come_all_before_any_comes_again() -> None:
@@ -146,7 +257,7 @@ def test_stages_go_on_from_each_other() -> None:
     seen: list[Step] = []
     recipes = {"2s": replace(recipe, n_steps=10), "8s": recipe, "4s": replace(recipe, n_steps=10)}
     stages = train_in_stages(fcn, shapes(2), recipes, rng=np.random.default_rng(1), on_step=seen.append)
-    assert list(stages) == ["8s", "4s", "2s"]
+    assert [(name, net.variant) for name, net in stages.items()] == [("8s", "8s"), ("4s", "4s"), ("2s", "2s")]
     assert stages["8s"] is fcn
     assert [step.model for step in seen] == [stages["8s"]] * 25 + [stages["4s"]] * 10 + [stages["2s"]] * 10
     assert [step.i_step for step in seen] == [*range(25), *range(10), *range(10)]
@@ -175,6 +286,7 @@ def test_at_once() -> None:
         ({"momentum": float("nan")}, ValueError, "Recipe: momentum must be a finite number, got nan"),
         ({"weight_decay": -1}, ValueError, "Recipe: weight_decay must lie in"),
         ({"batch_size": 0}, ValueError, "Recipe: batch_size must be at least 1, got 0"),
+        ({"ignore_label": 255.0}, TypeError, "Recipe: ignore_label must be an integer or None, got 255.0"),
         ({"normalize": "none"}, ValueError, "Recipe: normalize must be one of 'sum', 'valid', 'full', 'batch', got"),
     ],
 )
@@ -196,6 +308,9 @@ IMAGE, LABELS = np.zeros((3, 12, 12)), np.zeros((12, 12), np.int64)
             TypeError,
             "train: image of sample 0 must be float32 or float64, got uint8",
         ),
+        ([IMAGE], TypeError, r"train: sample 0 must be a pair \(image, label map\), .* got ndarray"),
+        (Shapes(1, seed=0), TypeError, "train: sample 0 must be a pair .*, as training_pair returns it, got Scene"),
+        (iter([(IMAGE, LABELS)]), TypeError, "train: samples must be a sequence, got list_iterator"),
         ([(IMAGE, LABELS * 1.0)], TypeError, "train: label map of sample 0 must be an integer array, got float64"),
         (
             [(IMAGE, LABELS[:5])],
@@ -209,6 +324,15 @@ IMAGE, LABELS = np.zeros((3, 12, 12)), np.zeros((12, 12), np.int64)
 def test_bad_samples(given: list[Pair], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         train(make("8s"), given, replace(QUICK, batch_size=2), rng=np.random.default_rng(0))
+
+
+def test_arguments_of_the_wrong_kind() -> None:
+    with pytest.raises(TypeError, match="train: model must be a Module, got str"):
+        train("8s", samples(), QUICK, rng=np.random.default_rng(0))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="train: recipe must be a Recipe, got float"):
+        train(make("8s"), samples(), 0.1, rng=np.random.default_rng(0))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="train_in_stages: coarsest must be an FCN, got str"):
+        train_in_stages("8s", samples(), {"8s": QUICK}, rng=np.random.default_rng(0))  # type: ignore[arg-type]
 
 
 def test_a_seed_is_no_generator() -> None:

@@ -86,6 +86,28 @@ def test_what_does_not_fit_is_told_and_nothing_is_changed() -> None:
         np.testing.assert_array_equal(value, before[name])
 
 
+def test_a_convolution_has_the_outputs_of_the_layer() -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match=r"a.weight \(2, 6\) → \(3, 1, 2, 2\)"):
+        transplant(nn.Sequential(a=nn.Conv2d(1, 3, 2, rng=rng)), nn.Sequential(a=nn.Linear(6, 2, rng=rng, bias=False)))
+
+
+def test_what_is_no_module() -> None:
+    with pytest.raises(TypeError, match="transplant: target must be a Module, got dict"):
+        transplant({}, fcn())  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="transplant: source must be a Module, got NoneType"):
+        transplant(fcn(), None)  # type: ignore[arg-type]
+
+
+def test_the_classifier_is_for_images_of_one_size() -> None:
+    with pytest.raises(
+        ValueError, match=r"VGGClassifier: images must leave 4 × 4 pixels .* got 5 × 4 of an image of 3"
+    ):
+        classifier()(picture(SIDE + 1, SIDE))
+    with pytest.raises(TypeError, match="VGGClassifier: plan must be a VGGPlan, got int"):
+        VGGClassifier(2, plan=16, rng=np.random.default_rng(0))  # type: ignore[arg-type]
+
+
 def test_one_shape_is_not_turned_into_another_of_the_same_rank() -> None:
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match=r"a.weight \(1, 4, 1, 1\) → \(1, 1, 2, 2\)"):
