@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from refdet.crf.dense import Inference
 
 USUAL_NORMALISATION = "symmetric"
+BYTES_PER_PIXEL, TIMES_POTENTIALS = 1000, 8  # what inference takes at its peak, as measured, for the lattice and for Q
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,7 @@ def refine_labels(
     _check(parameters)
     check_options(options)
     _check_folder(out)
+    _check_nothing_is_overwritten(out, {"IMAGE": image, "--unary": unary})
 
     from refdet.cli import crf_output
     from refdet.cli.crf_files import USUAL_CONFIDENCE, read_evidence
@@ -194,11 +196,24 @@ def _check(p: Parameters) -> None:
 
 def _check_folder(out: Path) -> None:
     """Refuse what cannot be written to before anything is read; the folder is not made before it is needed."""
-    above = next(path for path in (out, *out.absolute().parents) if path.exists())
+    try:
+        above = next(path for path in (out, *out.absolute().parents) if path.exists())
+    except OSError as error:  # such as a name that is too long
+        _refuse(f"--out: cannot write to {out}: {error.strerror}")
     if not above.is_dir():
         _refuse(f"--out: {out} is a file, not a folder" if above == out else f"--out: {above} is a file, not a folder")
     if not os.access(above, os.W_OK):
         _refuse(f"--out: cannot write to {above}: Permission denied")
+
+
+def _check_nothing_is_overwritten(out: Path, inputs: dict[str, Path]) -> None:
+    """Refuse a folder where a result would take the place of a file that is read, which may be somebody's work."""
+    from refdet.cli.crf_output import FILES
+
+    for option, path in inputs.items():
+        for result in (out / name for name in FILES):
+            if path.exists() and result.exists() and result.samefile(path):
+                _refuse(f"--out: {result} is {option} itself and would be overwritten; give another folder")
 
 
 Step = Callable[[str, int], object]  # what is being done, and how many iterations are behind it
@@ -206,17 +221,27 @@ Step = Callable[[str, int], object]  # what is being done, and how many iteratio
 
 @contextmanager
 def _progress(iterations: int) -> Iterator[Step]:
-    """Show a bar on standard error, if that is a terminal."""
+    """Show a bar on standard error, if that is a terminal; FORCE_COLOR, as it is set for logs, makes it none."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        task = bar.add_task("", total=max(iterations, 1))
+    with Progress(*columns, console=errors, transient=True, disable=not errors.file.isatty()) as bar:
+        task = bar.add_task("starting", total=max(iterations, 1))
         yield lambda what, done: bar.update(task, description=what, completed=done)
+
+
+def _memory() -> float:
+    """Return the bytes of memory that this machine has, where the system tells."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, OSError, ValueError):
+        return math.inf
 
 
 def _infer(image: Array, evidence: Evidence, p: Parameters, step: Step) -> Inference:
     """Build the CRF and run it."""
+    import numpy as np
+
     from refdet.crf.dense import DenseCRF, Progress
     from refdet.crf.gaussian_kernel import check_points
 
@@ -226,17 +251,23 @@ def _infer(image: Array, evidence: Evidence, p: Parameters, step: Step) -> Infer
 
     H, W, _ = image.shape
     try:
+        if BYTES_PER_PIXEL * H * W + TIMES_POTENTIALS * evidence.potentials.nbytes > _memory():
+            raise MemoryError
         if p.filter == "exact":
             check_points("crf: --filter exact", H * W, evidence.potentials.itemsize)
         step("making the filters", 0)
         crf = DenseCRF(evidence.potentials, kernels(image, evidence, p))
-        return crf.infer(p.iterations, damping=p.damping, on_iteration=report)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
+            inference = crf.infer(p.iterations, damping=p.damping, on_iteration=report)
     except ValueError as problem:
         raise UsageProblem(str(problem)) from problem
     except MemoryError:
         _refuse(
             f"{W} × {H} pixels and {evidence.n_labels} labels need more memory than there is; make the image smaller"
         )
+    if not np.isfinite(inference.free_energies).all():
+        _refuse("the free energy is larger than float32 can hold; make --compat and --compat-spatial smaller")
+    return inference
 
 
 def kernels(image: Array, evidence: Evidence, p: Parameters) -> list[Any]:

@@ -34,7 +34,7 @@ VOID = 255  # VOC's label of what is unsure
 USUAL_CONFIDENCE = 0.7  # of the authors' example
 MOST_COLOURS = 256
 MOST_LABELS = 2**16  # as many as a PNG can hold
-MOST_BYTES = 2**32  # of the potentials
+MOST_BYTES = 2**30  # of the potentials, and of a compatibility; inference takes some ten times as much
 SUM_TOLERANCE = 1e-3
 DTYPE = "float32"  # of the potentials, as in the authors' program
 GREYS = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")  # Pillow's modes whose pixels are single whole numbers
@@ -240,12 +240,15 @@ def _check_number(path: Path, n_labels: int, given: LabelMap) -> None:
 
 
 def _check_memory(path: Path, n_points: int, n_labels: int) -> None:
-    size = n_points * n_labels * np.dtype(DTYPE).itemsize
-    if size > MOST_BYTES:
-        raise EvidenceError(
-            f"{path}: {n_labels} labels for each of {n_points:,} pixels take {size:,} bytes, and {MOST_BYTES:,} are "
-            f"the limit; number the labels 0, 1, 2 … without gaps, or make the image smaller"
-        )
+    """Refuse what would fill the memory: as many labels, for the compatibility of each two, or as many pixels."""
+    itemsize = np.dtype(DTYPE).itemsize
+    for what, count in ((f"for each of {n_points:,} pixels", n_points), ("with each other", n_labels)):
+        size = count * n_labels * itemsize
+        if size > MOST_BYTES:
+            raise EvidenceError(
+                f"{path}: {n_labels} labels {what} take {size:,} bytes, and {MOST_BYTES:,} are the limit; number the "
+                f"labels 0, 1, 2 … without gaps{', or make the image smaller' * (count == n_points)}"
+            )
 
 
 def _from_probabilities(path: Path, array: Array, shape: tuple[int, int], options: LabelOptions) -> Evidence:

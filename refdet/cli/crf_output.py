@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 PICTURES = ("labels.png", "overlay.png", "before_after.png", "free_energy.png")
 FIGURES = "crf.json"
+FILES = (*PICTURES, FIGURES)
 OF_A_PALETTE = 256
 
 
@@ -60,7 +61,7 @@ def write(found: CrfRefinement, about: dict[str, Any], folder: Path) -> None:
     )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in zip((*PICTURES, FIGURES), contents, strict=True):
+        for name, content in zip(FILES, contents, strict=True):
             write_bytes_atomically(folder / name, content)
     except OSError as error:
         raise UsageProblem(f"crf: --out: cannot write to {folder}: {error.strerror}") from None
@@ -139,4 +140,4 @@ def show(found: CrfRefinement, folder: Path) -> None:
     n_iterations = len(found.changes)
     plural = "iteration" if n_iterations == 1 else "iterations"
     typer.echo(f"free energy: {first:,.7g} → {last:,.7g} in {n_iterations} {plural}")
-    typer.echo(f"written to {folder}: {', '.join((*PICTURES, FIGURES))}")
+    typer.echo(f"written to {folder}: {', '.join(FILES)}")

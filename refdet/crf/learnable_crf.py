@@ -30,6 +30,7 @@ from refdet.autograd.tensor import Tensor
 from refdet.core.check import (
     Array,
     check_choice,
+    check_flag,
     check_floating,
     check_integer,
     check_rank,
@@ -88,8 +89,10 @@ class LearnableCRF:
     def __post_init__(self) -> None:
         integer("LearnableCRF", "iterations", self.iterations, low=0)
         check_damping("LearnableCRF", self.damping)
-        sequence("LearnableCRF", "kernels", self.kernels)
-        for kernel in self.kernels:
+        check_flag("LearnableCRF", "exclude_self", self.exclude_self)
+        for kernel in sequence("LearnableCRF", "kernels", self.kernels):
+            if not isinstance(kernel, LearnableKernel):
+                raise TypeError(f"LearnableCRF: every kernel must be a LearnableKernel, got {type(kernel).__name__}")
             check_choice("LearnableCRF", "filter", kernel.filter, FILTERS)
             check_choice("LearnableCRF", "normalisation", kernel.normalisation, EXPONENTS)
         learned_scales = any(isinstance(k.scale, LearnedMatrix) and len(k.scale.start) for k in self.kernels)
@@ -98,18 +101,15 @@ class LearnableCRF:
                 "LearnableCRF: beside a filter 'truncated', whose features have no gradient, no scale can be learned; "
                 "use 'lattice' or 'exact', or a scale that is an array"
             )
+        _ = self.families  # refuses arrays that are no matrices
 
     @property
     def families(self) -> dict[str, LearnedMatrix]:
         """The families of all matrices by name, in the order of their parameters."""
-        found = {"unary": self.unary}
-        found |= {f"compatibility[{m}]": kernel.compatibility for m, kernel in enumerate(self.kernels)}
-        found |= {f"scale[{m}]": kernel.scale for m, kernel in enumerate(self.kernels)}
-        return {
-            name: family if isinstance(family, LearnedMatrix) else LearnedMatrix.fixed(family)
-            for name, family in found.items()
-            if family is not None
-        }
+        given = {} if self.unary is None else {"unary": self.unary}
+        given |= {f"compatibility[{m}]": kernel.compatibility for m, kernel in enumerate(self.kernels)}
+        given |= {f"scale[{m}]": kernel.scale for m, kernel in enumerate(self.kernels) if kernel.scale is not None}
+        return {name: _family(name, matrix) for name, matrix in given.items()}
 
     @property
     def start(self) -> Array:
@@ -173,6 +173,8 @@ class LearnableCRF:
 
     def check_image(self, op: str, image: CRFImage, labels: Array | None = None) -> None:
         """Refuse an image, and labels of its points, that do not fit this CRF."""
+        if not isinstance(image, CRFImage):
+            raise TypeError(f"{op}: an image must be a CRFImage, got {type(image).__name__}")
         check_floating(op, unary=image.unary)
         check_rank(op, "unary", image.unary, "N, L")
         n_points, n_columns = shape_of(image.unary)
@@ -208,3 +210,13 @@ class LearnableCRF:
             name = next(name for name, part in self.slices.items() if part.start <= i < part.stop)
             raise ValueError(f"{op}: parameters must be finite, got {vector.data[i]} at {i}, of {name!r}")
         return vector
+
+
+def _family(name: str, matrix: LearnedMatrix | Array) -> LearnedMatrix:
+    """Return the family of a matrix; an array is the only one of its family."""
+    if isinstance(matrix, LearnedMatrix):
+        return matrix
+    try:
+        return LearnedMatrix.fixed(matrix)
+    except (TypeError, ValueError) as problem:
+        raise type(problem)(f"LearnableCRF: {name}: {problem}") from None

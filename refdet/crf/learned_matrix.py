@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from refdet.autograd.tensor import Tensor
-from refdet.core.check import Array, check_number, check_rank, integer
+from refdet.core.check import Array, check_number, check_rank, check_shape, integer, shape_of
 from refdet.crf import compatibility
 
 
@@ -81,14 +81,20 @@ class LearnedMatrix:
         return cls(m.flatten(), np.ones(m.shape), np.reshape(np.arange(m.size), m.shape))
 
     def matrix(self, parameters: Tensor) -> Tensor:
-        """Return the member with these parameters, (R, C)."""
-        return parameters[self.places] * self.coefficients if len(self.start) else Tensor(self.coefficients)
+        """Return the member with these parameters, (n,) float64; without any to learn, the one that there is."""
+        if not len(self.start):
+            return Tensor(self.coefficients)
+        check_shape("LearnedMatrix.matrix", "parameters", parameters.data, shape_of(self.start), "as many as it has")
+        return parameters[self.places] * self.coefficients
 
 
 def _finite(family: str, name: str, values: ArrayLike, layout: str) -> Array:
     """Return an array of float64 of its own; refuse what is not finite numbers."""
     op = f"LearnedMatrix.{family}"
-    x = np.array(values)
+    try:
+        x = np.asarray(values)
+    except ValueError:  # rows of different lengths
+        raise ValueError(f"{op}: {name} must have rows of equal length, got {values!r}") from None
     if x.dtype.kind not in "iuf":
         raise TypeError(f"{op}: {name} must hold numbers, got {x.dtype.name}")
     check_rank(op, name, x, layout)

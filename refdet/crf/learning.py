@@ -14,6 +14,8 @@ Conventions:
   step no longer helps. (libLBFGS of the authors compares the length of the gradient with that of θ.)
 - It starts again from where it stopped, its memory of curvature emptied, as long as that helped, at most `restarts`
   times. What it finds is a local maximum, or near one.
+- Where the objective or its gradient is not finite, learning ends with an error, as L-BFGS could only go on to NaN;
+  what it had reached until then `on_iteration` was told.
 - With a lattice filter the objective is smooth in unary and compatibility, but only piecewise so in the scales: it
   jumps where a point enters another cell. A step that does not raise the objective is never taken, and so the result
   is never worse than the start; but the search may end early.
@@ -69,6 +71,8 @@ def objective_and_gradient(
     vector = Tensor(parameters, requires_grad=True)
     q = concat([crf.marginals(image, vector) for image in images], axis=0)
     value = objective(q, np.concatenate([of_image.astype(np.int64) for of_image in labels]))
+    if not isinstance(value, Tensor):
+        raise TypeError(f"learn: the objective must return a Tensor, got {type(value).__name__}")
     (gradient,) = gradients(value, [vector])
     return float(value.item()), gradient
 
@@ -117,7 +121,7 @@ def learn(
     epsilon = check_number("learn", "epsilon", epsilon, low=0)
     restarts = integer("learn", "restarts", restarts, low=0)
     _check_examples(crf, images, labels)
-    trace: list[float] = []
+    parameters, trace = crf.start, list[float]()
     evaluations, stopped = 0, False
 
     def loss(parameters: Array) -> tuple[float, Array]:
@@ -131,28 +135,26 @@ def learn(
         return -value, -gradient
 
     def after_iteration(intermediate_result: OptimizeResult) -> None:  # SciPy goes by the name of the argument
-        nonlocal stopped
+        nonlocal parameters, stopped
+        parameters = np.copy(intermediate_result.x)
         trace.append(-float(intermediate_result.fun))
         if on_iteration is not None:
             try:
-                on_iteration(LearningProgress(len(trace) - 1, trace[-1], np.copy(intermediate_result.x)))
+                on_iteration(LearningProgress(len(trace) - 1, trace[-1], np.copy(parameters)))
             except StopIteration:
                 stopped = True
                 raise
 
-    parameters = crf.start
-    objective_value = -loss(parameters)[0]
-    trace.append(objective_value)
+    trace.append(-loss(parameters)[0])
     # ftol = 0: a run does not end because the objective hardly rises, but only where it no longer does
     options = {"maxiter": max_iterations, "gtol": epsilon, "ftol": 0.0}
     for _ in range(restarts + 1 if max_iterations else 0):
-        run = minimize(loss, parameters, jac=True, method="L-BFGS-B", callback=after_iteration, options=options)
-        if not -run.fun > objective_value:
+        before = trace[-1]
+        # its result is not used: where a search along a line failed, it has the value of a point that was rejected
+        minimize(loss, parameters, jac=True, method="L-BFGS-B", callback=after_iteration, options=options)
+        if stopped or not trace[-1] > before:
             break
-        parameters, objective_value = np.copy(run.x), -float(run.fun)
-        if stopped:
-            break
-    return Learned(crf.at(parameters), parameters, objective_value, np.array(trace), evaluations)
+    return Learned(crf.at(parameters), parameters, trace[-1], np.array(trace), evaluations)
 
 
 def _objective(objective: str | Objective) -> Objective:
@@ -164,6 +166,8 @@ def _objective(objective: str | Objective) -> Objective:
 
 def _check_examples(crf: LearnableCRF, images: Sequence[CRFImage], labels: Sequence[Array]) -> None:
     """Refuse images and labels that do not fit the CRF or each other, and a CRF without parameters."""
+    if isinstance(images, CRFImage):  # which is a sequence, too, but of other things
+        raise TypeError("learn: images must be a sequence of CRFImages, got a single one")
     images, labels = sequence("learn", "images", images), sequence("learn", "labels", labels)
     if not images or len(images) != len(labels):
         raise ValueError(f"learn: needs images with labels, at least one, got {len(images)} and {len(labels)}")

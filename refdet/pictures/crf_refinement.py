@@ -206,12 +206,19 @@ def draw_free_energy(figure: Figure, r: CrfRefinement) -> None:
     heights = _ticks(*energies.get_ylim(), whole=False)
     energies.set_yticks(heights, [_number(height) for height in heights])
     for i, side, offset in ((0, "left", 14), (n, "right", 0))[: 1 + (n > 0)]:
-        energy = float(r.free_energies[i])
-        energies.annotate(_number(energy), (i, energy), (offset, 18), textcoords="offset points", ha=side)
+        energy, above = float(r.free_energies[i]), _is_free_above(r.free_energies, i)
+        height, edge = (18, "baseline") if above else (-18, "top")
+        energies.annotate(_number(energy), (i, energy), (offset, height), textcoords="offset points", ha=side, va=edge)
     changes = _curve_axes(figure, 0.61, "Largest change of a probability", n)
     changes.plot(range(1, n + 1), r.changes, "s-", color=ORANGE, linewidth=4, markersize=10)
     changes.set_ylim(0, 1.05)
     changes.set_yticks(np.linspace(0, 1, 6))
+
+
+def _is_free_above(energies: Array, i: int) -> bool:
+    """Return whether the curve leaves room above its first point, or its last, so that a number can stand there."""
+    step = energies[:2] if i == 0 else energies[-2:]
+    return bool(step[0] >= step[-1]) == (i == 0)
 
 
 def _curve_axes(figure: Figure, left: float, heading: str, n: int) -> Axes:

@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 from typer.testing import CliRunner
 
+from refdet.cli import crf as command
 from refdet.cli import crf_output
 from refdet.cli.crf_files import UNSURE, EvidenceError, LabelOptions, read_evidence
 from refdet.cli.crf_output import FIGURES, PICTURES
 from refdet.cli.main import app
+from refdet.cli.messages import errors
 from refdet.crf.compatibility import potts
 from refdet.crf.dense import DenseCRF, GaussianPotential
 from refdet.crf.features import bilateral_features, position_features
@@ -192,6 +194,13 @@ class TestWhatIsWritten:
         said(run("im.png", "--unary", "absent.png"), 1)
         assert {path.name: path.read_bytes() for path in (folder / "crf-output").iterdir()} == before
 
+    def test_no_bar_in_a_log(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Not even where colours are wanted in it."""
+        monkeypatch.setattr(errors, "_force_terminal", True)
+        result = run("im.png", "--unary", "labels.png")
+        assert result.exit_code == 0
+        assert result.stderr == ""
+
     def test_the_same_bytes_every_time(self, folder: Path) -> None:
         for out in ("one", "two"):
             assert run("im.png", "--unary", "labels.png", "--out", out).exit_code == 0
@@ -219,6 +228,13 @@ class TestLabels:
             assert np.array_equal(found.before, LABELS), name
         assert read("palette.png").palette[:2].tolist() == [[255, 0, 0], [0, 255, 0]]
         assert expected.palette is None
+
+    def test_a_picture_lies_as_its_file_says(self, folder: Path) -> None:
+        """Turned by the orientation in EXIF, the size as well as the pixels."""
+        turned = Image.Exif()
+        turned[ExifTags.Base.Orientation] = 6  # by 90° clockwise when shown
+        Image.fromarray(np.rot90(LABELS)).save("turned.png", exif=turned)
+        assert np.array_equal(read("turned.png").before, LABELS)
 
     def test_unsure(self, folder: Path) -> None:
         labels = LABELS.copy()
@@ -322,6 +338,7 @@ class TestMistakes:
         [
             (["--sxy", "-1"], "--sxy must be a number above 0, got -1"),
             (["--sxy-spatial", "0"], "--sxy-spatial must be a number above 0, got 0"),
+            (["--srgb", "-13"], "--srgb must be a number above 0, got -13"),
             (["--srgb", "nan"], "--srgb must be a number above 0, got nan"),
             (["--compat", "-3"], "--compat must be 0 or a number above, got -3"),
             (["--compat-spatial", "inf"], "--compat-spatial must be 0 or a number above, got inf"),
@@ -345,6 +362,35 @@ class TestMistakes:
         message = said(run("im.png", "--unary", "labels.png", *options), 2)
         assert sentence in message
         assert not (folder / "crf-output").exists()
+
+    def test_nothing_that_is_read_is_overwritten(self, folder: Path) -> None:
+        """By a result of its name, by a link to it, and by one that a run before this one wrote."""
+        (folder / "other").mkdir()
+        (folder / "other/overlay.png").symlink_to(folder / "im.png")
+        for out, result, option in ((".", "labels.png", "--unary"), ("other", "other/overlay.png", "IMAGE")):
+            message = said(run("im.png", "--unary", "labels.png", "--out", out), 2)
+            assert f"--out: {result} is {option} itself and would be overwritten; give another folder" in message
+        assert run("im.png", "--unary", "labels.png").exit_code == 0
+        assert "is --unary itself" in said(run("im.png", "--unary", "crf-output/labels.png"), 2)
+        assert np.array_equal(stored(folder / "labels.png"), LABELS)
+        assert np.array_equal(stored(folder / "im.png"), IMAGE)
+
+    def test_a_name_that_is_too_long(self, folder: Path) -> None:
+        message = said(run("im.png", "--unary", "labels.png", "--out", 300 * "a"), 2)
+        assert "crf: --out: cannot write to aaa" in message
+        assert message.endswith("File name too long\n")
+
+    def test_a_free_energy_that_overflows(self, folder: Path) -> None:
+        message = said(run("im.png", "--unary", "labels.png", "--compat", "1e38"), 2)
+        assert "the free energy is larger than float32 can hold; make --compat and --compat-spatial smaller" in message
+        assert not (folder / "crf-output").exists()
+
+    def test_more_memory_than_there_is(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(command, "_memory", lambda: 96 * 1000)  # of which the potentials need a little
+        message = said(run("im.png", "--unary", "labels.png"), 2)
+        assert "12 × 8 pixels and 2 labels need more memory than there is; make the image smaller" in message
+        monkeypatch.setattr(command, "_memory", lambda: 96 * 1000 + 8 * 96 * 2 * 4)
+        assert run("im.png", "--unary", "labels.png").exit_code == 0
 
     def test_options_of_labels_for_probabilities(self, folder: Path) -> None:
         np.save("p.npy", probabilities())
@@ -426,6 +472,11 @@ class TestMistakes:
         np.save("labels.npy", np.full((200, 200), 60000))
         message = said(run("im.png", "--unary", "labels.npy"), 1)
         assert "60001 labels for each of 40,000 pixels take 9,600,160,000 bytes" in message
+        np.save("labels.npy", np.full((H, W), 60000))
+        Image.fromarray(IMAGE).save("im.png")
+        message = said(run("im.png", "--unary", "labels.npy"), 1)
+        assert "60001 labels with each other take 14,400,480,004 bytes" in message
+        assert message.endswith("number the labels 0, 1, 2 … without gaps\n")
 
     def test_the_picture_that_was_meant_for_unary_is_needed(self, folder: Path) -> None:
         result = run("im.png")

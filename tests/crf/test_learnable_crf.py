@@ -110,6 +110,11 @@ def test_gradients_of_everything(filter_name: str, normalisation: str) -> None:
         gradcheck(marginals, [crf.start[part]], rng=rng)
 
 
+def anything(value: Any) -> Any:
+    """Return what a caller without a type checker may pass."""
+    return value
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
@@ -135,6 +140,22 @@ def test_gradients_of_everything(filter_name: str, normalisation: str) -> None:
             ValueError,
             "LearnableCRF: beside a filter 'truncated', .* no scale can be learned",
         ),
+        (
+            lambda: LearnableCRF(anything([LearnedMatrix.potts(2)])),
+            TypeError,
+            "every kernel must be a LearnableKernel, got Lear",
+        ),
+        (lambda: LearnableCRF(exclude_self=anything(1)), TypeError, "LearnableCRF: exclude_self must be"),
+        (
+            lambda: LearnableCRF([LearnableKernel(anything(None))]),
+            TypeError,
+            r"LearnableCRF: compatibility\[0\]: .* hold numbers",
+        ),
+        (
+            lambda: LearnableCRF([LearnableKernel(np.eye(2), scale=np.full((1, 1), np.nan))]),
+            ValueError,
+            r"LearnableCRF: scale\[0\]: .* must be finite, got nan at \(0, 0\)",
+        ),
     ],
 )
 def test_bad_crf(make: Any, error: type[Exception], message: str) -> None:
@@ -148,6 +169,7 @@ POINTS = np.zeros((4, 2))
 @pytest.mark.parametrize(
     ("image", "error", "message"),
     [
+        ((POINTS, [POINTS]), TypeError, "LearnableCRF.marginals: an image must be a CRFImage, got tuple"),
         (CRFImage(POINTS[0], [POINTS]), ValueError, r"unary must have rank 2 \(N, L\)"),
         (CRFImage(POINTS.astype(int), [POINTS]), TypeError, "unary must be float32 or float64"),
         (CRFImage(POINTS), ValueError, "features must be one array for each of 1 kernels, got 0"),
@@ -158,7 +180,7 @@ POINTS = np.zeros((4, 2))
         (CRFImage(POINTS, [POINTS * np.nan]), ValueError, "features must be finite"),
     ],
 )
-def test_bad_image(image: CRFImage, error: type[Exception], message: str) -> None:
+def test_bad_image(image: Any, error: type[Exception], message: str) -> None:
     kernel = LearnableKernel(LearnedMatrix.potts(2), scale=LearnedMatrix.diagonal([1.0, 1.0]))
     crf = LearnableCRF([kernel], unary=LearnedMatrix.full(np.eye(2)))
     with pytest.raises(error, match=message):

@@ -74,6 +74,12 @@ def test_gradients(name: str) -> None:
         ),
         (lambda: LearnedMatrix.full([[np.inf]]), ValueError, r"LearnedMatrix.full: matrix must be finite, got inf"),
         (lambda: LearnedMatrix.full([1.0]), ValueError, r"LearnedMatrix.full: matrix must have rank 2 \(R, C\)"),
+        (lambda: LearnedMatrix.full([[1, 2], [3]]), ValueError, "LearnedMatrix.full: matrix must have rows of equal"),
+        (
+            lambda: LearnedMatrix.symmetric(np.eye(2)).matrix(Tensor(np.zeros(4))),
+            ValueError,
+            r"LearnedMatrix.matrix: parameters must have shape \(3,\)",
+        ),
         (lambda: LearnedMatrix.full([["a"]]), TypeError, "LearnedMatrix.full: matrix must hold numbers"),
         (lambda: LearnedMatrix.symmetric(np.ones((2, 3))), ValueError, "matrix must be square"),
     ],

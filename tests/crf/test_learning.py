@@ -173,6 +173,22 @@ def test_learning_scales_on_the_lattice_is_never_worse() -> None:
     assert not np.allclose(learned.parameters[-3:], 1)
 
 
+@pytest.mark.parametrize("seed", [0, 28, 50])
+def test_the_objective_is_that_of_the_parameters_after_a_search_that_failed(seed: int) -> None:
+    """Where the objective jumps L-BFGS-B gives up, and SciPy's result has the value of a point that was rejected.
+
+    With the second seed that value is too low, with the third so low that all of the last run would seem in vain.
+    """
+    rng = np.random.default_rng(seed)
+    image = CRFImage(3 * rng.standard_normal((12, 2)), [rng.standard_normal((12, 2))])
+    labels = rng.integers(0, 2, 12)
+    crf = LearnableCRF([LearnableKernel(LearnedMatrix.potts(2, 2), scale=LearnedMatrix.diagonal([1.0, 1.0]))])
+    learned = learn(crf, [image], [labels], "expected_iou", restarts=1)
+    value, _ = objective_and_gradient(crf, [image], [labels], OBJECTIVES["expected_iou"], learned.parameters)
+    assert learned.objective == value == learned.trace[-1] == max(learned.trace)
+    np.testing.assert_array_equal(learned.crf.start, learned.parameters)
+
+
 def test_float32() -> None:
     crf = smoothing_crf("exact", scale=False)
     wide, labels = two_regions(0)
@@ -260,6 +276,8 @@ IMAGE, TRUTH = two_regions(0)
     ("images", "labels", "options", "error", "message"),
     [
         ([], [], {}, ValueError, "needs images with labels, at least one, got 0 and 0"),
+        (IMAGE, [TRUTH], {}, TypeError, "images must be a sequence of CRFImages, got a single one"),
+        ([IMAGE], [TRUTH], {"objective": lambda q, labels: 1.0}, TypeError, "must return a Tensor, got float"),
         ([IMAGE], [TRUTH, TRUTH], {}, ValueError, "needs images with labels, at least one, got 1 and 2"),
         ([IMAGE], 255, {}, TypeError, "labels must be a sequence, got 255"),
         ([IMAGE, IMAGE], [TRUTH, TRUTH[1:]], {}, ValueError, r"image 1: labels must have shape \(80,\)"),

@@ -68,6 +68,7 @@ class TestPalette:
     def test_given_colours_are_kept_if_they_can_be_told_apart(self) -> None:
         given = np.array([[64, 128, 0], [0, 64, 0], [0, 0, 0]], np.uint8)
         assert np.array_equal(label_palette(2, given), given[:2])
+        assert np.array_equal(label_palette(3, given), given)
         assert np.array_equal(label_palette(4, given), label_palette(4))  # too few
         greys = np.repeat(np.arange(3, dtype=np.uint8)[:, None], 3, axis=1)
         assert np.array_equal(label_palette(3, greys), label_palette(3))  # nobody can see them
@@ -76,7 +77,8 @@ class TestPalette:
 class TestOverlay:
     def test_outlines_by_hand(self) -> None:
         labels = np.array([[0, 0, 1], [0, 0, 1], [2, 2, 2]])
-        assert outlines(labels).astype(int).tolist() == [[0, 1, 0], [1, 1, 1], [0, 0, 0]]
+        for reordered in (labels, 2 - labels):
+            assert outlines(reordered).astype(int).tolist() == [[0, 1, 0], [1, 1, 1], [0, 0, 0]]
 
     def test_a_tint_and_a_dark_outline(self) -> None:
         image = np.full((1, 4, 3), 120, np.uint8)
@@ -165,3 +167,23 @@ def test_slides_can_be_read(draw: Callable[[Figure, CrfRefinement], None], case:
     for (one, _, a), (other, _, b) in itertools.combinations(seen, 2):
         width, height = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
         assert width <= 1 or height <= 1, f"{one!r} and {other!r}"
+
+
+@pytest.mark.parametrize(
+    ("energies", "first_above", "last_above"),
+    [
+        ((3.0, 1.0, 0.5), True, False),
+        ((0.5, 1.0, 3.0), False, True),
+        ((1.0, 3.0, 2.0), False, False),
+        ((1.0,), True, True),
+    ],
+)
+def test_numbers_stand_where_the_curve_is_not(energies: tuple[float, ...], first_above: bool, last_above: bool) -> None:
+    with settings():
+        figure = empty_slide()
+        draw_free_energy(figure, refinement(energies=energies))
+        figure.draw_without_rendering()
+        axes = figure.axes[0]
+        for i, above in ((0, first_above), (len(energies) - 1, last_above))[: len(energies)]:
+            place, (_, height) = axes.texts[i > 0].get_window_extent(), axes.transData.transform((i, energies[i]))
+            assert (place.y0 > height) if above else (place.y1 < height)
