@@ -256,7 +256,8 @@ def _infer(image: Array, evidence: Evidence, p: Parameters, step: Step) -> Infer
         if p.filter == "exact":
             check_points("crf: --filter exact", H * W, evidence.potentials.itemsize)
         step("making the filters", 0)
-        crf = DenseCRF(evidence.potentials, kernels(image, evidence, p))
+        # Each pixel takes part in its own sum, with either filter, so that exact is what the lattice approximates.
+        crf = DenseCRF(evidence.potentials, kernels(image, evidence, p), exclude_self=False)
         with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
             inference = crf.infer(p.iterations, damping=p.damping, on_iteration=report)
     except ValueError as problem:

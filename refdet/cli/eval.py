@@ -231,7 +231,7 @@ def _progress() -> Iterator[Step]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+    with Progress(*columns, console=errors, transient=True, disable=not errors.file.isatty()) as bar:
         task = bar.add_task("", total=None)
 
         def step(what: str) -> Callable[[int, int], object]:

@@ -88,7 +88,7 @@ def _generate(algorithms: list[str] | None, root: Path) -> Generation:
     load_all()
     stored: dict[str, Any] | None = read_manifest(root) if algorithms and (root / MANIFEST).is_file() else None
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+    with Progress(*columns, console=errors, transient=True, disable=not errors.file.isatty()) as bar:
         task = bar.add_task("", total=len(algorithms or case_names()))
         begun = iter(range(len(algorithms or case_names()) + 1))
         return generate(

@@ -84,7 +84,7 @@ def _progress(n_seeds: int) -> Iterator[Callable[[int, Progress], object]]:
     from refdet.reproduce.segmentation_settings import stage_share
 
     columns = (TextColumn("{task.description:<30}"), BarColumn(), TextColumn("{task.fields[note]:<10}"))
-    with Bars(*columns, TimeRemainingColumn(), console=errors, transient=True, disable=not errors.is_terminal) as bars:
+    with Bars(*columns, TimeRemainingColumn(), console=errors, transient=True, disable=not errors.file.isatty()) as bars:
         whole = bars.add_task("", total=n_seeds, note="")
         stage_bar = bars.add_task("", total=None, note="")
         current, before = ("", -1), 0.0

@@ -120,6 +120,7 @@ class TestWhatIsWritten:
                 GaussianPotential(position, potts(2, 1.5, dtype="float32"), **how),
                 GaussianPotential(both, potts(2, 4, dtype="float32"), **how),
             ],
+            exclude_self=False,
         )
         expected = crf.infer(3, damping=0.25)
         figures = json.loads((folder / "crf-output" / FIGURES).read_text())
