@@ -45,7 +45,7 @@ def diagonal(values: Numbers, *, dtype: DTypeName | None = None) -> Array:
     array([[-1.,  0.],
            [ 0., -2.]])
     """
-    v = _numbers("diagonal", "values", values)
+    v = finite_numbers("diagonal", "values", values)
     check_rank("diagonal", "values", v, "L")
     return _diagonal(v).astype(float_dtype("diagonal", dtype, like=v))
 
@@ -57,7 +57,7 @@ def symmetric(matrix: Array | Sequence[Numbers], *, dtype: DTypeName | None = No
     array([[0., 2.],
            [2., 0.]])
     """
-    m = _numbers("symmetric", "matrix", matrix)
+    m = finite_numbers("symmetric", "matrix", matrix)
     check_rank("symmetric", "matrix", m, "L, L")
     if m.shape[0] != m.shape[1]:
         raise ValueError(f"symmetric: matrix must be square, got shape {shape_of(m)}")
@@ -74,7 +74,7 @@ def pydensecrf_compatibility(
            [ 0., -3.]])
     """
     op = "pydensecrf_compatibility"
-    L, x = integer(op, "n_labels", n_labels, low=1), _numbers(op, "value", value)
+    L, x = integer(op, "n_labels", n_labels, low=1), finite_numbers(op, "value", value)
     if shape_of(x) not in ((), (L,), (L, L)):
         raise ValueError(f"{op}: value must be a number, {(L,)} or {(L, L)}, got shape {shape_of(x)}")
     if x.ndim == 0:
@@ -95,7 +95,7 @@ def _symmetric(matrix: Array) -> Array:
     return halves
 
 
-def _numbers(op: str, name: str, values: Any) -> Array:
+def finite_numbers(op: str, name: str, values: Any) -> Array:
     """Return an array of finite floating-point numbers; integers become float64."""
     try:
         x = np.asarray(values)
@@ -104,5 +104,6 @@ def _numbers(op: str, name: str, values: Any) -> Array:
     if x.dtype.kind not in "iuf":
         raise TypeError(f"{op}: {name} must hold numbers, got {x.dtype.name}")
     if not np.isfinite(x).all():
-        raise ValueError(f"{op}: {name} must be finite, got {x[~np.isfinite(x)][0]}")
+        at = tuple(np.argwhere(~np.isfinite(x))[0].tolist())
+        raise ValueError(f"{op}: {name} must be finite, got {x[at]}{f' at {at}' if at else ''}")
     return x if x.dtype.kind == "f" else x.astype(np.float64)

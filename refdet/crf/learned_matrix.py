@@ -91,14 +91,6 @@ class LearnedMatrix:
 def _finite(family: str, name: str, values: ArrayLike, layout: str) -> Array:
     """Return an array of float64 of its own; refuse what is not finite numbers."""
     op = f"LearnedMatrix.{family}"
-    try:
-        x = np.asarray(values)
-    except ValueError:  # rows of different lengths
-        raise ValueError(f"{op}: {name} must have rows of equal length, got {values!r}") from None
-    if x.dtype.kind not in "iuf":
-        raise TypeError(f"{op}: {name} must hold numbers, got {x.dtype.name}")
+    x = compatibility.finite_numbers(op, name, values)
     check_rank(op, name, x, layout)
-    if not np.isfinite(x).all():
-        at = tuple(np.argwhere(~np.isfinite(x))[0].tolist())
-        raise ValueError(f"{op}: {name} must be finite, got {x[at]} at {at}")
     return x.astype(np.float64)
