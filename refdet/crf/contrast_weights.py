@@ -92,4 +92,12 @@ def contrast_weights(
     if lengths is not None and not ((lengths > 0) & np.isfinite(lengths)).all():
         e = int(np.flatnonzero(~((lengths > 0) & np.isfinite(lengths)))[0])
         raise ValueError(f"contrast_weights: lengths must be positive, got {lengths[e]:g} for edge {e}")
-    return contrast_weights_kernel(colours, edges, lengths, w1=w1, w2=w2, beta=beta)
+    with np.errstate(over="ignore", invalid="ignore"):
+        weights = contrast_weights_kernel(colours, edges, lengths, w1=w1, w2=w2, beta=beta)
+    if not np.isfinite(weights).all():
+        e = int(np.flatnonzero(~np.isfinite(weights))[0])
+        raise ValueError(
+            "contrast_weights: colours, w1 and w2 must be small enough for finite weights, "
+            f"got {weights[e]} for edge {e}"
+        )
+    return weights

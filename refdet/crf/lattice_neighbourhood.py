@@ -34,6 +34,7 @@ from refdet.core.kernel import kernel
 from refdet.crf.lattice_index import MISSING, check_keys, code_of, find, neighbour_offsets
 
 TRAVERSALS = ("exact", "walk")
+MAX_BYTES = 2**30  # of the list of taps
 
 
 def tap_steps(d: int, size: int) -> Array:
@@ -42,6 +43,13 @@ def tap_steps(d: int, size: int) -> Array:
     >>> tap_steps(1, 1).tolist()
     [[0, 0], [0, 1], [1, 0]]
     """
+    n_bytes = 8 * (d + 1) * (size + 1) ** (d + 1)
+    if n_bytes > MAX_BYTES:
+        n_taps = (size + 1) ** (d + 1) - size ** (d + 1)
+        raise ValueError(
+            f"a neighbourhood of size {size} in {d} dimensions has {n_taps:,} taps, and to list them takes "
+            f"{n_bytes:,} bytes; use fewer dimensions or a smaller neighbourhood"
+        )
     steps = np.indices((size + 1,) * (d + 1)).reshape(d + 1, -1).T
     taps: Array = steps[np.min(steps, axis=1) == 0]
     return taps

@@ -148,3 +148,12 @@ def test_bad_input(
 ) -> None:
     with pytest.raises(error, match="^contrast_weights: .*" + message):
         contrast_weights(colours, np.array(edges), lengths, **options)
+
+
+def test_weights_beyond_the_dtype_are_refused() -> None:
+    edges, _ = grid_edges((1, 3))
+    huge = np.array([[0.0], [1e200], [0.0]])
+    with pytest.raises(ValueError, match=r"contrast_weights: colours, w1 and w2 must be small .* got nan for edge 0"):
+        contrast_weights(huge, edges)
+    with pytest.raises(ValueError, match="got inf for edge 0"):
+        contrast_weights(np.zeros((3, 1), np.float32), edges, w1=1e39)

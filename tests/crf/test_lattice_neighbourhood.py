@@ -177,3 +177,10 @@ def test_bad_input(vertices: Array, options: dict[str, object], error: type[Exce
 
 def test_the_largest_keys_that_have_neighbours() -> None:
     np.testing.assert_array_equal(lattice_neighbourhood(np.array([[2**63 - 3, 0]]))[:, 0], [0] + [-1] * 6)
+
+
+def test_too_many_taps() -> None:
+    with pytest.raises(
+        ValueError, match=r"size 2 in 20 dimensions has 10,458,256,051 taps, .* 1,757,339,338,104 bytes"
+    ):
+        tap_steps(20, 2)
