@@ -5,7 +5,7 @@ from refdet.crf.belief_propagation import belief_propagation
 from refdet.crf.compatibility import diagonal, potts, pydensecrf_compatibility, symmetric
 from refdet.crf.contrast_weights import contrast_weights
 from refdet.crf.crf_energy import crf_energy
-from refdet.crf.crf_rnn import CRFasRNN
+from refdet.crf.crf_rnn import CRF_RNN_MULTIPLIERS, CRFasRNN
 from refdet.crf.dense import DenseCRF, GaussianPotential, Inference, Progress
 from refdet.crf.features import bilateral_features, position_features, whiten
 from refdet.crf.free_energy import free_energy
@@ -32,6 +32,7 @@ from refdet.crf.truncated_gaussian import truncated_gaussian
 from refdet.crf.unary import unary_from_labels, unary_from_probabilities
 
 __all__ = [
+    "CRF_RNN_MULTIPLIERS",
     "CRFImage",
     "CRFasRNN",
     "DenseCRF",

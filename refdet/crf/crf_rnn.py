@@ -32,6 +32,32 @@ Conventions:
 - The authors' network feeds 500 × 500 images padded with zeros, which take part in the normalisation. Here there is no
   padding but what the caller adds.
 - Samples of a batch are independent, one after the other. Features are rounded to the dtype of the logits.
+- Only differences of colours count, so that an image less its mean is as good. One that was divided, by 255 or by the
+  standard deviations of a data set, is not: with θ_β = 3 all its colours would be alike: give θ_β in its unit.
+
+A network and the layer trained together, as one module that takes what the network takes. The weights of the kernels
+start lower than the authors', who go on from a trained network:
+
+>>> from refdet import nn
+>>> from refdet.data import Shapes
+>>> from refdet.segmentation import FCN, Recipe, VGGPlan, train, training_pair
+>>> class WithCRF(nn.Module):
+...     def __init__(self, net, crf):
+...         super().__init__()
+...         self.net, self.crf = net, crf
+...
+...     def forward(self, x, *, training, rng):  # x: (N, 3, H, W), less the mean; its colours are the CRF's
+...         images = x.data.transpose(0, 2, 3, 1)
+...         return self.crf(self.net(x / 64, training=training, rng=rng), images, training=training)
+>>> plan = VGGPlan(blocks=((8, 1), (16, 1)), padding=5, fc_channels=32, fc_kernel=4, dropout=0.0)
+>>> rng = np.random.default_rng(0)
+>>> crf = CRFasRNN(7, theta_alpha=16, theta_beta=20, spatial_weight=1, bilateral_weight=1)
+>>> both = WithCRF(FCN(7, variant="2s", plan=plan, rng=rng), crf)
+>>> pairs = [training_pair(scene, mean=(128, 128, 128)) for scene in Shapes(2, seed=0, size=(32, 32))]
+>>> recipe = Recipe(lr=0.02, n_steps=8, momentum=0.9, normalize="valid")
+>>> losses = train(both, pairs, recipe, rng=rng, multipliers={"crf.compatibility": nn.Multipliers(lr=0.1)})
+>>> losses[-1] < losses[0]
+True
 """
 
 from __future__ import annotations
@@ -54,8 +80,9 @@ from refdet.nn.optim import Multipliers
 CONVENTIONS = ("caffe", "pytorch")
 
 # What the authors' training multiplies the learning rate by, which it has at 1e-13 for a loss summed over the pixels;
-# for `nn.SGD(multipliers=...)`, under the names that the parameters have in this layer.
-MULTIPLIERS = {
+# for `nn.SGD(multipliers=...)`, under the names that the parameters have in this layer. Those of a module whose part
+# `crf` is the layer are {f"crf.{name}": m for name, m in CRF_RNN_MULTIPLIERS.items()}.
+CRF_RNN_MULTIPLIERS = {
     "spatial_weight": Multipliers(lr=1e4),
     "bilateral_weight": Multipliers(lr=1e4),
     "compatibility": Multipliers(lr=1e3),
@@ -82,6 +109,11 @@ class MessagePassing:
 
 class CRFasRNN(Module):
     """A layer that refines logits (N, L, H, W) to agree with the edges of the images.
+
+    It is called with logits and images, `layer(logits, images)`, and so it cannot stand in a `Sequential`; the module's
+    docstring has a network and this layer trained together. Images are N arrays (H, W, 3) in 0 … 255, as `read_image`
+    returns them and not as a network takes them, (N, 3, H, W) and normalised: `theta_beta` is in the unit of their
+    colours, and divided ones would hardly differ.
 
     Args:
         n_labels: L.
@@ -155,7 +187,7 @@ class CRFasRNN(Module):
 
         Args:
             logits: (N, L, H, W), of the dtype of the layer.
-            images: N arrays (H, W, 3), or one for N = 1; integers of any kind, float32 or float64.
+            images: N arrays (H, W, 3) in 0 … 255, or one for N = 1; integers of any kind, float32 or float64.
             training: whether `training_iterations` count; rng is not used.
 
         Returns:
@@ -167,13 +199,19 @@ class CRFasRNN(Module):
         N, L, H, W = logits.shape
         if self.n_labels != L:
             raise ValueError(f"CRFasRNN: logits must have {self.n_labels} labels, got shape {logits.shape}")
+        if not isinstance(images, (np.ndarray, list, tuple)):
+            raise TypeError(f"CRFasRNN: images must be an array or a list of them, got {type(images).__name__}")
         pictures = [images] if isinstance(images, np.ndarray) and images.ndim == 3 else list(images)
         if len(pictures) != N:
             raise ValueError(f"CRFasRNN: images must be one for each of {N} samples, got {len(pictures)}")
         for n, image in enumerate(pictures):
-            if not isinstance(image, np.ndarray) or shape_of(image) != (H, W, 3):
-                got = shape_of(image) if isinstance(image, np.ndarray) else type(image).__name__
-                raise ValueError(f"CRFasRNN: images[{n}] must be an array of shape {(H, W, 3)}, got {got}")
+            if not isinstance(image, np.ndarray) or image.dtype.kind not in "iuf":
+                got = image.dtype.name if isinstance(image, np.ndarray) else type(image).__name__
+                raise TypeError(f"CRFasRNN: images[{n}] must be an array of integers or floats, got {got}")
+            if shape_of(image) != (H, W, 3):
+                got = shape_of(image)
+                advice = "; move its channels last, with transpose(1, 2, 0)" if got == (3, H, W) else ""
+                raise ValueError(f"CRFasRNN: images[{n}] must be an array of shape {(H, W, 3)}, got {got}{advice}")
         return self.forward(logits, pictures, training=training, rng=rng)
 
     def _refine(self, logits: Tensor, image: Array, n_iterations: int) -> Tensor:

@@ -29,7 +29,7 @@ from typing import NamedTuple
 import numpy as np
 
 from refdet.core.check import Array, check_choice, check_floating, check_rank, check_shape, integer, sequence, shape_of
-from refdet.crf.filters import EXPONENTS, Shape, make_filter
+from refdet.crf.filters import EXPONENTS, FILTERS, Shape, make_filter
 from refdet.crf.free_energy import free_energy
 from refdet.crf.mean_field import (
     by_label,
@@ -42,37 +42,63 @@ from refdet.crf.mean_field import (
     normalise,
 )
 from refdet.crf.mean_field_sequential import sweep
-from refdet.crf.model import check_features, check_filters, leaves_out_self
+from refdet.crf.model import check_dtypes, check_features, check_filters, check_rows, leaves_out_self
 
 SCHEDULES = ("parallel", "sequential")
 
 
 @dataclass(frozen=True, eq=False)
 class GaussianPotential:
-    """One kernel of a fully connected CRF."""
+    """One kernel of a fully connected CRF.
 
-    features: Array  # (N, d), divided by the standard deviations
-    compatibility: Array  # (L, L), μ(l, l') times the weight of the kernel
-    filter: str = "lattice"  # or "exact", "truncated"
-    normalisation: str = "symmetric"  # or "none", "before", "after"
+    Attributes:
+        features: (N, d), divided by the standard deviations, as `position_features` and `bilateral_features` are;
+            float32 or float64.
+        compatibility: (L, L), μ(l, l') times the weight of the kernel, as `potts` returns it; of the same dtype.
+        filter: "lattice", fast and approximate; "exact", the N × N matrix; or "truncated", for positions on the grid of
+            an image only (`refdet.crf.filters`).
+        normalisation: "symmetric", "none", "before" or "after"; with n = K 1 these are n^−½ K n^−½, K, K n⁻¹, n⁻¹ K.
+    """
+
+    features: Array
+    compatibility: Array
+    filter: str = "lattice"
+    normalisation: str = "symmetric"
+
+    def __post_init__(self) -> None:
+        check_choice("GaussianPotential", "filter", self.filter, FILTERS)
+        check_choice("GaussianPotential", "normalisation", self.normalisation, EXPONENTS)
 
 
 class Progress(NamedTuple):
-    """What is known after an iteration."""
+    """What is known after an iteration.
 
-    iteration: int  # 1, 2, 3 …
+    Attributes:
+        iteration: 1, 2, 3 …, the number of the iteration.
+        iterations: how many there will be, unless inference is ended.
+        free_energy: after this iteration.
+        change: the largest |Δq| of this iteration, in [0, 1].
+    """
+
+    iteration: int
     iterations: int
     free_energy: float
-    change: float  # the largest |Δq|
+    change: float
 
 
 @dataclass(frozen=True, eq=False)
 class Inference:
-    """The outcome of mean-field inference, and how it was reached."""
+    """The outcome of mean-field inference, and how it was reached; all arrays have the dtype of the unary.
 
-    q: Array  # (N, L), rows sum to 1
-    free_energies: Array  # (iterations + 1,), that of the softmax of −ψ first
-    changes: Array  # (iterations,), the largest |Δq|
+    Attributes:
+        q: (N, L), the approximate marginals, rows sum to 1.
+        free_energies: (T + 1,) after T iterations, that of the softmax of −ψ first.
+        changes: (T,), the largest |Δq| of each iteration.
+    """
+
+    q: Array
+    free_energies: Array
+    changes: Array
 
     def labels(self) -> Array:
         """Return the most probable label of every point, (N,) int64; the first of equal ones."""
@@ -85,7 +111,7 @@ class DenseCRF:
 
     Args:
         unary: (N, L), the energy ψ of every label at every point, finite; float32 or float64.
-        kernels: any number of `GaussianPotential`s over the same points and labels, of the same dtype.
+        kernels: a list of any number of `GaussianPotential`s over the same points and labels, of the same dtype.
         shape: (H, W) of the image; needed by truncated filters, whose features are (x/θ_x, y/θ_y).
         exclude_self: leave the point itself out of its messages, which only exact filters can; None: if all are exact.
 
@@ -110,16 +136,17 @@ class DenseCRF:
         check_rank("DenseCRF", "unary", unary, "N, L")
         _check_finite("unary", unary, "label {1} at point {0}")
         n_points, n_labels = shape_of(unary)
+        if isinstance(kernels, GaussianPotential):
+            raise TypeError("DenseCRF: kernels must be a sequence of GaussianPotentials, got a single one; write [...]")
         kernels = sequence("DenseCRF", "kernels", kernels)
         for k in kernels:
             if not isinstance(k, GaussianPotential):
                 raise TypeError(f"DenseCRF: kernels must be GaussianPotentials, got {type(k).__name__}")
-            check_floating("DenseCRF", unary=unary, features=k.features, compatibility=k.compatibility)
+            check_dtypes("DenseCRF", unary, features=k.features, compatibility=k.compatibility)
             check_rank("DenseCRF", "features", k.features, "N, d")
-            check_shape("DenseCRF", "features", k.features, (n_points, k.features.shape[1]), "one row per point")
+            check_rows("DenseCRF", unary, k.features)
             check_shape("DenseCRF", "compatibility", k.compatibility, (n_labels, n_labels), "L × L")
             _check_finite("compatibility", k.compatibility, "the labels {0} and {1}")
-            check_choice("DenseCRF", "normalisation", k.normalisation, EXPONENTS)
         dimensions = [k.features.shape[1] for k in kernels]
         names = [k.filter for k in kernels]
         exclude_self = leaves_out_self(exclude_self, names)

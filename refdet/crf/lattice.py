@@ -29,9 +29,9 @@ Conventions:
 from __future__ import annotations
 
 from refdet.autograd.tensor import Tensor, as_tensor
-from refdet.core.check import Array, check_flag, check_floating, check_rank
+from refdet.core.check import Array, check_flag, check_floating, check_rank, shape_of
 from refdet.crf.lattice_blur import lattice_blur
-from refdet.crf.lattice_embed import lattice_embed
+from refdet.crf.lattice_embed import check_embeddable, check_features, lattice_embed
 from refdet.crf.lattice_index import lattice_index
 from refdet.crf.lattice_slice import lattice_slice
 from refdet.crf.lattice_splat import lattice_splat
@@ -77,20 +77,27 @@ class Lattice:
     def filter(self, values: Tensor | Array, *, transposed: bool = False) -> Tensor:
         """Return the filtered values, (N, V), of `values`, (N, V), which have the dtype of the features."""
         values = as_tensor("Lattice.filter", "values", values)
-        check_rank("Lattice.filter", "values", values.data, "N, V")
-        check_floating("Lattice.filter", features=self.weights.data, values=values.data)
-        if len(values) != self.n_points:
-            raise ValueError(
-                f"Lattice.filter: values must have one row for each of {self.n_points} points, got shape {values.shape}"
-            )
+        _check_values("Lattice.filter", values.data, self.weights.data)
         reverse = check_flag("Lattice.filter", "transposed", transposed)
         z = lattice_splat(values, self.weights, self.ids, self.n_vertices)
         z = lattice_blur(z, self.neighbours, reverse=reverse)
         return lattice_slice(z, self.weights, self.ids, scale=self.scale)
 
 
+def _check_values(op: str, values: Array, features: Array) -> None:
+    """Refuse values that are not one row per point, of the dtype of the features."""
+    check_rank(op, "values", values, "N, V")
+    check_floating(op, features=features, values=values)
+    if len(values) != len(features):
+        raise ValueError(
+            f"{op}: values must have one row for each of {len(features)} points, got shape {shape_of(values)}"
+        )
+
+
 def permutohedral_filter(values: Tensor | Array, features: Tensor | Array, *, transposed: bool = False) -> Tensor:
     """Filter values with a Gaussian of standard deviation 1 in the space of the features, approximately.
+
+    What is returned are sums, Σ_j exp(−½ |f_i − f_j|²) x_j, not means: they grow with the number of points nearby.
 
     Args:
         values: (N, V), float32 or float64.
@@ -106,5 +113,19 @@ def permutohedral_filter(values: Tensor | Array, features: Tensor | Array, *, tr
     >>> points = np.sqrt(3) / 2 * np.array([[-1.0], [0.0], [1.0]])
     >>> permutohedral_filter(np.array([[0.0], [3.0], [0.0]]), points).data.round(12)[:, 0]
     array([2., 3., 2.])
+
+    A bilateral filter is a mean: divide by what becomes of ones. Here by a column of them, and the first two points are
+    alike while the third is far away:
+
+    >>> values, points = np.array([[1.0], [3.0], [70.0]]), np.array([[0.0], [0.0], [9.0]])
+    >>> sums = permutohedral_filter(np.hstack([values, np.ones((3, 1))]), points).data
+    >>> (sums[:, :-1] / sums[:, -1:]).round(12)[:, 0]
+    array([ 2.,  2., 70.])
     """
+    op = "permutohedral_filter"
+    values, features = as_tensor(op, "values", values), as_tensor(op, "features", features)
+    check_features(op, features.data)
+    check_embeddable(op, features.data)
+    _check_values(op, values.data, features.data)
+    check_flag(op, "transposed", transposed)
     return Lattice(features).filter(values, transposed=transposed)

@@ -42,6 +42,7 @@ from refdet.core.check import (
 from refdet.crf.filters import EXPONENTS, FILTERS, Shape
 from refdet.crf.learned_matrix import LearnedMatrix
 from refdet.crf.mean_field import check_damping, mean_field
+from refdet.crf.model import check_dtypes, check_rows
 
 
 class CRFImage(NamedTuple):
@@ -58,12 +59,23 @@ class CRFImage(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class LearnableKernel:
-    """One kernel of a CRF; an array stays as it is, a `LearnedMatrix` is learned."""
+    """One kernel of a CRF; an array stays as it is, a `LearnedMatrix` is learned.
 
-    compatibility: LearnedMatrix | Array  # (L, L)
-    scale: LearnedMatrix | Array | None = None  # (d', d); None: features as they are
-    filter: str = "lattice"  # or "exact", "truncated"
-    normalisation: str = "symmetric"  # or "none", "before", "after"
+    Attributes:
+        compatibility: μ, (L, L), with the weight of the kernel in it.
+        scale: A, (d', d), which multiplies the features of every point; None leaves them as they are.
+        filter: "lattice", "exact" or "truncated" (`refdet.crf.filters`).
+        normalisation: "symmetric", "none", "before" or "after".
+    """
+
+    compatibility: LearnedMatrix | Array
+    scale: LearnedMatrix | Array | None = None
+    filter: str = "lattice"
+    normalisation: str = "symmetric"
+
+    def __post_init__(self) -> None:
+        check_choice("LearnableKernel", "filter", self.filter, FILTERS)
+        check_choice("LearnableKernel", "normalisation", self.normalisation, EXPONENTS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,11 +102,13 @@ class LearnableCRF:
         integer("LearnableCRF", "iterations", self.iterations, low=0)
         check_damping("LearnableCRF", self.damping)
         check_flag("LearnableCRF", "exclude_self", self.exclude_self)
+        if isinstance(self.kernels, LearnableKernel):
+            raise TypeError(
+                "LearnableCRF: kernels must be a sequence of LearnableKernels, got a single one; write [...]"
+            )
         for kernel in sequence("LearnableCRF", "kernels", self.kernels):
             if not isinstance(kernel, LearnableKernel):
                 raise TypeError(f"LearnableCRF: every kernel must be a LearnableKernel, got {type(kernel).__name__}")
-            check_choice("LearnableCRF", "filter", kernel.filter, FILTERS)
-            check_choice("LearnableCRF", "normalisation", kernel.normalisation, EXPONENTS)
         learned_scales = any(isinstance(k.scale, LearnedMatrix) and len(k.scale.start) for k in self.kernels)
         if learned_scales and any(k.filter == "truncated" for k in self.kernels):
             raise ValueError(
@@ -188,11 +202,12 @@ class LearnableCRF:
             check_shape(op, "unary", image.unary, (n_points, n_inputs), "one column for each column of the matrix U")
             n_columns = families["unary"].coefficients.shape[0]
         for m, features in enumerate(image.features):
-            check_floating(op, unary=image.unary, features=features)
+            check_dtypes(op, image.unary, features=features)
             check_rank(op, "features", features, "N, d")
+            check_rows(op, image.unary, features)
             scale = families.get(f"scale[{m}]")
             columns = shape_of(features)[1] if scale is None else scale.coefficients.shape[1]
-            check_shape(op, f"features[{m}]", features, (n_points, columns), "a row per point, a column per scale")
+            check_shape(op, f"features[{m}]", features, (n_points, columns), "one column for each of the scale's")
             mu = families[f"compatibility[{m}]"].coefficients
             check_shape(op, f"compatibility[{m}]", mu, (n_columns, n_columns), f"L × L for {n_columns} labels")
         if labels is not None:

@@ -39,22 +39,36 @@ from refdet.ops.shaping import concat
 
 
 class LearningProgress(NamedTuple):
-    """What is known after an iteration of L-BFGS."""
+    """What is known after an iteration of L-BFGS.
 
-    iteration: int  # 1, 2, 3 …, on through restarts
+    Attributes:
+        iteration: 1, 2, 3 …; restarts count on.
+        objective: after this iteration, larger is better.
+        parameters: (P,) float64, a copy.
+    """
+
+    iteration: int
     objective: float
-    parameters: Array  # (P,)
+    parameters: Array
 
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """What was learned, and how."""
+    """What was learned, and how; `learned["compatibility[0]"]` is a matrix by its name.
 
-    crf: LearnableCRF  # with the learned parameters as those to start from
-    parameters: Array  # (P,)
+    Attributes:
+        crf: the CRF, with the learned parameters as those to start from.
+        parameters: (P,) float64; `crf.slices` says which are which.
+        objective: what they reach.
+        trace: (T + 1,) float64, the objective at the start and after each of T iterations.
+        evaluations: how many of the objective and its gradient there were.
+    """
+
+    crf: LearnableCRF
+    parameters: Array
     objective: float
-    trace: Array  # the objective at the start and after every iteration
-    evaluations: int  # of the objective and its gradient
+    trace: Array
+    evaluations: int
 
     def __getitem__(self, name: str) -> Array:
         """Return a matrix by its name, such as "compatibility[0]"."""

@@ -57,14 +57,38 @@ def columns_of(
             f"{op}: one compatibility per kernel, got {len(each_compatibility)} for {len(each_features)} features"
         )
     for f, mu in zip(each_features, each_compatibility, strict=True):
+        check_dtypes(op, unary.data, features=f.data, compatibilities=mu.data)
         check_rank(op, "features", f.data, "N, d")
-        check_shape(op, "features", f.data, (n_points, f.shape[1]), "one row per point of unary")
+        check_rows(op, unary.data, f.data)
         check_shape(op, "compatibilities", mu.data, (n_labels, n_labels), "L × L")
     dimensions = tuple(f.shape[1] for f in each_features)
     if not dimensions:
         none = Tensor(np.zeros((n_points, 0), unary.dtype)), Tensor(np.zeros((0, n_labels, n_labels), unary.dtype))
         return Columns(*none, dimensions)
     return Columns(concat(each_features, axis=1), stack(each_compatibility, axis=0), dimensions)
+
+
+def check_dtypes(op: str, unary: Array, **arrays: Array) -> None:
+    """Refuse arrays that are not float32 or float64 as the unary is, and say how to have them made like it."""
+    check_floating(op, unary=unary)
+    for name, x in arrays.items():
+        check_floating(op, **{name: x})
+        if x.dtype.name != unary.dtype.name:
+            raise TypeError(
+                f"{op}: unary is {unary.dtype.name} but {name} is {x.dtype.name}; position_features, "
+                "bilateral_features, potts and their like take dtype=unary.dtype, or convert one of them with astype"
+            )
+
+
+def check_rows(op: str, unary: Array, features: Array) -> None:
+    """Refuse features that have not one row per point of the unary; say which of them looks transposed."""
+    (n_points, n_labels), (n_rows, d) = shape_of(unary), shape_of(features)
+    if n_rows != n_points:
+        suspect, columns = ("unary", n_labels) if n_points < n_rows else ("features", d)  # points outnumber the rest
+        raise ValueError(
+            f"{op}: unary has {n_points} rows but features have {n_rows}: rows are points"
+            + (f"; {suspect} may be transposed" if columns == max(n_points, n_rows) else "")
+        )
 
 
 def each(op: str, name: str, value: str | Sequence[str], kernels: Sequence[object]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from refdet.data.coco import CocoDataset, read_coco, read_coco_results, write_co
 from refdet.data.coco_entries import CocoError, CocoImage
 from refdet.data.images import ImageError, image_size, read_image
 from refdet.data.sample import Sample, require_usable
-from refdet.data.shapes import Scene, Shapes, make_scene
+from refdet.data.shapes import CLASS_NAMES, Scene, Shapes, make_scene
 from refdet.data.stick_figures import FIGURE_CLASS_NAMES, StickFigures, make_figure
 from refdet.data.transforms import (
     mirror,
@@ -21,6 +21,7 @@ from refdet.data.voc_entries import VocError
 from refdet.data.voc_results import VocResults, read_voc_results, write_voc_results
 
 __all__ = [
+    "CLASS_NAMES",
     "FIGURE_CLASS_NAMES",
     "Batch",
     "CocoDataset",

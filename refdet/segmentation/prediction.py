@@ -41,6 +41,10 @@ def class_probabilities(model: Module, images: Iterable[Array] | Array) -> list[
 
 
 def _logits(op: str, model: Module, images: Iterable[Array] | Array) -> Iterator[Array]:
+    if not isinstance(model, Module):
+        raise TypeError(f"{op}: model must be a Module, got {type(model).__name__}")
+    if not isinstance(images, Iterable):
+        raise TypeError(f"{op}: images must be a list of arrays or one array, got {type(images).__name__}")
     for i, image in enumerate(images):
         name = f"image {i}"
         check_rank(op, name, image, "C, H, W")

@@ -67,13 +67,20 @@ REFERENCE_MEAN_BGR = (104.00699, 116.66877, 122.67892)
 class Recipe:
     """How one network is trained; rate and length are to be given, the rest is that of the authors' files.
 
+    The rate belongs to what the loss is divided by. The defaults are the authors': a sum over all pixels, whose rates
+    are `REFERENCE_RATES`, 1e-10 and less, with momentum 0.99. Usual rates belong to a mean over the pixels:
+
+        normalize="sum" or "batch"     1e-10 or so, for VGG-16 and a VOC image of 500 × 375 in 0 … 255 less the mean
+        normalize="valid" or "full"    0.01 or so, with momentum=0.9, for a new network and images in about −2 … 2
+
     Attributes:
-        lr: the learning rate, or a schedule of `refdet.nn.schedules`.
+        lr: the learning rate, or a schedule of `refdet.nn.schedules`; see above.
         n_steps: how many batches.
         momentum: of SGD.
         weight_decay: of all but biases.
         batch_size: images a batch; above 1 they must be of one size.
-        normalize: what the loss is divided by, see above.
+        normalize: what the loss is divided by: "sum", nothing; "valid", the number of pixels that count; "full", of all
+            pixels; "batch", of images.
         ignore_label: the label of pixels that do not count, or None.
     """
 
@@ -156,6 +163,7 @@ def train(
     *,
     rng: np.random.Generator,
     on_step: OnStep | None = None,
+    multipliers: Mapping[str, Multipliers] | None = None,
 ) -> list[float]:
     """Train `model` in place; return the loss of each batch before its step.
 
@@ -169,6 +177,7 @@ def train(
         recipe: rate, length and the rest.
         rng: source of order and dropout.
         on_step: called after each step.
+        multipliers: parameter → `nn.Multipliers`, in place of those of `bias_multipliers`; the others keep theirs.
     """
     _check_run(model, samples, recipe)
     check_generator("train", rng)
@@ -178,7 +187,7 @@ def train(
         lr=rate(0),
         momentum=recipe.momentum,
         weight_decay=recipe.weight_decay,
-        multipliers=bias_multipliers(model),
+        multipliers=bias_multipliers(model) | dict(multipliers or {}),
     )
     losses: list[float] = []
     indices = _endless(len(samples), rng)
@@ -188,7 +197,14 @@ def train(
         loss = pixel_loss(logits, label_maps, normalize=recipe.normalize, ignore_label=recipe.ignore_label)
         optimiser.zero_grad()
         loss.backward()
-        optimiser.step(lr=rate(i_step))
+        try:
+            optimiser.step(lr=rate(i_step))
+        except FloatingPointError as error:
+            valid = "" if recipe.normalize in ("valid", "full") else "normalize='valid' with its usual rates, or "
+            raise FloatingPointError(
+                f"train: step {i_step}, lr={rate(i_step):g}, normalize={recipe.normalize!r}: {error}; "
+                f"if the images are finite, training diverged: try {valid}a smaller rate"
+            ) from error
         losses.append(float(loss.item()))
         if on_step is not None:
             on_step(Step(model, i_step, losses[-1]))

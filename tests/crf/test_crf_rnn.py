@@ -9,7 +9,7 @@ import pytest
 
 from refdet import nn, ops
 from refdet.autograd import Tensor, gradcheck
-from refdet.crf.crf_rnn import MULTIPLIERS, CRFasRNN
+from refdet.crf.crf_rnn import CRF_RNN_MULTIPLIERS, CRFasRNN
 from refdet.crf.features import bilateral_features, position_features
 from refdet.crf.lattice import permutohedral_filter
 from refdet.crf.mean_field import mean_field_forward
@@ -214,6 +214,24 @@ def test_colours_of_any_kind() -> None:
     np.testing.assert_array_equal(layer(logits, image).data, layer(logits, image.astype(np.float64)).data)
 
 
+def test_only_differences_of_colours_count() -> None:
+    """Less the mean is as good, but for the cells of the lattice that the points fall into."""
+    logits, image = scene(13)
+    layer = CRFasRNN(3, **THETAS, iterations=2, dtype="float64")
+    less_mean = image - image.mean(axis=(0, 1))
+    found, expected = (probabilities(layer(logits, x)) for x in (less_mean, image))
+    np.testing.assert_allclose(found, expected, atol=0.05)
+
+
+def test_divided_colours_with_theta_in_their_unit() -> None:
+    """By 255: with θ_β divided too they are what they were."""
+    logits, image = scene(13)
+    layer = CRFasRNN(3, **THETAS, iterations=1)
+    unit = CRFasRNN(3, **(THETAS | {"theta_beta": 20 / 255}), iterations=1)
+    x = logits.astype(np.float32)
+    np.testing.assert_allclose(unit(x, image.astype(np.float32) / 255).data, layer(x, image).data, atol=1e-3)
+
+
 def test_it_follows_the_edges_of_the_image() -> None:
     """Unaries that are sure at one pixel of each half: with the colours of the halves, all pixels take its label."""
     logits, image = np.zeros((1, 2, 6, 8)), np.zeros((6, 8, 3))
@@ -225,8 +243,8 @@ def test_it_follows_the_edges_of_the_image() -> None:
 
 def test_multipliers_name_the_parameters() -> None:
     layer = CRFasRNN(2)
-    assert sorted(MULTIPLIERS) == sorted(name for name, _ in layer.named_parameters())
-    nn.SGD(layer.named_parameters(), lr=1e-13, multipliers=MULTIPLIERS)
+    assert sorted(CRF_RNN_MULTIPLIERS) == sorted(name for name, _ in layer.named_parameters())
+    nn.SGD(layer.named_parameters(), lr=1e-13, multipliers=CRF_RNN_MULTIPLIERS)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +267,8 @@ def test_bad_options(options: dict[str, Any], message: str) -> None:
         ((3, 6, 8), np.zeros((6, 8, 3)), r"logits must have rank 4 \(N, L, H, W\)"),
         ((1, 2, 6, 8), np.zeros((6, 8, 3)), "logits must have 3 labels"),
         ((1, 3, 6, 8), np.zeros((8, 6, 3)), r"images\[0\] must be an array of shape \(6, 8, 3\), got \(8, 6, 3\)"),
-        ((1, 3, 6, 8), [None], r"images\[0\] must be an array of shape \(6, 8, 3\), got NoneType"),
+        ((1, 3, 6, 8), np.zeros((3, 6, 8)), r"got \(3, 6, 8\); move its channels last, with transpose\(1, 2, 0\)"),
+        ((1, 3, 6, 8), np.zeros((1, 3, 6, 8)), r"images\[0\] must be an array of .*; move its channels last"),
         ((2, 3, 6, 8), np.zeros((6, 8, 3)), "images must be one for each of 2 samples, got 1"),
         ((1, 3, 6, 8), np.full((6, 8, 3), np.nan), "features must be finite"),
     ],
@@ -262,3 +281,18 @@ def test_bad_input(shape: tuple[int, ...], images: Any, message: str) -> None:
 def test_bad_dtype() -> None:
     with pytest.raises(TypeError, match="CRFasRNN: parameters is float32 but logits is float64"):
         CRFasRNN(3)(*scene())
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (None, "images must be an array or a list of them, got NoneType"),
+        ([None], r"images\[0\] must be an array of integers or floats, got NoneType"),
+        (np.zeros((6, 8, 3), bool), r"images\[0\] must be an array of integers or floats, got bool"),
+        (np.zeros((6, 8, 3), complex), r"images\[0\] must be an array of integers or floats, got complex128"),
+        ("cat", "images must be an array or a list of them, got str"),
+    ],
+)
+def test_images_of_no_kind(images: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=f"CRFasRNN: {message}"):
+        CRFasRNN(3, dtype="float64")(np.zeros((1, 3, 6, 8)), images)

@@ -266,12 +266,12 @@ GOOD = np.zeros((6, 2))
         (np.zeros((2, 3, 2)), {}, {}, r"unary must have rank 2 \(N, L\), got rank 3"),
         (GOOD * [1, np.nan], {}, {}, "unary must be finite, got nan for label 1 at point 0"),
         (GOOD - np.inf, {}, {}, "unary must be finite, got -inf for label 0 at point 0"),
-        (GOOD, {"features": GOOD[:5]}, {}, r"features must have shape \(6, 2\) \(one row per point\), got \(5, 2\)"),
+        (GOOD, {"features": GOOD[:5]}, {}, "unary has 6 rows but features have 5: rows are points$"),
+        (GOOD.T, {}, {}, "unary has 2 rows but features have 6: rows are points; unary may be transposed"),
+        (GOOD, {"features": GOOD.T}, {}, "unary has 6 rows but features have 2: .*; features may be transposed"),
         (GOOD, {"features": GOOD * np.nan}, {}, r"features must be finite, got \[nan, nan\] at point 0"),
         (GOOD, {"compatibility": potts(3)}, {}, r"compatibility must have shape \(2, 2\) \(L × L\), got \(3, 3\)"),
         (GOOD, {"compatibility": potts(2) * np.nan}, {}, "compatibility must be finite, got nan for the labels"),
-        (GOOD, {"filter": "box"}, {}, "filters must be one of 'exact', 'truncated', 'lattice', got 'box'"),
-        (GOOD, {"normalisation": "mean"}, {}, "normalisation must be one of"),
         (GOOD, {}, {"exclude_self": True}, "exclude_self .* the lattice's response at the point itself is not 1"),
         (GOOD, {"filter": "truncated"}, {}, "a truncated filter needs shape"),
         (GOOD, {"filter": "truncated"}, {"shape": (2, 3)}, "a truncated filter needs the features"),
@@ -280,6 +280,17 @@ GOOD = np.zeros((6, 2))
 def test_bad_models(unary: Array, potential: dict[str, Any], options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=f"DenseCRF: {message}"):
         DenseCRF(unary, [GaussianPotential(**({"features": GOOD, "compatibility": potts(2)} | potential))], **options)
+
+
+def test_a_potential_refuses_names_that_do_not_exist() -> None:
+    with pytest.raises(
+        ValueError, match="GaussianPotential: filter must be one of 'exact', 'truncated', 'lattice', got"
+    ):
+        GaussianPotential(GOOD, potts(2), "box")
+    with pytest.raises(
+        ValueError, match="GaussianPotential: normalisation must be one of 'none', 'before', 'after', 's"
+    ):
+        GaussianPotential(GOOD, potts(2), normalisation="mean")
 
 
 def test_too_many_points_for_a_matrix() -> None:
@@ -304,7 +315,7 @@ def test_bad_inference() -> None:
 
 def test_what_is_no_kernel() -> None:
     one = GaussianPotential(GOOD, potts(2))
-    with pytest.raises(TypeError, match="DenseCRF: kernels must be a sequence, got GaussianPotential"):
+    with pytest.raises(TypeError, match=r"DenseCRF: kernels must be .*, got a single one; write \[\.\.\.\]$"):
         DenseCRF(GOOD, one)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="DenseCRF: kernels must be a sequence, got <generator"):
         DenseCRF(GOOD, (one for _ in range(2)))  # type: ignore[arg-type]
@@ -313,5 +324,10 @@ def test_what_is_no_kernel() -> None:
 
 
 def test_mixed_dtypes() -> None:
-    with pytest.raises(TypeError, match="DenseCRF: unary is float64 but features is float32"):
+    builders = "position_features, bilateral_features, potts and their like take dtype=unary.dtype"
+    with pytest.raises(TypeError, match=f"DenseCRF: unary is float64 but features is float32; {builders}"):
         DenseCRF(GOOD, [GaussianPotential(GOOD.astype(np.float32), potts(2))])
+    with pytest.raises(TypeError, match=f"DenseCRF: unary is float32 but compatibility is float64; {builders}"):
+        DenseCRF(GOOD.astype(np.float32), [GaussianPotential(GOOD.astype(np.float32), potts(2))])
+    with pytest.raises(TypeError, match="DenseCRF: features must be float32 or float64, got int64"):
+        DenseCRF(GOOD, [GaussianPotential(GOOD.astype(np.int64), potts(2))])

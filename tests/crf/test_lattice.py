@@ -265,20 +265,29 @@ def test_memory_is_that_of_its_arrays() -> None:
         (np.array([[0.0], [np.nan]]), np.zeros((2, 1)), ValueError, "features must be finite, got .nan. in row 1"),
         (np.array([[0.0], [1e300]]), np.zeros((2, 1)), ValueError, "lattice keys overflow: features reach 1e.300"),
         (np.zeros(3), np.zeros((3, 1)), ValueError, r"features must have rank 2 \(N, d\), got rank 1"),
-        (np.zeros((3, 2)), np.zeros(3), ValueError, r"Lattice.filter: values must have rank 2 \(N, V\), got rank 1"),
+        (np.zeros((3, 2)), np.zeros(3), ValueError, r"values must have rank 2 \(N, V\), got rank 1"),
         (np.zeros((3, 2)), np.zeros((2, 1)), ValueError, r"one row for each of 3 points, got shape \(2, 1\)"),
         (np.zeros((3, 2)), np.zeros((3, 1), np.float32), TypeError, "features is float64 but values is float32"),
+        (np.zeros((3, 0)), np.zeros((3, 1)), ValueError, "features must have at least one column"),
+        (np.zeros((3, 2)), "abc", TypeError, "values: "),
         (np.zeros((3, 2)), np.zeros((3, 1), int), TypeError, "values must be float32 or float64, got int64"),
     ],
 )
 def test_bad_input(features: Any, values: Any, error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message):
+    with pytest.raises(error, match=f"permutohedral_filter: .*{message}"):
         permutohedral_filter(values, features)
+
+
+def test_a_lattice_refuses_values_in_its_own_name() -> None:
+    with pytest.raises(ValueError, match=r"Lattice\.filter: values must have one row for each of 3 points, got shape"):
+        Lattice(np.zeros((3, 2))).filter(np.zeros((2, 1)))
 
 
 def test_transposed_must_be_a_flag() -> None:
     with pytest.raises(TypeError, match=r"Lattice\.filter: transposed must be True or False, got 'yes'"):
         Lattice(np.zeros((3, 2))).filter(np.zeros((3, 1)), transposed="yes")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="permutohedral_filter: transposed must be True or False, got 'yes'"):
+        permutohedral_filter(np.zeros((3, 1)), np.zeros((3, 2)), transposed="yes")  # type: ignore[arg-type]
 
 
 @pytest.mark.oracle

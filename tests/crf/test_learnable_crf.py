@@ -121,12 +121,17 @@ def anything(value: Any) -> Any:
         (
             lambda: LearnableCRF([LearnableKernel(np.eye(2), filter="lattic")]),
             ValueError,
-            "LearnableCRF: filter must be one of 'exact', 'truncated', 'lattice', got 'lattic'",
+            "LearnableKernel: filter must be one of 'exact', 'truncated', 'lattice', got 'lattic'",
         ),
         (
             lambda: LearnableCRF([LearnableKernel(np.eye(2), normalisation="norm")]),
             ValueError,
-            "LearnableCRF: normalisation must be one of",
+            "LearnableKernel: normalisation must be one of",
+        ),
+        (
+            lambda: LearnableCRF(anything(LearnableKernel(np.eye(2)))),
+            TypeError,
+            r"LearnableCRF: kernels must be .*, got a single one; write \[\.\.\.\]$",
         ),
         (lambda: LearnableCRF(iterations=-1), ValueError, "LearnableCRF: iterations must be at least 0"),
         (lambda: LearnableCRF(damping=1), ValueError, "LearnableCRF: damping must be smaller than 1"),
@@ -174,9 +179,13 @@ POINTS = np.zeros((4, 2))
         (CRFImage(POINTS.astype(int), [POINTS]), TypeError, "unary must be float32 or float64"),
         (CRFImage(POINTS), ValueError, "features must be one array for each of 1 kernels, got 0"),
         (CRFImage(POINTS[:, :1], [POINTS]), ValueError, r"unary must have shape \(4, 2\) .* matrix U"),
-        (CRFImage(POINTS, [POINTS[:3]]), ValueError, r"features\[0\] must have shape \(4, 2\)"),
+        (CRFImage(POINTS, [POINTS[:3]]), ValueError, "unary has 4 rows but features have 3: rows are points"),
         (CRFImage(POINTS, [POINTS[:, :1]]), ValueError, r"features\[0\] must have shape \(4, 2\)"),
-        (CRFImage(POINTS, [POINTS.astype("f4")]), TypeError, "unary is float64 but features is float32"),
+        (
+            CRFImage(POINTS, [POINTS.astype("f4")]),
+            TypeError,
+            "unary is float64 but features is float32; .* take dtype=unary",
+        ),
         (CRFImage(POINTS, [POINTS * np.nan]), ValueError, "features must be finite"),
     ],
 )

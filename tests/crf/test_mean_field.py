@@ -298,7 +298,8 @@ GRID = position_features((2, 3), 2.0)
 @pytest.mark.parametrize(
     ("features", "options", "message"),
     [
-        ([np.zeros((5, 2))], {}, r"features must have shape \(6, 2\) \(one row per point of unary\), got \(5, 2\)"),
+        ([np.zeros((5, 2))], {}, "unary has 6 rows but features have 5: rows are points$"),
+        ([np.zeros((3, 6))], {}, "unary has 6 rows but features have 3: rows are points; features may be transposed"),
         ([np.zeros(6)], {}, r"features must have rank 2 \(N, d\)"),
         ([GRID, GRID], {}, "one compatibility per kernel, got 1 for 2 features"),
         ([GRID * np.nan], {}, r"features must be finite, got \[nan, nan\] at point 0"),
@@ -327,8 +328,14 @@ def test_bad_input(features: list[Array], options: dict[str, Any], message: str)
 def test_bad_compatibilities_and_dtypes() -> None:
     with pytest.raises(ValueError, match=r"mean_field: compatibilities must have shape \(2, 2\) .*, got \(3, 3\)"):
         mean_field(np.zeros((6, 2)), [GRID], [potts(3)])
-    with pytest.raises(TypeError, match="mean_field: unary is float64 but features is float32"):
+    with pytest.raises(TypeError, match=r"mean_field: unary is float64 but features is float32; .* take dtype=unary"):
         mean_field(np.zeros((6, 2)), [GRID.astype(np.float32)], [potts(2)])
+    with pytest.raises(TypeError, match=r"mean_field: unary is float64 but features is float32; .* take dtype=unary"):
+        mean_field(np.zeros((6, 2)), [GRID, GRID.astype(np.float32)], [potts(2)] * 2)
+    with pytest.raises(
+        ValueError, match=r"mean_field: unary has 2 rows but features have 6: .*; unary may be transposed"
+    ):
+        mean_field(np.zeros((2, 6)), [GRID], [potts(2)])
     with pytest.raises(ValueError, match=r"mean_field: unary must have rank 2 \(N, L\)"):
         mean_field(np.zeros((2, 3, 2)), [GRID], [potts(2)])
     with pytest.raises(TypeError, match="mean_field: filters must be a sequence, got 3"):

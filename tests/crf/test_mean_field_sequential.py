@@ -115,7 +115,7 @@ def test_no_sweeps_no_kernels_no_points() -> None:
 @pytest.mark.parametrize(
     ("features", "options", "message"),
     [
-        (np.zeros((5, 2)), {}, r"features must have shape \(6, 2\)"),
+        (np.zeros((5, 2)), {}, "unary has 6 rows but features have 5: rows are points"),
         (np.full((6, 1), np.inf), {}, r"features must be finite, got \[inf\] at point 0"),
         (np.zeros((6, 1)), {"sweeps": -1}, "sweeps must be at least 0"),
         (np.zeros((6, 1)), {"normalisation": "both"}, "normalisation must be one of"),

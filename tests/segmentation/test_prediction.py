@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from refdet.autograd import Tensor
-from refdet.nn import Apply, Conv2d
+from refdet.nn import Apply, Conv2d, Module
 from refdet.segmentation.fcn import FCN
 from refdet.segmentation.prediction import class_probabilities, predict
 from tests.segmentation.nets import NARROW, make, picture
@@ -66,3 +66,10 @@ def test_bad_images() -> None:
         predict(SHOW, [LOGITS, LOGITS[0]])
     with pytest.raises(TypeError, match="class_probabilities: image 0 must be float32 or float64, got uint8"):
         class_probabilities(SHOW, [np.zeros((3, 4, 4), np.uint8)])
+
+
+def test_no_model_and_no_images() -> None:
+    with pytest.raises(TypeError, match="predict: model must be a Module, got NoneType"):
+        predict(None, [])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="class_probabilities: images must be a list of arrays or one array, got int"):
+        class_probabilities(Module(), 3)  # type: ignore[arg-type]

@@ -169,6 +169,37 @@ def test_biases_learn_twice_as_fast_and_do_not_decay() -> None:
     assert set(multipliers.values()) == {Multipliers(lr=2.0, weight_decay=0.0)}
 
 
+def test_given_multipliers_take_the_place_of_those_of_biases() -> None:
+    """Of the score layer: the bias as a weight is by default, (1, 1), the weight stays; other biases are as ever."""
+    (sample,) = samples(1)
+    usual, other = make("4s"), make("4s")
+    before = usual.state_dict()
+    recipe = Recipe(lr=1e-4, n_steps=1, weight_decay=0.0)
+    given = {"score_fr.bias": Multipliers(), "score_fr.weight": Multipliers(lr=0.0)}
+    train(usual, [sample], recipe, rng=np.random.default_rng(0))
+    train(other, [sample], recipe, rng=np.random.default_rng(0), multipliers=given)
+    for name, value in other.state_dict().items():
+        share = {"score_fr.bias": 0.5, "score_fr.weight": 0.0}.get(name, 1.0)
+        move = usual.state_dict()[name] - before[name]
+        np.testing.assert_allclose(value - before[name], share * move, rtol=1e-9, atol=1e-15)
+    with pytest.raises(ValueError, match=r"multipliers name parameters that do not exist: crf\.compatibility"):
+        train(other, [sample], recipe, rng=np.random.default_rng(0), multipliers={"crf.compatibility": Multipliers()})
+
+
+@pytest.mark.parametrize(
+    ("normalize", "advice"),
+    [("sum", "try normalize='valid' with its usual rates, or a smaller rate"), ("valid", "try a smaller rate")],
+)
+def test_a_run_that_diverges_says_what_to_do(normalize: str, advice: str) -> None:
+    """A rate at which the first step leaves weights of 1e200, whose products are infinite."""
+    recipe = Recipe(lr=1e200, n_steps=3, normalize=normalize)
+    expected = (
+        rf"train: step 1, lr=1e\+200, normalize='{normalize}': SGD: the gradient of .* is not finite; .*{advice}$"
+    )
+    with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match=expected):
+        train(make("4s"), samples(1), recipe, rng=np.random.default_rng(0))
+
+
 @pytest.mark.parametrize(
     ("learned", "moved"),
     [
