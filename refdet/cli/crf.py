@@ -46,6 +46,14 @@ class Parameters:
             f"srgb {self.srgb:g}, compat {self.compat:g}"
         )
 
+    def details(self, confidence: float | None) -> tuple[str, ...]:
+        """The others but for the iterations, what is unusual before what has no say in most runs."""
+        usual = [f"order {self.order}", f"normalisation {self.normalisation}"]
+        if confidence is not None:
+            usual.append(f"confidence {confidence:g}")
+        rest = {f"damping {self.damping:g}": self.damping > 0, f"filter {self.filter}": self.filter != "lattice"}
+        return (*(text for text in rest if rest[text]), *usual, *(text for text in rest if not rest[text]))
+
 
 def refine_labels(
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="The photograph.")],
@@ -138,8 +146,16 @@ def refine_labels(
         step("reading", 0)
         pixels = read_image(image)
         evidence = read_evidence(unary, pixels.shape[:2], options)
+        if evidence.warning:
+            typer.echo(f"refdet: warning: {evidence.warning}", err=True)
         outcome = _infer(pixels, evidence, parameters, step)
         step("drawing", iterations)
+        of_labels: dict[str, Any] = {"labels": evidence.n_labels, "confidence": None, "unsure": None}
+        if evidence.kind != "probabilities":
+            of_labels |= {
+                "confidence": USUAL_CONFIDENCE if confidence is None else confidence,
+                "unsure": evidence.unsure,
+            }
         found = CrfRefinement(
             pixels,
             evidence.before,
@@ -148,13 +164,8 @@ def refine_labels(
             outcome.free_energies,
             outcome.changes,
             parameters.line,
+            parameters.details(of_labels["confidence"]),
         )
-        of_labels: dict[str, Any] = {"labels": evidence.n_labels, "confidence": None, "unsure": None}
-        if evidence.kind != "probabilities":
-            of_labels |= {
-                "confidence": USUAL_CONFIDENCE if confidence is None else confidence,
-                "unsure": evidence.unsure,
-            }
         about = {
             "image": str(image),
             "unary": str(unary),

@@ -36,6 +36,7 @@ MOST_COLOURS = 256
 MOST_LABELS = 2**16  # as many as a PNG can hold
 MOST_BYTES = 2**30  # of the potentials, and of a compatibility; inference takes some ten times as much
 SUM_TOLERANCE = 1e-3
+FEW = 0.25  # of the labels that there are: if no more than this share occurs, there may be too many
 DTYPE = "float32"  # of the potentials, as in the authors' program
 GREYS = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")  # Pillow's modes whose pixels are single whole numbers
 
@@ -53,6 +54,7 @@ class Evidence:
     before: Array  # (H, W) int64: the likeliest label of each pixel, or UNSURE
     palette: Array | None = None  # (n, 3) uint8: the colours that the file has for labels 0, 1 …
     unsure: int | str | None = None  # the label, or colour as #rrggbb, that says nothing
+    warning: str | None = None  # about what may not be meant
 
     @property
     def n_labels(self) -> int:
@@ -224,7 +226,21 @@ def _from_labels(path: Path, given: LabelMap, options: LabelOptions) -> Evidence
     _check_memory(path, given.labels.size, n_labels)
     potentials = unary_from_labels(given.labels.ravel(), n_labels, gt_probability=p, unsure=given.unsure, dtype=DTYPE)
     unsure = options.unsure if given.kind == "colours" and given.unsure is not None else given.unsure
-    return Evidence(given.kind, potentials, np.where(is_sure, given.labels, UNSURE), given.palette, unsure)
+    warning = None if options.n_labels else _gaps(path, sure, n_labels)
+    return Evidence(given.kind, potentials, np.where(is_sure, given.labels, UNSURE), given.palette, unsure, warning)
+
+
+def _gaps(path: Path, sure: Array, n_labels: int) -> str | None:
+    """Return a warning if few of the labels occur: the doubt about a pixel is shared among all of them."""
+    occurring = np.unique(sure).tolist()
+    n = len(occurring)
+    if n > FEW * n_labels:
+        return None
+    shown = ", ".join(map(str, occurring[:4])) + (" …" if n > 4 else "")
+    return (
+        f"{path}: of {n_labels:,} labels, 0 … {n_labels - 1}, only {n} occur{'s' if n == 1 else ''} ({shown}); number "
+        f"them 0 … {max(n, 2) - 1} without gaps, or give --labels {n_labels} if all of them are possible"
+    )
 
 
 def _check_number(path: Path, n_labels: int, given: LabelMap) -> None:

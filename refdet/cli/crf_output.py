@@ -2,7 +2,7 @@
 
 labels.png        the label of every pixel: with a palette, or beyond 256 labels as 16-bit grey values
 overlay.png       the image with the labels over it, pixel for pixel
-before_after.png  the labels before and after, side by side
+before_after.png  the labels before and after, side by side or, of a wide image, one above the other
 free_energy.png   the free energy after each iteration, and the largest change of a probability in it
 crf.json          figures, in this order:
 
@@ -37,7 +37,14 @@ import refdet
 from refdet.cli.messages import UsageProblem
 from refdet.core.check import Array
 from refdet.nn.checkpoint.atomic_file import write_bytes_atomically
-from refdet.pictures.crf_refinement import CrfRefinement, draw_before_after, draw_free_energy, overlay, rises
+from refdet.pictures.crf_refinement import (
+    CrfRefinement,
+    draw_before_after,
+    draw_free_energy,
+    last_change,
+    overlay,
+    rises,
+)
 from refdet.pictures.slide import empty_slide, percent, settings
 
 if TYPE_CHECKING:
@@ -140,4 +147,6 @@ def show(found: CrfRefinement, folder: Path) -> None:
     n_iterations = len(found.changes)
     plural = "iteration" if n_iterations == 1 else "iterations"
     typer.echo(f"free energy: {first:,.7g} → {last:,.7g} in {n_iterations} {plural}")
+    if n_iterations:
+        typer.echo(f"largest change of a probability in the last iteration: {last_change(found)}")
     typer.echo(f"written to {folder}: {', '.join(FILES)}")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from refdet.reproduce.segmentation_networks import Progress
 
 EXPERIMENTS = ("segmentation",)
+MINIATURE_MARK = "MINIATURE: the figures mean nothing"
 
 
 def reproduce(
@@ -35,6 +36,7 @@ def reproduce(
     connected CRF > grid CRF > unary alone; CRF-RNN trained end to end ≥ the CRF
     put on afterwards; learned ≥ Gaussian filters. Each claim is the mean of the
     paired differences of a score over the seeds, with Student's 95 % interval.
+    A single seed has no interval, and there is no verdict on it.
 
     Results are written to FOLDER/segmentation.json after every seed. Run the
     same command again to go on where it was interrupted, or with more --seeds.
@@ -69,9 +71,9 @@ def reproduce(
     except OSError as error:
         raise UsageProblem(f"--out: cannot write to {out}: {error.strerror}") from None
     verdicts = segmentation.verdicts(records)
-    _show_scores(records)
-    _show_claims(verdicts)
-    picture = _draw(verdicts, records, out)
+    _show_scores(records, miniature=miniature)
+    _show_claims(verdicts, miniature=miniature)
+    picture = _draw(verdicts, records, out, miniature=miniature)
     console.print(f"results: {out / segmentation.RESULTS}\npicture: {picture}", highlight=False)
 
 
@@ -84,7 +86,9 @@ def _progress(n_seeds: int) -> Iterator[Callable[[int, Progress], object]]:
     from refdet.reproduce.segmentation_settings import stage_share
 
     columns = (TextColumn("{task.description:<30}"), BarColumn(), TextColumn("{task.fields[note]:<10}"))
-    with Bars(*columns, TimeRemainingColumn(), console=errors, transient=True, disable=not errors.file.isatty()) as bars:
+    with Bars(
+        *columns, TimeRemainingColumn(), console=errors, transient=True, disable=not errors.file.isatty()
+    ) as bars:
         whole = bars.add_task("", total=n_seeds, note="")
         stage_bar = bars.add_task("", total=None, note="")
         current, before = ("", -1), 0.0
@@ -103,13 +107,14 @@ def _progress(n_seeds: int) -> Iterator[Callable[[int, Progress], object]]:
         yield on_progress
 
 
-def _show_scores(records: Mapping[str, Any]) -> None:
+def _show_scores(records: Mapping[str, Any], *, miniature: bool) -> None:
     from rich.table import Table
 
     from refdet.reproduce.segmentation import METHODS
 
     n = len(records)
-    table = Table(title=f"Segmentation of the test scenes, in per cent, mean of {n} seed{'s' if n > 1 else ''}")
+    title = f"Segmentation of the test scenes, in per cent, mean of {n} seed{'s' if n > 1 else ''}"
+    table = Table(title=f"{MINIATURE_MARK}\n{title}" if miniature else title)
     table.add_column("method", no_wrap=True)
     for heading in ("mean IU", "lowest", "highest", "pixel accuracy\n(Global)", "mean accuracy\n(Avg)"):
         table.add_column(heading, justify="right")
@@ -122,27 +127,32 @@ def _show_scores(records: Mapping[str, Any]) -> None:
     console.print(table)
 
 
-def _show_claims(verdicts: list[Verdict]) -> None:
+def _show_claims(verdicts: list[Verdict], *, miniature: bool) -> None:
     from rich.table import Table
 
     from refdet.reproduce.segmentation import SCORES
     from refdet.reproduce.segmentation_picture import interval, judgement, points
 
-    table = Table(
-        title="Claims: paired differences in points of a per cent",
-        caption="a > b holds where the whole interval lies above 0, a ≥ b where the mean is at least 0",
-    )
+    title = "Claims: paired differences in points of a per cent"
+    if miniature:
+        caption = "no verdict: a miniature run only tries the pieces"
+    elif verdicts[0].difference.n == 1:
+        caption = "no verdict: an interval needs two seeds at least; --seeds 2 or more adds them"
+    else:
+        caption = "a > b holds where the whole interval lies above 0, a ≥ b where the mean is at least 0"
+    table = Table(title=f"{MINIATURE_MARK}\n{title}" if miniature else title, caption=caption)
     table.add_column("claim", no_wrap=True)
     table.add_column("score")
     for heading in ("mean", "95 % interval", "verdict"):
         table.add_column(heading, justify="right")
     for verdict in verdicts:
         score, difference = SCORES[verdict.claim.score], points(verdict.difference.mean)
-        table.add_row(str(verdict.claim), score, difference, interval(verdict), judgement(verdict))
+        judged = judgement(verdict, miniature=miniature)
+        table.add_row(str(verdict.claim), score, difference, interval(verdict), judged)
     console.print(table)
 
 
-def _draw(verdicts: list[Verdict], records: Mapping[str, Any], out: Path) -> Path:
+def _draw(verdicts: list[Verdict], records: Mapping[str, Any], out: Path, *, miniature: bool) -> Path:
     """Write the picture and return its path."""
     import numpy as np
 
@@ -155,5 +165,5 @@ def _draw(verdicts: list[Verdict], records: Mapping[str, Any], out: Path) -> Pat
         for method in segmentation.METHODS
     }
     with np.load(out / segmentation.EXAMPLES) as examples:
-        draw(verdicts, means, examples, path)
+        draw(verdicts, means, examples, path, miniature=miniature)
     return path

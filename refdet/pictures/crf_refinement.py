@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -14,10 +14,12 @@ from refdet.pictures.slide import (
     BODY,
     GREEN,
     GREY,
+    HEADING,
     INCHES,
     ORANGE,
     PURPLE,
     SKY,
+    SMALLEST,
     TITLE,
     VERMILLION,
     WIDTH,
@@ -25,6 +27,7 @@ from refdet.pictures.slide import (
     panel,
     percent,
     shortened,
+    text_width,
     write_title,
 )
 
@@ -38,6 +41,11 @@ FAINTEST = 32  # colours count as different when a channel differs by as much
 STRIPES = 60  # how many of them cross an image where it has no label
 FEW = (BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, "#F0E442")  # the last is Okabe and Ito's yellow
 MOST_SHOWN = 4  # labels in the table below the pictures
+STILL = 0.05  # inference has converged when no probability changes by more in an iteration
+
+# Of the slide of before and after, as shares of its width and height.
+HIGHEST, COLUMN_GAP, NARROWEST = 0.61, 0.03, 0.1  # side by side; the last is what a heading needs
+WIDEST_ROW, ROW_GAP, LEAST_ROW = 0.84, 0.02, 0.05  # one below the other, to the right of the headings
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +58,8 @@ class CrfRefinement:
     palette: Array  # (L, 3) uint8
     free_energies: Array  # (iterations + 1,)
     changes: Array  # (iterations,), the largest |Δq| of each
-    parameters: str  # in one line
+    parameters: str  # those of the kernels, in one line
+    details: tuple[str, ...] = ()  # the others, those of most interest first; written as far as there is room
 
     @property
     def n_unsure(self) -> int:
@@ -124,20 +133,75 @@ def message(r: CrfRefinement) -> str:
 
 def draw_before_after(figure: Figure, r: CrfRefinement) -> None:
     """Draw the labels over the image before and after, the image itself if there is room, and the labels' shares."""
-    write_title(figure, _fitting(message(r)), f"Krähenbühl & Koltun (2011) · {r.parameters}")
+    write_title(figure, _fitting(message(r)), footer(r, "Krähenbühl & Koltun (2011)"))
     H, W = r.before.shape
+    layout = best_layout(W / H)
     pictures = {"Image": r.image, "Before": overlay(r.image, r.before, r.palette)}
     pictures["After"] = overlay(r.image, r.after, r.palette)
-    height, gap = 0.61, 0.03
-    width = max(0.1, height * INCHES[1] / INCHES[0] * W / H)  # that all of the height gives it
-    if 3 * width + 2 * gap > 0.94:
+    if layout.n < 3:
         del pictures["Image"]
-    width = min(width, (0.94 - gap) / 2)
     for i, (heading, picture) in enumerate(pictures.items()):
-        axes = panel(figure, 0.03 + i * (width + gap), 0.22, width, height, heading=heading)
+        if layout.is_stacked:
+            top = 0.87 - i * (max(layout.height, LEAST_ROW) + ROW_GAP)
+            figure.text(0.03, top, heading, va="top", fontsize=HEADING)
+            axes = panel(figure, 0.97 - WIDEST_ROW, top - layout.height, layout.width, layout.height)
+        else:
+            left = 0.03 + i * (layout.width + COLUMN_GAP)
+            axes = panel(figure, left, 0.83 - layout.height, layout.width, layout.height, heading=heading)
         image_view(axes, -0.5, W - 0.5, -0.5, H - 0.5)
         axes.imshow(picture)
     _draw_shares(figure, r)
+
+
+class Layout(NamedTuple):
+    """How pictures of one size stand on the slide; lengths as shares of its width and height."""
+
+    is_stacked: bool  # one below the other, with the headings beside them; else side by side, headings above
+    n: int  # 2, or 3 with the image itself
+    width: float
+    height: float
+
+
+def best_layout(aspect: float) -> Layout:
+    """Return the layout in which pictures, `aspect` times as wide as high, are largest; with the image if it fits.
+
+    >>> best_layout(4 / 3)[:2], best_layout(0.5)[:2], best_layout(4)[:2]
+    ((False, 2), (False, 3), (True, 2))
+    """
+    to_height = INCHES[0] / INCHES[1] / aspect
+    layouts = []
+    for n in (3, 2):
+        width = min(HIGHEST / to_height, (0.94 - (n - 1) * COLUMN_GAP) / n)
+        layouts.append(Layout(False, n, width, width * to_height))
+        height = min((0.65 - (n - 1) * ROW_GAP) / n, WIDEST_ROW * to_height)
+        layouts.append(Layout(True, n, height / to_height, height))
+    largest = max(layout.height for layout in layouts)
+    best = next(layout for layout in layouts if layout.height > 0.999 * largest)
+    return best if best.is_stacked else best._replace(width=max(best.width, NARROWEST))
+
+
+def footer(r: CrfRefinement, source: str) -> str:
+    """Return two lines: the source with the kernels, then how inference went with as many details as there is room."""
+    second = progress(r)
+    for detail in r.details:
+        if text_width(f"{second} · {detail}", SMALLEST) > 0.94 * WIDTH:
+            break
+        second = f"{second} · {detail}"
+    return f"{source} · {r.parameters}\n{second}"
+
+
+def progress(r: CrfRefinement) -> str:
+    """Return how many iterations there were, and whether anything still moved in the last."""
+    n = len(r.changes)
+    if not n:
+        return "no iteration"
+    return f"{n} {'iteration' if n == 1 else 'iterations'}, last change {last_change(r)}"
+
+
+def last_change(r: CrfRefinement) -> str:
+    """Return the largest change of a probability in the last iteration, and what to do if it is above `STILL`."""
+    change = float(r.changes[-1])
+    return f"{change:.3g}{' (not converged; more --iterations)' if change > STILL else ''}"
 
 
 def _fitting(sentence: str) -> str:
@@ -198,7 +262,7 @@ def rises(r: CrfRefinement) -> bool:
 
 def draw_free_energy(figure: Figure, r: CrfRefinement) -> None:
     """Draw the free energy after each iteration, and how much the marginals still moved in it."""
-    write_title(figure, _fitting(convergence(r)), f"Krähenbühl & Koltun (2011, 2013) · {r.parameters}")
+    write_title(figure, _fitting(convergence(r)), footer(r, "Krähenbühl & Koltun (2011, 2013)"))
     n = len(r.changes)
     energies = _curve_axes(figure, 0.12, "Free energy F(Q)", n)
     energies.plot(range(n + 1), r.free_energies, "o-", color=BLUE, linewidth=4, markersize=10)

@@ -20,6 +20,7 @@ from refdet.pictures.slide import (
     BODY,
     GREEN,
     GREY,
+    HEADING,
     ORANGE,
     PALE,
     SMALLEST,
@@ -39,6 +40,7 @@ COLOURS, INKS = (BLUE, ORANGE, GREEN), ("white", BLACK, "white")  # of vertices,
 REACH = 4  # steps in which vertices around the origin are stored, further than the blur reaches
 LEFT, RIGHT, BOTTOM, TOP = -1.22, 2.02, -1.32, 1.72  # of the plane of the features that is shown
 MIDDLES = (1.5, 6.3, 11.55)  # of the three pictures of hexagons
+FRACTIONS = ("", "⅛", "¼", "⅜", "½", "⅝", "¾", "⅞")  # by eighths; 0.125 would be wider than its hexagon
 SPREAD = 0.5 / math.cos(math.pi / 6)  # from the middle of a vertex's hexagon to its corners; neighbours are 1 apart
 
 
@@ -227,7 +229,13 @@ def _draw_hexagons(axes: Axes, kernel: Blurred, x: float) -> None:
             RegularPolygon((x + dx, dy), 6, radius=SPREAD, orientation=math.pi / 6, facecolor=colour, edgecolor="white")
         )
         ink = "white" if value >= 1 else BLACK
-        axes.text(x + dx, dy, f"{value:g}", ha="center", va="center_baseline", color=ink, fontsize=SMALLEST)
+        axes.text(x + dx, dy, eighths(value), ha="center", va="center_baseline", color=ink, fontsize=HEADING)
+
+
+def eighths(value: float) -> str:
+    """Return a multiple of ⅛ above 0 as a whole number and a fraction."""
+    whole, eighths = divmod(round(8 * value), 8)
+    return f"{whole or ''}{FRACTIONS[eighths]}"
 
 
 def _draw_slice(figure: Figure) -> None:

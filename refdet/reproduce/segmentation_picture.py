@@ -35,7 +35,14 @@ def coloured_labels(label_map: Array) -> Array:
     return np.array([to_rgb(colour) for colour in LABEL_COLOURS])[label_map]
 
 
-def draw(verdicts: Sequence[Verdict], means: Mapping[str, float], examples: Mapping[str, Array], path: Path) -> None:
+def draw(
+    verdicts: Sequence[Verdict],
+    means: Mapping[str, float],
+    examples: Mapping[str, Array],
+    path: Path,
+    *,
+    miniature: bool = False,
+) -> None:
     """Write the slide.
 
     Args:
@@ -43,15 +50,24 @@ def draw(verdicts: Sequence[Verdict], means: Mapping[str, float], examples: Mapp
         means: method → mean IU over the seeds, written below the method's name.
         examples: for every column the pictures (n, H, W, 3) or label maps (n, H, W) of the same scenes.
         path: of the PNG.
+        miniature: whether the run was one that only tries the pieces, so that nothing is judged.
     """
     with slide.settings():
         figure = slide.empty_slide()
-        n_held, n_seeds = sum(v.holds for v in verdicts), verdicts[0].difference.n
-        seeds = "one seed" if n_seeds == 1 else f"{n_seeds} seeds"
-        slide.write_title(figure, f"{n_held} of {len(verdicts)} claims on segmentation held over {seeds}", SOURCE)
+        slide.write_title(figure, message(verdicts, miniature=miniature), SOURCE)
         _draw_scenes(figure, means, examples)
-        _draw_claims(figure, verdicts)
+        _draw_claims(figure, verdicts, miniature=miniature)
         figure.savefig(path)
+
+
+def message(verdicts: Sequence[Verdict], *, miniature: bool) -> str:
+    """Return in one sentence how many claims held, or why none is judged."""
+    n_seeds = verdicts[0].difference.n
+    if miniature:
+        return "MINIATURE: a trial of all the pieces; its figures mean nothing"
+    if n_seeds == 1:
+        return "Segmentation: one seed alone judges no claim"
+    return f"{sum(v.holds for v in verdicts)} of {len(verdicts)} claims on segmentation held over {n_seeds} seeds"
 
 
 def _draw_scenes(figure: Any, means: Mapping[str, float], examples: Mapping[str, Array]) -> None:
@@ -69,12 +85,13 @@ def _draw_scenes(figure: Any, means: Mapping[str, float], examples: Mapping[str,
             axes.imshow(picture if picture.ndim == 3 else coloured_labels(picture), interpolation="nearest")
 
 
-def _draw_claims(figure: Any, verdicts: Sequence[Verdict]) -> None:
+def _draw_claims(figure: Any, verdicts: Sequence[Verdict], *, miniature: bool) -> None:
     rows = [("claim", "score", "paired difference", "95 % interval", "")]
     for verdict in verdicts:
         score = SCORES[verdict.claim.score]
         difference = points(verdict.difference.mean)
-        rows.append((str(verdict.claim), score, difference, interval(verdict), judgement(verdict)))
+        judged = judgement(verdict, miniature=miniature)
+        rows.append((str(verdict.claim), score, difference, interval(verdict), judged))
     axes = slide.panel(figure, 0.03, 0.06, 0.94, 0.33)
     slide.table(axes, rows, (0.0, 0.33, 0.66, 0.86, 0.90), align="llrrl", size=slide.SMALLEST)
 
@@ -94,6 +111,8 @@ def interval(verdict: Verdict) -> str:
     return "none" if n == 1 else f"{points(low)} … {points(high)}"
 
 
-def judgement(verdict: Verdict) -> str:
-    """Return "held" or "not held"."""
+def judgement(verdict: Verdict, *, miniature: bool) -> str:
+    """Return "held" or "not held"; "no verdict" from a miniature run or from a single seed."""
+    if miniature or verdict.difference.n == 1:
+        return "no verdict"
     return "held" if verdict.holds else "not held"

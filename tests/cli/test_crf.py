@@ -160,6 +160,38 @@ class TestWhatIsWritten:
         assert result.exit_code == 0, result.output
         assert np.array_equal(stored(folder / "crf-output/labels.png"), LABELS)
 
+    def test_how_far_it_converged(self, folder: Path) -> None:
+        """In words, and in the pictures' last line."""
+        said_of = "largest change of a probability in the last iteration: "
+        early, late, none = (
+            run("im.png", "--unary", "labels.png", "--sxy", "5", "--iterations", n).stdout for n in ("1", "50", "0")
+        )
+        (line,) = [line for line in early.splitlines() if line.startswith(said_of)]
+        assert line.endswith(" (not converged; more --iterations)")
+        assert float(line.removeprefix(said_of).split()[0]) > 0.05
+        (line,) = [line for line in late.splitlines() if line.startswith(said_of)]
+        assert float(line.removeprefix(said_of)) <= 0.05
+        assert said_of not in none
+
+    def test_the_details_below_the_pictures(self) -> None:
+        usual = command.Parameters(3, 3, 80, 13, 10, 5, "symmetric", "xy", "lattice", 0)
+        unusual = command.Parameters(3, 3, 80, 13, 10, 5, "after", "yx", "exact", 0.5)
+        assert usual.details(0.7) == (
+            "order xy", "normalisation symmetric", "confidence 0.7", "damping 0", "filter lattice",
+        )  # fmt: skip
+        assert unusual.details(None) == ("damping 0.5", "filter exact", "order yx", "normalisation after")
+
+    def test_a_warning_where_few_labels_occur(self, folder: Path) -> None:
+        """A mask of 0 and 255 is one of 256 labels, if 255 is a label."""
+        Image.fromarray(LABELS * 255).save("mask.png")
+        result = run("im.png", "--unary", "mask.png", "--unsure", "none")
+        assert result.exit_code == 0, result.output
+        assert result.stderr == (
+            "refdet: warning: mask.png: of 256 labels, 0 … 255, only 2 occur (0, 255); number them 0 … 1 without gaps, "
+            "or give --labels 256 if all of them are possible\n"
+        )
+        assert run("im.png", "--unary", "mask.png", "--unsure", "none", "--labels", "256").stderr == ""
+
     def test_a_warning_where_the_free_energy_rises(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(crf_output, "rises", lambda found: True)
         result = run("im.png", "--unary", "labels.png")
@@ -247,6 +279,23 @@ class TestLabels:
         assert usual.potentials[0] == pytest.approx(np.log(3))
         assert read("unsure.png", n_labels=256).n_labels == 256  # so that 255 is one of them
         assert read("unsure.png", n_labels=256).unsure is None
+
+    @pytest.mark.parametrize(
+        ("occurring", "words"),
+        [
+            ((0, 1, 6), None),  # three of seven
+            ((0, 6), None),
+            ((0, 7), "of 8 labels, 0 … 7, only 2 occur (0, 7); number them 0 … 1 without gaps"),  # a quarter
+            ((9,), "of 10 labels, 0 … 9, only 1 occurs (9);"),
+            ((1, 2, 3, 4, 99), "only 5 occur (1, 2, 3, 4 …); number them 0 … 4 without gaps"),
+            ((0, 7, 255), "of 8 labels, 0 … 7, only 2 occur (0, 7)"),  # unsure is no label
+        ],
+    )
+    def test_few_labels_of_many(self, occurring: tuple[int, ...], words: str | None, folder: Path) -> None:
+        Image.fromarray(np.resize(np.array(occurring, np.uint8), (H, W))).save("few.png")
+        warning = read("few.png").warning
+        assert warning is None if words is None else words in warning
+        assert read("few.png", n_labels=100).warning is None
 
     def test_255_is_a_label_among_larger_ones(self, folder: Path) -> None:
         deep = LABELS.astype(np.uint16) * 300

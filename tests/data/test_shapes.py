@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refdet.data import CLASS_NAMES
 from refdet.data.random_stream import RandomStream
 from refdet.data.sample import Sample
 from refdet.data.shape_outlines import OUTLINES, STAR_NORMALS, TRIANGLE_NORMALS
-from refdet.data.shapes import CLASS_NAMES, LEAST_VISIBLE, Scene, Shapes, make_scene, tight_box
+from refdet.data.shapes import LEAST_VISIBLE, Scene, Shapes, make_scene, tight_box
 
 SCENES = list(Shapes(120, seed=1))
 

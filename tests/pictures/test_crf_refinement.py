@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,19 +14,24 @@ from refdet.pictures.crf_refinement import (
     OPACITY,
     UNSURE,
     CrfRefinement,
+    best_layout,
     convergence,
     draw_before_after,
     draw_free_energy,
+    footer,
     label_palette,
+    last_change,
     message,
     outlines,
     overlay,
+    progress,
     rises,
 )
 from refdet.pictures.slide import SMALLEST, empty_slide, settings
 from tests.pictures.test_algorithms import texts
 
 PARAMETERS = "smoothness: sxy 3, compat 3 · appearance: sxy 80, srgb 13, compat 10"
+DETAILS = ("order xy", "normalisation symmetric", "confidence 0.7", "damping 0", "filter lattice")
 
 
 def refinement(
@@ -43,6 +49,7 @@ def refinement(
         np.array(energies),
         np.full(len(energies) - 1, 0.5),
         PARAMETERS,
+        DETAILS,
     )
 
 
@@ -134,11 +141,62 @@ class TestSentences:
         assert convergence(r) == sentence
         assert rises(r) == rising
 
+    @pytest.mark.parametrize(
+        ("changes", "sentence"),
+        [
+            ((0.01, 0.6989), "0.699 (not converged; more --iterations)"),
+            ((0.0501,), "0.0501 (not converged; more --iterations)"),
+            ((0.7, 0.05), "0.05"),
+            ((0.7, 0.0), "0"),
+        ],
+    )
+    def test_the_last_iteration_says_whether_it_converged(self, changes: tuple[float, ...], sentence: str) -> None:
+        r = replace(refinement(), changes=np.array(changes))
+        assert last_change(r) == sentence
+        plural = "iteration" if len(changes) == 1 else "iterations"
+        assert progress(r) == f"{len(changes)} {plural}, last change {sentence}"
+
+    def test_no_iteration_has_no_last_change(self) -> None:
+        assert progress(refinement(energies=(1.0,))) == "no iteration"
+
+    @pytest.mark.parametrize("n", [5, 10_000])
+    def test_the_footer_of_a_run_that_has_not_converged(self, n: int) -> None:
+        """All that the second line must have, with a change of as many digits as there may be."""
+        first, second = footer(replace(refinement(), changes=np.full(n, 0.1234)), "Source").split("\n")
+        assert first == f"Source · {PARAMETERS}"
+        assert second.startswith(f"{n} iterations, last change 0.123 (not converged; more --iterations) · order xy · ")
+        assert " · normalisation symmetric · confidence 0.7" in second
+
+    def test_details_that_have_no_room_are_left_out(self) -> None:
+        r = replace(refinement(), details=("a" * 30, "b" * 90, "c"))
+        assert footer(r, "").endswith(f" · {'a' * 30}")
+
+
+class TestLayout:
+    @pytest.mark.parametrize(
+        ("aspect", "is_stacked", "n"),
+        [(0.01, False, 3), (0.5, False, 3), (1.0, False, 2), (1.5, False, 2), (3.0, True, 2), (5.0, True, 2),
+         (10.0, True, 3), (100.0, True, 3)],
+    )  # fmt: skip
+    def test_wide_pictures_stand_one_below_the_other(self, aspect: float, is_stacked: bool, n: int) -> None:
+        assert best_layout(aspect)[:2] == (is_stacked, n)
+
+    @pytest.mark.parametrize("aspect", [0.5, 1.0, 16 / 9, 2.5, 4.0, 20.0])
+    def test_pictures_keep_their_shape_and_fill_the_slide(self, aspect: float) -> None:
+        layout = best_layout(aspect)
+        assert layout.width * 16 / (layout.height * 9) == pytest.approx(aspect)
+        across, down = (1, layout.n) if layout.is_stacked else (layout.n, 1)
+        assert max(across * layout.width / 0.84, down * layout.height / 0.6) > 0.9
+        assert across * layout.width <= 0.94
+        assert down * layout.height <= 0.65
+
 
 CASES = {
     "usual": refinement((240, 320)),
     "many labels": refinement((120, 160), 300, (9e6, 8.1e6, 8.05e6), unsure=True),
     "portrait": refinement((400, 100), 12, (1e-3, 5e-4)),
+    "square": refinement((90, 90)),
+    "panorama": refinement((80, 320), 5, unsure=True),
     "strip": refinement((5, 500), 3, unsure=True),
     "needle": refinement((300, 2), 3, unsure=True),
     "one pixel": refinement((1, 1)),

@@ -90,7 +90,9 @@ def test_the_numbers_are_on_the_slide() -> None:
     written = [text.get_text() for axes in figure.axes for text in axes.texts] + [t.get_text() for t in figure.texts]
     for key, weight in zip(("(0, 0)", "(1, −2)", "(2, −1)"), picture.corners().weights, strict=True):
         assert f"key {key}\nweight {weight:.2f}" in written
-    assert [written.count(value) for value in ("1.25", "0.75", "0.125")] == [1, 6, 6]
+    values = {"½": 6, "¼": 10, "1¼": 1, "¾": 6, "⅛": 6}  # after one, two and three axes together
+    assert {value: written.count(value) for value in values} == values
+    assert picture.eighths(1) == "1"
     known = next(text for text in written if text.startswith("centre"))
     assert known.split("     ") == ["centre 1 + 2⁻ᵈ = 1.25", "support 3ᵈ⁺¹ − 2ᵈ⁺¹ = 19", "total 2ᵈ⁺¹ = 8"]
     assert {"0.60", "0.20", "0.10", "0.61", "0.22", "0.14"} <= set(written)  # of the filter, and of the Gaussian
