@@ -17,10 +17,11 @@ from typer.core import TyperGroup
 
 from refdet.cli.backends import backends
 from refdet.cli.bench import bench
-from refdet.cli.catalogue import explain, list_algorithms
+from refdet.cli.catalogue import list_algorithms
 from refdet.cli.crf import refine_labels
 from refdet.cli.demo import demo
 from refdet.cli.eval import evaluate_detections
+from refdet.cli.explain import explain
 from refdet.cli.golden import golden
 from refdet.cli.messages import UsageProblem
 from refdet.cli.reproduce import reproduce

@@ -22,9 +22,11 @@ class UsageProblem(Exception):  # noqa: N818  not every exception is an error of
 def unknown(what: str, name: str, known: Collection[str]) -> UsageProblem:
     """Return the problem that nothing is called `name`, with the names closest to it."""
     lower = name.lower()
-    close = difflib.get_close_matches(lower, known, n=3, cutoff=0.5)
-    close += [k for k in sorted(known) if k not in close and lower and (lower in k or k in lower)]
-    hint = f"; did you mean {' or '.join(close[:3])}?" if close else "; `refdet list` shows all of them"
+    by_lower = {k.lower(): k for k in sorted(known)}  # of Lattice and lattice, the latter
+    close = difflib.get_close_matches(lower, by_lower, n=3, cutoff=0.5)
+    close += [k for k in by_lower if k not in close and lower and (lower in k or k in lower)]
+    meant = " or ".join(by_lower[k] for k in close[:3])
+    hint = f"; did you mean {meant}?" if meant else "; `refdet list` shows all of them"
     return UsageProblem(f"there is no {what} called {name!r}{hint}")
 
 

@@ -30,6 +30,9 @@ PACKAGES = (
     "refdet.segmentation",
 )
 
+# What else a user imports from.
+PACKAGES_WITHOUT_KERNELS = ("refdet.data", "refdet.nn", "refdet.nn.checkpoint")
+
 # Algorithms that another algorithm's function runs, depending on its arguments.
 RUN_BY = {"gather": "index"}
 
@@ -133,12 +136,33 @@ def _public_functions() -> dict[str, Callable[..., Any]]:
 
 def public_functions() -> dict[str, tuple[str, Callable[..., Any]]]:
     """Return the functions that the packages offer, by name: what to import each by, and itself."""
+    return {name: found for name, found in public_objects().items() if inspect.isfunction(found[1])}
+
+
+def public_classes() -> dict[str, tuple[str, type]]:
+    """Return the classes that the packages offer, by name: what to import each by, and itself."""
+    return {name: (full, cls) for name, (full, cls) in public_objects().items() if inspect.isclass(cls)}
+
+
+def public_objects() -> dict[str, tuple[str, Callable[..., Any]]]:
+    """Return the functions and classes that the packages offer, by name: what to import each by, and itself."""
     return {
-        name: (f"{package}.{name}", function)
-        for package in (*PACKAGES, "refdet.data")
-        for name in getattr(importlib.import_module(package), "__all__", ())
-        if inspect.isfunction(function := getattr(importlib.import_module(package), name))
+        name: (f"{package.__name__}.{name}", offered)
+        for package in public_packages()
+        for name in package.__all__
+        if inspect.isfunction(offered := getattr(package, name)) or inspect.isclass(offered)
     }
+
+
+def public_packages() -> list[ModuleType]:
+    """Return the packages that a user imports from."""
+    return [importlib.import_module(name) for name in (*PACKAGES, *PACKAGES_WITHOUT_KERNELS)]
+
+
+def public_modules() -> list[ModuleType]:
+    """Return the files of those packages."""
+    files = [module for package in public_packages() for module in _submodules(package.__name__)]
+    return [module for module in files if not hasattr(module, "__path__")]
 
 
 def _submodules(package_name: str) -> list[ModuleType]:

@@ -149,12 +149,156 @@ def test_everything_can_be_explained(name: str) -> None:
     assert f"{name}/" in result.stdout
 
 
+@pytest.mark.parametrize("name", sorted(catalogue_module.public_classes()))
+def test_every_public_class_can_be_explained(name: str) -> None:
+    full_name, cls = catalogue_module.public_classes()[name]
+    explained = run("explain", name)
+    assert explained.exit_code == 0, explained.output
+    assert explained.stdout.startswith(f"{name}: {cls.__module__.replace('.', '/')}.py, line ")
+    header = (sys.modules[cls.__module__].__doc__ or "").split("\n")[0]
+    for part in (header, f"how to call {full_name} ", f"\n{name}("):
+        assert part in explained.stdout
+    for unreadable in ("ForwardRef", "<class ", "<function ", "inspect._empty", " self:"):
+        assert unreadable not in explained.stdout
+    assert run("explain", full_name).stdout == explained.stdout
+
+
+@pytest.mark.parametrize("name", ["crf.DenseCRF", "refdet.crf.dense.DenseCRF", "dense.DenseCRF"])
+def test_a_class_can_be_asked_for_by_any_end_of_its_full_name(name: str) -> None:
+    assert run("explain", name).stdout == run("explain", "DenseCRF").stdout
+
+
+def test_a_class_is_explained_with_its_methods() -> None:
+    shown = run("explain", "DenseCRF").stdout
+    for part in (
+        "    kernels: Sequence[GaussianPotential],\n    *,\n    shape: Shape | None = None,",
+        "A fully connected CRF with Gaussian edge potentials.",
+        "DenseCRF.infer ",
+        "    schedule: str = 'parallel',",
+        ") -> Inference\n",
+        "Approximate the marginals",
+    ):
+        assert part in shown
+    assert "_pairwise" not in shown
+    assert "class DenseCRF" not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("VGGPlan", "    padding: int = 100,"),  # the field of a dataclass
+        ("Recipe", "    lr: float | Schedule,"),
+        ("Grid", "    to_image: CoordinateMap,"),  # that of a named tuple
+        ("DefaultBoxMaps", "    image_size: int,"),  # the key of a typed dictionary
+        ("VocError", "VocError(\n    *args,\n)"),
+        ("ErrorTypes", "counts: "),  # a property
+        ("LearnedMatrix", "LearnedMatrix.potts ─"),  # a class method
+        ("LocalResponseNorm", "    **options: Any,"),
+        ("FCN", "inherited from Module ─"),
+        ("Linear", "    dtype: Any = numpy.float32,"),
+        ("ReLU", "\nReLU()\n"),
+    ],
+)
+def test_how_a_class_is_called(name: str, part: str) -> None:
+    assert part in run("explain", name).stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("dense", ["refdet/crf/dense.py ─", "how to call refdet.crf.GaussianPotential ─", "DenseCRF.infer ─"]),
+        ("filters", ["refdet/crf/filters.py ─", "how to call refdet.crf.filters."]),
+        ("refdet.crf.filters", ["refdet/crf/filters.py ─"]),
+        ("crf.filters", ["refdet/crf/filters.py ─"]),
+        ("refdet/crf/dense.py", ["refdet/crf/dense.py ─"]),
+        ("./refdet/crf/dense.py", ["refdet/crf/dense.py ─"]),
+        ("crf_rnn", ["how to call refdet.crf.CRFasRNN ─"]),
+        ("fcn", ["how to call refdet.segmentation.variants ─", "how to call refdet.segmentation.FCN ─"]),
+        ("lattice", ["how to call refdet.crf.Lattice ─", "how to call refdet.crf.permutohedral_filter ─"]),
+        ("learned_filters", ["how to call refdet.crf.PermutohedralFilter ─"]),
+        ("refdet.crf.features", ["how to call refdet.crf.whiten ─"]),
+        ("coco", ["refdet/metrics/coco.py ─", "refdet/data/coco.py ─"]),  # two files of one name
+        ("tensor_files", ["how to call refdet.nn.checkpoint.save_tensors ─"]),
+    ],
+)
+def test_a_file_is_explained_with_everything_public_in_it(name: str, parts: list[str]) -> None:
+    result = run("explain", name)
+    assert result.exit_code == 0, result.output
+    assert [part for part in parts if part not in result.stdout] == []
+    assert "how to call refdet.crf.dense._" not in result.stdout
+
+
+@pytest.mark.parametrize("module", catalogue_module.public_modules(), ids=lambda module: module.__name__)
+def test_every_file_can_be_explained(module: Any) -> None:
+    result = run("explain", module.__name__)
+    assert result.exit_code == 0, result.output
+    assert (module.__doc__ or "").split("\n")[0] in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "parts"),
+    [
+        ("crf", "refdet.crf", ["DenseCRF: A fully connected CRF with ", "icm: Lower the energy"]),
+        ("refdet.crf", "refdet.crf", ["DenseCRF: "]),
+        ("refdet/crf/", "refdet.crf", ["DenseCRF: "]),
+        ("refdet/crf/__init__.py", "refdet.crf", ["DenseCRF: "]),
+        ("segmentation", "refdet.segmentation", [">>> from refdet.segmentation import FCN", "AT_ONCE_SCALES = "]),
+        ("nn", "refdet.nn", ["schedules: "]),
+        ("checkpoint", "refdet.nn.checkpoint", ["save_tensors: "]),
+    ],
+)
+def test_a_package_is_explained_with_what_it_offers(name: str, package: str, parts: list[str]) -> None:
+    shown = run("explain", name).stdout
+    assert shown.startswith(f"{package}: {package.replace('.', '/')}/__init__.py ─")
+    for part in parts:
+        assert part in shown
+    assert all(f"\n{offered}" in shown for offered in sys.modules[package].__all__)
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("nms", "nms: refdet/boxes/nms.py, line "),  # an algorithm before its file
+        ("selective_search", "selective_search: refdet/proposals/"),  # a function before its file
+        ("Lattice", "Lattice: "),  # a class before the file that is called as it but for its case
+        ("lattice", "refdet/crf/lattice.py "),
+        ("features", "refdet.features: "),  # a package before a file
+        ("refdet.metrics.segmentation", "confusion_matrix: "),  # a file of algorithms
+        ("permutohedral", "permutohedral_filter: "),  # the beginning of one function's name
+        ("densecrf", "DenseCRF: "),
+        ("crf.CRFASRNN", "CRFasRNN: "),
+    ],
+)
+def test_which_of_several_is_explained(name: str, first: str) -> None:
+    assert run("explain", name).stdout.startswith(first)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("DenseCRF", ["class DenseCRF:"]),
+        ("filters", ["refdet/crf/filters.py ─", "from __future__ import annotations"]),
+        ("grid", ["def grid_edges(", "def image_grid("]),
+        ("crf", ["from refdet.crf.dense import DenseCRF"]),
+        ("evaluate_voc", ["def evaluate_voc("]),
+    ],
+)
+def test_everything_is_explained_with_code(name: str, code: list[str]) -> None:
+    shown = run("explain", name, "--code").stdout
+    assert [line for line in code if line not in shown] == []
+
+
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
         ("conv", "did you mean conv2d or "),
-        ("maxpool", "did you mean max_pool2d"),
+        ("maxpool", "did you mean MaxPool2d or max_pool2d"),
         ("Softmax", "did you mean softmax or log_softmax"),
+        ("DensCRF", "did you mean DenseCRF"),
+        ("learnd_filters", "did you mean learned_filters"),
+        ("segmentatoin", "did you mean segmentation"),
+        ("core.DenseCRF", "did you mean DenseCRF"),  # it is elsewhere
+        ("", "`refdet list` shows all of them"),
         ("zzz", "`refdet list` shows all of them"),
     ],
 )

@@ -40,6 +40,15 @@ def test_a_file_of_several_algorithms(tmp_path: Path) -> None:
         assert picture.size == (1920, 1080)
 
 
+def test_a_function(tmp_path: Path) -> None:
+    path = tmp_path / "lattice.svg"
+    result = run("permutohedral", "--picture", str(path))
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("permutohedral_filter: ")
+    assert result.stdout.endswith(f"written to {path}\n")
+    assert path.read_text().startswith("<?xml")
+
+
 def test_without_the_option_no_picture_is_mentioned() -> None:
     assert "written to" not in run("roi_align").stdout
 
@@ -48,6 +57,8 @@ def test_without_the_option_no_picture_is_mentioned() -> None:
     ("name", "file", "sentence"),
     [
         ("conv2d", "x.png", "there is no picture of conv2d; these have one: anchor_grid, "),
+        ("DenseCRF", "x.png", "there is no picture of DenseCRF; these have one: "),
+        ("crf_rnn", "x.png", "there is no picture of crf_rnn; these have one: "),
         ("nms", "x.gif", "the name of the file must end in .png, .svg, .pdf, got "),
         ("nms", "absent/x.png", "there is no folder "),
         ("nms", "folder.png", "cannot write to "),
