@@ -46,6 +46,9 @@ def columns_of(
     op: str, unary: Tensor, features: Sequence[Tensor | Array], compatibilities: Sequence[Tensor | Array]
 ) -> Columns:
     """Put the features of several kernels side by side, and stack their compatibilities."""
+    for name, given in (("features", features), ("compatibilities", compatibilities)):
+        if getattr(given, "ndim", 3) < 3:
+            raise TypeError(f"{op}: {name} must be a list with one array per kernel, got a single one; write [{name}]")
     each_features = [as_tensor(op, "features", f) for f in sequence(op, "features", features)]
     each_compatibility = [
         as_tensor(op, "compatibilities", mu) for mu in sequence(op, "compatibilities", compatibilities)

@@ -370,3 +370,12 @@ def test_the_kernel_refuses_what_the_op_refuses() -> None:
         mean_field_backward(residual, unary[:5], needs=(True, True, True), **_params())
     with pytest.raises(ValueError, match=r"updates must have shape \(4, 9, 3\)"):
         mean_field_backward(residual, unary, needs=(True, True, True), **_params(iterations=3))
+
+
+def test_arrays_of_a_single_kernel_want_a_list() -> None:
+    """Else the rows of the features would count as kernels."""
+    unary, features, mu = np.zeros((3, 2)), np.zeros((3, 1)), np.eye(2)
+    with pytest.raises(TypeError, match=r"mean_field: features must be a list .*; write \[features\]"):
+        mean_field(unary, features, [mu])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="mean_field: compatibilities must be a list"):
+        mean_field(unary, [features], mu)  # type: ignore[arg-type]
