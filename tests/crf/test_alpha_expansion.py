@@ -23,8 +23,6 @@ from tests.agreement import assert_agrees, dtypes, in_layout, layouts, seeds
 from tests.crf.graphs import all_energies, dyadic_graph
 from tests.oracles import alpha_expansion as oracle
 
-pytest.importorskip("scipy", reason="the maximum flow is SciPy's")
-
 NO_EDGES, NONE = np.zeros((0, 2), int), np.zeros(0)
 PATH = np.array([[0, 1], [1, 2]])
 

@@ -72,7 +72,6 @@ def test_a_float32_network_and_an_8_bit_picture_make_a_crf() -> None:
     ]
     assert DenseCRF(unary, kernels).infer(2).q.dtype == np.float32
 
-    pytest.importorskip("scipy", reason="the maximum flow is SciPy's")
     edges, lengths = grid_edges((4, 5), 8)
     weights = contrast_weights(image.reshape(20, 3).astype(unary.dtype), edges, lengths)
     labels, energy = alpha_expansion(unary, edges, weights, mu)
