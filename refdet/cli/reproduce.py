@@ -14,7 +14,7 @@ from refdet.cli.messages import UsageProblem, console, errors
 
 if TYPE_CHECKING:
     from refdet.reproduce.segmentation import Verdict
-    from refdet.reproduce.segmentation_networks import Progress
+    from refdet.reproduce.segmentation_scenes import Progress
 
 EXPERIMENTS = ("segmentation",)
 MINIATURE_MARK = "MINIATURE: the figures mean nothing"

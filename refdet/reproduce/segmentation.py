@@ -1,4 +1,4 @@
-"""The claims of deck 004 on segmentation, measured again on synthetic scenes.
+"""The claims of deck 004 on segmentation, measured again on the synthetic scenes of `refdet.data.shapes`.
 
 | claim | deck 004 |
 |---|---|
@@ -12,10 +12,10 @@ well. A seed gives scenes, initial weights and batches; every claim compares
 two methods on the same seeds, by the mean of their paired differences (`refdet.reproduce.paired`). The settings were
 frozen on other seeds before the runs that count, and each of these runs once.
 
-What keeps the comparisons fair: FCNs have made the same number of steps (`segmentation_networks`); all CRFs stand on
-the same FCN-8s, which has been trained for as many more steps as the CRF-RNN is; grid and dense CRF are tuned on the
-same validation scenes with as many candidates; the CRF-RNN and both mean fields start from the tuned dense CRF; Gauss
-and learned mean field make the same steps on the same scenes.
+What keeps the comparisons fair: FCNs start from the same classifier and have made the same number of steps
+(`segmentation_networks`); all CRFs stand on the same FCN-8s, which has been trained for as many more steps as the
+CRF-RNN is; grid and dense CRF are tuned on the same validation scenes with as many candidates; the CRF-RNN and both
+mean fields start from the tuned dense CRF; Gauss and learned mean field make the same steps on the same scenes.
 
 The absolute figures belong to these scenes and small networks, and have no counterpart in the decks.
 """
@@ -48,18 +48,13 @@ from refdet.reproduce.segmentation_crfs import (
     tune,
     unaries,
 )
-from refdet.reproduce.segmentation_networks import (
-    OnProgress,
-    Progress,
-    Split,
-    make_scenes,
-    train_networks,
-    trained_longer,
-)
+from refdet.reproduce.segmentation_networks import train_networks, trained_longer
+from refdet.reproduce.segmentation_pretraining import pretrain
+from refdet.reproduce.segmentation_scenes import OnProgress, Progress, Split, make_scenes
 from refdet.reproduce.segmentation_settings import N_CLASSES, Settings
 from refdet.segmentation.prediction import predict
 
-FORMAT = "refdet reproduce segmentation 1"
+FORMAT = "refdet reproduce segmentation 2"
 RESULTS, EXAMPLES, PICTURE = "segmentation.json", "segmentation_examples.npz", "segmentation.png"
 N_EXAMPLES = 3  # test scenes of the first seed that are kept for the picture
 
@@ -137,8 +132,10 @@ def run_seed(settings: Settings, seed: int, on_progress: OnProgress) -> SeedRun:
 
     scenes = make_scenes(settings, seed, on_progress)
     lap("scenes")
-    trained = train_networks(settings, scenes.train, seed, on_progress)
-    losses = dict(trained.losses)
+    classifier, losses_of_classifier = pretrain(settings, scenes.boxed, seed, on_progress)
+    lap("classifier")
+    trained = train_networks(settings, classifier, scenes.train, seed, on_progress)
+    losses = {"classifier": losses_of_classifier, **trained.losses}
     found: dict[str, Sequence[Array]] = {
         f"fcn_{variant}": predict(network, scenes.test.inputs) for variant, network in trained.networks.items()
     }

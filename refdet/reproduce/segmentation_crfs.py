@@ -35,11 +35,13 @@ from refdet.crf.learned_mean_field import LearnedMeanField
 from refdet.crf.unary import unary_from_probabilities
 from refdet.metrics.segmentation import accumulate_confusion, segmentation_scores
 from refdet.nn import Module, Multipliers
-from refdet.reproduce.segmentation_networks import OnProgress, Progress, Split, descend, random_batch
+from refdet.reproduce.segmentation_descent import descend
+from refdet.reproduce.segmentation_networks import training_batch
+from refdet.reproduce.segmentation_scenes import OnProgress, Progress, Split
 from refdet.reproduce.segmentation_settings import N_CLASSES, DenseCandidate, GridCandidate, Settings
 from refdet.segmentation.fcn import FCN
 from refdet.segmentation.prediction import class_probabilities
-from refdet.segmentation.training import pixel_loss
+from refdet.segmentation.training import IGNORE_LABEL, pixel_loss
 
 Candidate = TypeVar("Candidate", GridCandidate, DenseCandidate)
 Infer = Callable[[Candidate, Array, Array, Settings], Array]  # (candidate, unary, image, settings) → label map
@@ -148,9 +150,9 @@ def train_crf_rnn(
     rng = np.random.default_rng([seed, 2])  # the batches of the network that is trained longer without a CRF
 
     def batch_loss() -> Tensor:
-        batch = random_batch(scenes, settings.batch_size, rng)
+        batch = training_batch(scenes, settings, settings.batch_size, rng)
         logits = model.logits(batch, training=True, rng=rng)
-        return pixel_loss(logits, batch.label_maps, normalize="valid", ignore_label=None)
+        return pixel_loss(logits, batch.label_maps, normalize="valid")
 
     losses = descend(
         "CRF-RNN",
@@ -241,7 +243,8 @@ def train_mean_fields(
     losses: dict[str, list[float]] = {"gauss": [], "learned": []}
 
     def draw() -> list[FilterScene]:
-        return list(filter_scenes(start, network, random_batch(scenes, settings.filter_batch_size, rng), settings))
+        batch = training_batch(scenes, settings, settings.filter_batch_size, rng)
+        return list(filter_scenes(start, network, batch, settings))
 
     def loss_of_gauss() -> Tensor:
         cases = draw()
@@ -280,9 +283,11 @@ def train_mean_fields(
 
 
 def _mean_loss(logits: Sequence[Tensor], cases: Sequence[FilterScene]) -> Tensor:
-    """Return the mean cross-entropy over the pixels of all scenes."""
+    """Return the mean cross-entropy over the pixels of all scenes that count."""
     labels = np.concatenate([case.labels for case in cases])
-    return ops.softmax_cross_entropy(ops.concat(list(logits), axis=0), labels)
+    return ops.softmax_cross_entropy(
+        ops.concat(list(logits), axis=0), labels, ignore_label=IGNORE_LABEL, normalize="valid"
+    )
 
 
 def mean_field_labels(

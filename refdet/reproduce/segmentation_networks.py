@@ -1,134 +1,56 @@
-"""The networks of the experiment on segmentation: FCN-32s, -16s and -8s, and how anything here is trained.
+"""The networks of the experiment on segmentation: FCN-32s, -16s and -8s.
 
-    32s: steps_32s ────────────── steps_16s ────────────── steps_8s     → FCN-32s
-                   └─ refined: 16s steps_16s ───────────── steps_8s     → FCN-16s
-                                             └─ refined: 8s steps_8s    → FCN-8s
+    classifier ─ backbone: 32s steps_32s ──── steps_16s ─────── steps_8s     → FCN-32s
+                               └─ refined: 16s steps_16s ────── steps_8s     → FCN-16s
+                                                 └─ refined: 8s steps_8s     → FCN-8s
 
-Each finer network starts from the coarser one (Long, Shelhamer & Darrell, 2015, §4.3), and the coarser one goes on for
-as many steps: a finer network must be better than the coarser one after the same number of steps, batches and rates.
-The optimiser is Adam instead of the paper's gradient descent with momentum, which needs more steps than there are.
+The backbone comes from a classifier (`segmentation_pretraining`). Each finer network starts from the coarser one (Long,
+Shelhamer & Darrell, 2015, §4.3), and the coarser one goes on for as many steps: a finer network must be better than the
+coarser one after the same number of steps, batches and rates. The optimiser is Adam instead of the paper's gradient
+descent with momentum, which needs more steps than there are.
+
+Four fifths of the pixels are background. In every batch of anything that is trained, only a share of them counts, drawn
+at random: otherwise all networks would give most objects away.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from refdet.autograd.tensor import Tensor
 from refdet.core.check import Array
-from refdet.data.transforms import network_input
-from refdet.nn import Adam, Multipliers, Parameter
-from refdet.reproduce.segmentation_scenes import LabelledScene, coloured_scene
+from refdet.reproduce.segmentation_descent import descend
+from refdet.reproduce.segmentation_scenes import OnProgress, Split, network_channels
 from refdet.reproduce.segmentation_settings import N_CLASSES, Settings
 from refdet.segmentation.fcn import FCN, refined
-from refdet.segmentation.training import pixel_loss
-
-LAST_RATE = 0.1  # of the first: where the learning rate of a stage ends
-
-
-class Progress(NamedTuple):
-    """How far a stage is, and its last loss where there is one."""
-
-    stage: str
-    done: int
-    total: int
-    loss: float | None = None
+from refdet.segmentation.training import IGNORE_LABEL, pixel_loss
+from refdet.segmentation.transplant import transplant
+from refdet.segmentation.vgg import VGGClassifier
 
 
-OnProgress = Callable[[Progress], object]
-
-
-class Split(NamedTuple):
-    """Some scenes: what a CRF sees, what a network sees, and the truth."""
-
-    images: Array  # (N, H, W, 3) uint8
-    inputs: Array  # (N, 3, H, W) float32
-    label_maps: Array  # (N, H, W) int64
-
-    def __len__(self) -> int:
-        return len(self.images)  # not the number of fields
-
-
-class Splits(NamedTuple):
-    """Scenes to train, to tune and to measure on."""
-
-    train: Split
-    validation: Split
-    test: Split
-
-
-def make_scenes(settings: Settings, seed: int, on_progress: OnProgress) -> Splits:
-    """Paint the scenes of a seed: first those of training, then those of validation and of the test."""
-    sizes = (settings.n_train, settings.n_validation, settings.n_test)
-    scenes: list[LabelledScene] = []
-    for number in range(sum(sizes)):
-        scenes.append(
-            coloured_scene(
-                seed,
-                number,
-                side=settings.side,
-                diameters=settings.diameters,
-                n_objects=settings.n_objects,
-                spread=settings.spread,
-            )
-        )
-        on_progress(Progress("scenes", number + 1, sum(sizes)))
-    bounds = np.cumsum((0, *sizes)).tolist()
-    train, validation, test = (_split(scenes[a:b], settings) for a, b in pairwise(bounds))
-    return Splits(train, validation, test)
-
-
-def _split(scenes: list[LabelledScene], settings: Settings) -> Split:
-    inputs = [network_input(scene.image, mean=(128, 128, 128), order="RGB") / settings.input_scale for scene in scenes]
-    return Split(
-        np.stack([scene.image for scene in scenes]),
-        np.stack(inputs).astype(np.float32),
-        np.stack([scene.label_map for scene in scenes]),
-    )
-
-
-def descend(
-    stage: str,
-    named_parameters: Iterable[tuple[str, Parameter]],
-    batch_loss: Callable[[], Tensor],
-    *,
-    n_steps: int,
-    lr: float,
-    on_progress: OnProgress,
-    multipliers: Mapping[str, Multipliers] | None = None,
-) -> list[float]:
-    """Lower `batch_loss`, which draws a batch each time it is called; return the loss of each step."""
-    optimiser = Adam(named_parameters, lr=lr, multipliers=multipliers)
-    losses: list[float] = []
-    for i_step in range(n_steps):
-        loss = batch_loss()
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step(lr=lr * (1 - (1 - LAST_RATE) * i_step / n_steps))
-        losses.append(float(loss.item()))
-        on_progress(Progress(stage, i_step + 1, n_steps, losses[-1]))
-    optimiser.zero_grad()
-    return losses
+def training_batch(scenes: Split, settings: Settings, n: int, rng: np.random.Generator) -> Split:
+    """Return n different scenes, turned, most of their background to be ignored."""
+    batch = random_batch(scenes, n, rng)
+    ignored = (batch.label_maps == 0) & (rng.random(batch.label_maps.shape) >= settings.background_share)
+    return Split(batch.images, batch.inputs, np.where(ignored, IGNORE_LABEL, batch.label_maps))
 
 
 def random_batch(scenes: Split, n: int, rng: np.random.Generator) -> Split:
-    """Return n different scenes, each mirrored and turned by right angles at random."""
+    """Return n different scenes, each mirrored, turned by right angles, and its three colours swapped at random."""
     chosen = rng.choice(len(scenes), n, replace=False)
     turned = [_turned(scenes, int(i), rng) for i in chosen]
-    images, inputs, label_maps = (np.stack(arrays) for arrays in zip(*turned, strict=True))
-    return Split(images, inputs, label_maps)
+    images, label_maps = (np.stack(arrays) for arrays in zip(*turned, strict=True))
+    return Split(images, network_channels(images), label_maps)  # edges turn with the picture, so they are made anew
 
 
-def _turned(scenes: Split, i: int, rng: np.random.Generator) -> tuple[Array, Array, Array]:
-    image, channels, label_map = scenes.images[i], scenes.inputs[i], scenes.label_maps[i]
+def _turned(scenes: Split, i: int, rng: np.random.Generator) -> tuple[Array, Array]:
     quarter, mirrored = int(rng.integers(4)), bool(rng.integers(2))
-    planes = [np.moveaxis(image, 2, 0), channels, label_map[None]]
-    planes = [np.rot90(p[:, :, ::-1] if mirrored else p, quarter, axes=(1, 2)) for p in planes]
-    return np.moveaxis(planes[0], 0, 2), planes[1], planes[2][0]
+    image, label_map = scenes.images[i][:, :, rng.permutation(3)], scenes.label_maps[i]
+    planes = [p[:, ::-1] if mirrored else p for p in (image, label_map)]
+    return np.rot90(planes[0], quarter), np.rot90(planes[1], quarter)
 
 
 def train_network(
@@ -145,9 +67,9 @@ def train_network(
     """Train `network` in place; return the loss of each step."""
 
     def batch_loss() -> Tensor:
-        batch = random_batch(scenes, settings.batch_size, rng)
+        batch = training_batch(scenes, settings, settings.batch_size, rng)
         logits = network(batch.inputs, training=True, rng=rng)
-        return pixel_loss(logits, batch.label_maps, normalize="valid", ignore_label=None)
+        return pixel_loss(logits, batch.label_maps, normalize="valid")
 
     return descend(stage, network.named_parameters(), batch_loss, n_steps=n_steps, lr=lr, on_progress=on_progress)
 
@@ -159,7 +81,9 @@ class TrainedNetworks(NamedTuple):
     losses: dict[str, list[float]]
 
 
-def train_networks(settings: Settings, scenes: Split, seed: int, on_progress: OnProgress) -> TrainedNetworks:
+def train_networks(
+    settings: Settings, classifier: VGGClassifier, scenes: Split, seed: int, on_progress: OnProgress
+) -> TrainedNetworks:
     """Train FCN-32s, -16s and -8s as in the scheme above."""
     lengths = {"32s": settings.steps_32s, "16s": settings.steps_16s, "8s": settings.steps_8s}
     networks: dict[str, FCN] = {}
@@ -167,6 +91,7 @@ def train_networks(settings: Settings, scenes: Split, seed: int, on_progress: On
     for i_stage, (newest, n_steps) in enumerate(lengths.items()):
         if i_stage == 0:
             networks[newest] = FCN(N_CLASSES, variant=newest, plan=settings.plan, rng=np.random.default_rng([seed, 0]))
+            transplant(networks[newest].backbone, classifier.backbone)
         else:
             networks[newest] = refined(networks[list(lengths)[i_stage - 1]])
         for variant, network in networks.items():

@@ -1,98 +1,94 @@
-"""Scenes for the experiment on segmentation: coloured shapes, simple enough for a small network and a few minutes.
+"""Scenes for the experiment on segmentation, those of `refdet.data.shapes`, and what a network sees of a picture.
 
-They are the scenes of `refdet.data.shapes` made easier. On those, where neither colour nor texture tells a class, no
-network of this size left the background in the minutes at hand. Here an object's colours lie around one that belongs
-to its class, but so widely that the classes overlap and that the background may have any of them: the colour of a
-pixel is a hint, the outline around it decides.
+On these scenes neither colour nor texture tells a class, nor even an object from the background: outlines do. A network
+has minutes to learn that an outline looks the same in every pair of colours, so it is given outlines beside colours:
 
-Outlines, textures, light, blur and noise are those of `refdet.data`, and so is the way in which every scene follows
-from a seed and a number, the same bits on every machine.
+    channels 0 … 2   (red, green, blue − 128) / 64
+    channels 3 … 5   m − 1,   (Gxx − Gyy) / m,   2 Gxy / m        m = √(Gxx + Gyy + ε)
+
+Gxx, Gyy and Gxy are the sums over the three colours of dx², dy² and dx·dy, with dx and dy from Sobel's filters: m is
+the strength of an edge, the other two are m cos 2φ and m sin 2φ for a gradient in one colour at the angle φ. They
+are the same whichever side is the brighter one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from refdet.core.check import Array
-from refdet.data.canvas import PALETTE_SIZE, Canvas
-from refdet.data.random_stream import RandomStream
-from refdet.data.shapes import CLASS_NAMES, make_outline
-from refdet.data.textures import coloured, value_noise
+from refdet.data.shapes import Scene, Shapes
+from refdet.reproduce.segmentation_settings import Settings
 
-# One colour for each class but the background: bright and far from each other, no pair a shade of one another.
-CLASS_COLOURS = (
-    (200, 60, 60),
-    (60, 180, 60),
-    (70, 80, 210),
-    (200, 190, 50),
-    (180, 70, 190),
-    (60, 190, 190),
-)
-EXPERIMENT = 1  # tells these streams from those of `Shapes`, which have four seeds
-LEAST_INSIDE = 0.5  # of an outline that must lie inside the picture
-MOST_HIDING = 0.3  # of an outline that may lie over other objects
-SOFTENED = 0.6  # of the way from the first colour of the background to the second
-ATTEMPTS = 20  # to place one object, before the scene does without it
+N_CHANNELS = 6
+GREY, SPREAD = 128.0, 64.0  # of colours: inputs of about unit variance
+FAINT = 0.02  # ε: the square of an edge below which its direction says little
 
 
-@dataclass(frozen=True)
-class LabelledScene:
-    """A picture and its truth."""
+class Progress(NamedTuple):
+    """How far a stage is, and its last loss where there is one."""
 
-    image: Array  # (H, W, 3) uint8
-    label_map: Array  # (H, W) int64, 0 … 6, indices into `refdet.data.shapes.CLASS_NAMES`
-
-
-def coloured_scene(
-    seed: int, number: int, *, side: int, diameters: tuple[float, float], n_objects: tuple[int, int], spread: float
-) -> LabelledScene:
-    """Return scene `number` of a seed.
-
-    Args:
-        seed: of the set of scenes.
-        number: of the scene in the set.
-        side: pixels of the square picture.
-        diameters: the smallest and the largest circle around an object, in pixels, evenly drawn.
-        n_objects: the fewest and the most.
-        spread: by how much each channel of an object's colours may differ from the class's, of 255.
-    """
-    stream = RandomStream(seed, number, side, side, EXPERIMENT)
-    canvas = _Background(stream, side, side)
-    label_map = np.zeros((side, side), np.int64)
-    for _ in range(stream.integer(*n_objects)):
-        for _ in range(ATTEMPTS):
-            radius = stream.uniform(*diameters) / 2
-            y, x = (stream.uniform(0.4 * radius, side - 0.4 * radius) for _ in range(2))
-            name = stream.choice(CLASS_NAMES[1:])
-            coverage, n_outline = make_outline(canvas, (y, x), radius, name)
-            mask = coverage >= 0.5
-            n_inside, n_hiding = np.count_nonzero(mask), np.count_nonzero(label_map[mask])
-            if n_inside < LEAST_INSIDE * n_outline or n_hiding > MOST_HIDING * n_inside:
-                continue
-            label = CLASS_NAMES.index(name)
-            first, second = (_near(stream, CLASS_COLOURS[label - 1], spread) for _ in range(2))
-            canvas.paint(coverage, canvas.texture(first, (first + second) / 2))
-            label_map[mask] = label
-            break
-    return LabelledScene(canvas.finished(), label_map)
+    stage: str
+    done: int
+    total: int
+    loss: float | None = None
 
 
-class _Background(Canvas):
-    """Clouds of two colours, with at most two patches and two lines: less clutter than `Canvas` has."""
-
-    def __init__(self, stream: RandomStream, height: int, width: int) -> None:
-        self.stream, self.height, self.width = stream, height, width
-        self.palette = np.floor(stream.uniforms(PALETTE_SIZE, 3) * 216) + 20
-        first, second = self._two_colours()
-        self.colours = coloured(value_noise(stream, height, width), first, first + (second - first) * SOFTENED)
-        for _ in range(stream.integer(0, 2)):
-            self._paint_patch()
-        for _ in range(stream.integer(0, 2)):
-            self._paint_line()
+OnProgress = Callable[[Progress], object]
 
 
-def _near(stream: RandomStream, colour: tuple[int, int, int], spread: float) -> Array:
-    """Return a random colour around another."""
-    return np.clip(np.array(colour) + (2 * stream.uniforms(3) - 1) * spread, 0, 255)
+class Split(NamedTuple):
+    """Some scenes: what a CRF sees, what a network sees, and the truth."""
+
+    images: Array  # (N, H, W, 3) uint8
+    inputs: Array  # (N, 6, H, W) float32
+    label_maps: Array  # (N, H, W) int64
+
+    def __len__(self) -> int:
+        return len(self.images)  # not the number of fields
+
+
+class Splits(NamedTuple):
+    """Scenes to train, to tune and to measure on; those of training with their boxes as well."""
+
+    train: Split
+    validation: Split
+    test: Split
+    boxed: Sequence[Scene]
+
+
+def make_scenes(settings: Settings, seed: int, on_progress: OnProgress) -> Splits:
+    """Paint the scenes of a seed: first those of training, then those of validation and of the test."""
+    sizes = (settings.n_train, settings.n_validation, settings.n_test)
+    scenes: list[Scene] = []
+    for scene in Shapes(sum(sizes), seed=seed, size=(settings.side, settings.side)):
+        scenes.append(scene)
+        on_progress(Progress("scenes", len(scenes), sum(sizes)))
+    bounds = np.cumsum((0, *sizes)).tolist()
+    train, validation, test = (_split(scenes[a:b]) for a, b in pairwise(bounds))
+    return Splits(train, validation, test, scenes[: settings.n_train])
+
+
+def _split(scenes: Sequence[Scene]) -> Split:
+    images = np.stack([scene.image for scene in scenes])
+    return Split(images, network_channels(images), np.stack([scene.label_map for scene in scenes]))
+
+
+def network_channels(images: Array) -> Array:
+    """Return what a network sees of pictures (N, H, W, 3), as above: (N, 6, H, W) float32."""
+    colours = np.moveaxis((images.astype(np.float32) - np.float32(GREY)) / np.float32(SPREAD), 3, 1)
+    height, width = colours.shape[2:]
+    padded = np.pad(colours, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
+
+    def moved(y: int, x: int) -> Array:
+        return padded[:, :, 1 + y : 1 + y + height, 1 + x : 1 + x + width]
+
+    dx = sum(w * (moved(t, 1) - moved(t, -1)) for t, w in ((-1, 0.25), (0, 0.5), (1, 0.25)))
+    dy = sum(w * (moved(1, t) - moved(-1, t)) for t, w in ((-1, 0.25), (0, 0.5), (1, 0.25)))
+    xx, yy, xy = (np.sum(a * b, axis=1) for a, b in ((dx, dx), (dy, dy), (dx, dy)))  # each (N, H, W)
+    m = np.sqrt(xx + yy + np.float32(FAINT))
+    edges = np.stack([m - 1, (xx - yy) / m, 2 * xy / m], axis=1)
+    return np.concatenate([colours, edges], axis=1).astype(np.float32)

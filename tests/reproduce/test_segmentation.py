@@ -26,9 +26,13 @@ from refdet.reproduce.segmentation_crfs import (
     tune,
     unaries,
 )
-from refdet.reproduce.segmentation_networks import Progress, Split, make_scenes, random_batch, train_networks
+from refdet.reproduce.segmentation_networks import random_batch, train_networks, training_batch
+from refdet.reproduce.segmentation_pretraining import pretrain
+from refdet.reproduce.segmentation_scenes import Progress, Split, Splits, make_scenes, network_channels
 from refdet.reproduce.segmentation_settings import FULL, MINIATURE, N_CLASSES, DenseCandidate, Settings
 from refdet.segmentation.fcn import FCN
+from refdet.segmentation.training import IGNORE_LABEL
+from refdet.segmentation.vgg import VGGClassifier
 
 
 def ignore(progress: Progress) -> None:
@@ -36,8 +40,13 @@ def ignore(progress: Progress) -> None:
 
 
 @pytest.fixture(scope="module")
-def scenes() -> Any:
+def scenes() -> Splits:
     return make_scenes(MINIATURE, 100, ignore)
+
+
+@pytest.fixture(scope="module")
+def classifier(scenes: Splits) -> VGGClassifier:
+    return pretrain(MINIATURE, scenes.boxed, 100, ignore)[0]
 
 
 @pytest.fixture
@@ -49,34 +58,55 @@ def network() -> FCN:
     return fcn
 
 
-def test_the_splits_share_no_scene(scenes: Any) -> None:
-    assert [len(split) for split in scenes] == [MINIATURE.n_train, MINIATURE.n_validation, MINIATURE.n_test]
-    pictures = [image.tobytes() for split in scenes for image in split.images]
+def test_the_splits_share_no_scene(scenes: Splits) -> None:
+    splits = (scenes.train, scenes.validation, scenes.test)
+    assert [len(split) for split in splits] == [MINIATURE.n_train, MINIATURE.n_validation, MINIATURE.n_test]
+    pictures = [image.tobytes() for split in splits for image in split.images]
     assert len(set(pictures)) == len(pictures)
+    assert [scene.image.tobytes() for scene in scenes.boxed] == pictures[: MINIATURE.n_train]
 
 
-def coloured_labels(scenes: Split) -> set[tuple[int, ...]]:
-    pixels = np.concatenate([scenes.images, scenes.label_maps[..., None]], axis=3)
-    return {tuple(pixel) for pixel in pixels.reshape(-1, 4).tolist()}
+def labelled_colours(scenes: Split) -> list[tuple[int, ...]]:
+    """Return the colours of each pixel, in whatever order, and its label."""
+    pixels = np.concatenate([np.sort(scenes.images, axis=3), scenes.label_maps[..., None]], axis=3)
+    return sorted(tuple(pixel) for pixel in pixels.reshape(-1, 4).tolist())
 
 
-def test_a_turned_scene_turns_as_a_whole(scenes: Any) -> None:
+def test_a_turned_scene_turns_as_a_whole(scenes: Splits) -> None:
     """The pixels of an object keep its label, in the picture and in what the network sees."""
     one = Split(*(array[:1] for array in scenes.train))
-    before = coloured_labels(one)
+    before = labelled_colours(one)
     orientations = set()
     for seed in range(60):
         turned = random_batch(one, 1, np.random.default_rng(seed))
-        assert coloured_labels(turned) == before
-        again = (turned.images[0].astype(np.float32) - 128) / MINIATURE.input_scale
-        np.testing.assert_array_equal(turned.inputs[0], np.moveaxis(again, 2, 0))
-        orientations.add(turned.images.tobytes())
+        assert labelled_colours(turned) == before
+        np.testing.assert_array_equal(turned.inputs, network_channels(turned.images))
+        orientations.add(turned.label_maps.tobytes())
     assert len(orientations) == 8
 
 
-def test_the_networks_make_the_same_steps_and_learn(scenes: Any) -> None:
+def test_only_background_is_ignored_and_by_the_share_that_is_set(scenes: Splits) -> None:
+    settings = replace(MINIATURE, background_share=0.25)
+    n = len(scenes.train)
+    whole = random_batch(scenes.train, n, np.random.default_rng(0)).label_maps
+    thinned = training_batch(scenes.train, settings, n, np.random.default_rng(0)).label_maps
+    np.testing.assert_array_equal(thinned[whole > 0], whole[whole > 0])
+    assert set(np.unique(thinned[whole == 0])) == {0, IGNORE_LABEL}
+    assert np.mean(thinned[whole == 0] == 0) == pytest.approx(0.25, abs=0.02)
+
+
+def test_fcn_starts_with_the_backbone_of_the_classifier(scenes: Splits, classifier: VGGClassifier) -> None:
+    settings = replace(MINIATURE, steps_32s=0, steps_16s=0, steps_8s=0)
+    trained = train_networks(settings, classifier, scenes.train, 100, ignore)
+    for network in trained.networks.values():
+        theirs = dict(classifier.backbone.named_parameters())
+        for name, parameter in network.backbone.named_parameters():
+            np.testing.assert_array_equal(parameter.data, theirs[name].data)
+
+
+def test_the_networks_make_the_same_steps_and_learn(scenes: Splits, classifier: VGGClassifier) -> None:
     settings = replace(MINIATURE, steps_32s=5, steps_16s=5, steps_8s=30, lr=3e-3)
-    trained = train_networks(settings, scenes.train, 100, ignore)
+    trained = train_networks(settings, classifier, scenes.train, 100, ignore)
     assert list(trained.networks) == ["32s", "16s", "8s"]
     steps = {stage: len(losses) for stage, losses in trained.losses.items()}
     of_32s = steps["FCN-32s"] + steps["FCN-32s, beside 16s"] + steps["FCN-32s, beside 8s"]
@@ -89,13 +119,13 @@ def test_the_networks_make_the_same_steps_and_learn(scenes: Any) -> None:
     assert np.mean(last[-5:]) < np.mean(trained.losses["FCN-32s"][:5]) - 0.3
 
 
-def test_a_seed_gives_the_same_networks_again(scenes: Any) -> None:
+def test_a_seed_gives_the_same_networks_again(scenes: Splits, classifier: VGGClassifier) -> None:
     settings = replace(MINIATURE, steps_32s=2, steps_16s=1, steps_8s=1)
-    first, again = (train_networks(settings, scenes.train, 5, ignore) for _ in range(2))
+    first, again = (train_networks(settings, classifier, scenes.train, 5, ignore) for _ in range(2))
     assert first.losses == again.losses
 
 
-def test_the_best_candidate_is_chosen_on_the_scenes_given(scenes: Any) -> None:
+def test_the_best_candidate_is_chosen_on_the_scenes_given(scenes: Splits) -> None:
     validation = scenes.validation
     truth = {image.tobytes(): y for image, y in zip(validation.images, validation.label_maps, strict=True)}
 
@@ -110,7 +140,7 @@ def test_the_best_candidate_is_chosen_on_the_scenes_given(scenes: Any) -> None:
     assert tuned.mean_ius[1] == tuned.mean_ius[3] == 1.0
 
 
-def test_the_crf_rnn_starts_as_the_dense_crf(scenes: Any, network: FCN) -> None:
+def test_the_crf_rnn_starts_as_the_dense_crf(scenes: Splits, network: FCN) -> None:
     start = MINIATURE.dense_candidates[0]
     model, _ = train_crf_rnn(network, start, scenes.train, replace(MINIATURE, end_to_end_steps=0), 0, ignore)
     assert isinstance(model, NetworkWithCRF)
@@ -121,7 +151,7 @@ def test_the_crf_rnn_starts_as_the_dense_crf(scenes: Any, network: FCN) -> None:
     assert np.mean(np.stack(found) == np.stack(expected)) > 0.999
 
 
-def test_learned_filters_start_as_the_gaussian_ones_and_only_they_learn_them(scenes: Any, network: FCN) -> None:
+def test_learned_filters_start_as_the_gaussian_ones_and_only_they_learn_them(scenes: Splits, network: FCN) -> None:
     start, one = MINIATURE.dense_candidates[0], Split(*(array[:1] for array in scenes.train))
     settings = replace(MINIATURE, calibration_steps=8, learned_steps=0, filter_batch_size=1)
     calibrated, losses = train_mean_fields(start, network, one, settings, 0, ignore)
@@ -140,7 +170,7 @@ def test_learned_filters_start_as_the_gaussian_ones_and_only_they_learn_them(sce
     assert losses["gauss"][-1] != losses["learned"][-1]
 
 
-def test_training_two_mean_fields_at_once_trains_each_as_if_alone(scenes: Any, network: FCN) -> None:
+def test_training_two_mean_fields_at_once_trains_each_as_if_alone(scenes: Splits, network: FCN) -> None:
     """Adam's step on the sum of two losses that share no parameter is the step on each of them."""
     start, one = MINIATURE.dense_candidates[1], Split(*(array[:1] for array in scenes.train))
     (case,) = filter_scenes(start, network, one, MINIATURE)

@@ -1,43 +1,42 @@
-"""The scenes of the experiment: the same for everybody, and not told by colour alone."""
+"""What a network sees of a picture: colours, and edges that are the same whichever side is the brighter one."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from refdet.data.shapes import CLASS_NAMES
-from refdet.reproduce.segmentation_scenes import CLASS_COLOURS, LabelledScene, coloured_scene
-
-
-def scene(seed: int, number: int, *, spread: float = 80.0) -> LabelledScene:
-    return coloured_scene(seed, number, side=48, diameters=(12.0, 30.0), n_objects=(2, 4), spread=spread)
+from refdet.data.shapes import make_scene
+from refdet.reproduce.segmentation_scenes import FAINT, N_CHANNELS, make_scenes, network_channels
+from refdet.reproduce.segmentation_settings import MINIATURE
 
 
-def test_a_scene_follows_from_seed_and_number_alone() -> None:
-    first, again = scene(7, 3), scene(7, 3)
-    assert np.array_equal(first.image, again.image)
-    assert np.array_equal(first.label_map, again.label_map)
-    for other in (scene(7, 4), scene(8, 3)):
-        assert not np.array_equal(first.image, other.image)
+def test_the_scenes_are_those_of_shapes() -> None:
+    scenes = make_scenes(MINIATURE, 7, lambda progress: None)
+    size = (MINIATURE.side, MINIATURE.side)
+    for number, split, i in ((3, scenes.train, 3), (MINIATURE.n_train + MINIATURE.n_validation, scenes.test, 0)):
+        expected = make_scene(7, number, size=size)
+        np.testing.assert_array_equal(split.images[i], expected.image)
+        np.testing.assert_array_equal(split.label_maps[i], expected.label_map)
 
 
-def test_every_class_occurs_and_the_background_leads() -> None:
-    label_maps = np.stack([scene(0, n).label_map for n in range(40)])
-    counts = np.bincount(label_maps.ravel(), minlength=len(CLASS_NAMES))
-    assert np.all(counts > 0)
-    assert counts.argmax() == 0
-    assert len(counts) == len(CLASS_COLOURS) + 1
+def test_an_edge_by_hand() -> None:
+    """Grey 128 beside 192 is a step of 1: Sobel's dx is 1 on both sides of it, in each of three colours."""
+    image = np.full((1, 4, 6, 3), 128, np.uint8)
+    image[:, :, 3:] = 192
+    seen = network_channels(image)
+    assert seen.shape == (1, N_CHANNELS, 4, 6)
+    assert seen.dtype == np.float32
+    np.testing.assert_array_equal(seen[0, 0], np.tile([0, 0, 0, 1, 1, 1], (4, 1)))
+    m = np.sqrt(3 + FAINT)
+    still = np.sqrt(FAINT)
+    np.testing.assert_allclose(seen[0, 3, 1], np.array([still, still, m, m, still, still]) - 1, rtol=1e-6)
+    np.testing.assert_allclose(seen[0, 4, 1], [0, 0, 3 / m, 3 / m, 0, 0], rtol=1e-6)
+    np.testing.assert_array_equal(seen[0, 5], 0)
 
 
-@pytest.mark.parametrize(("spread", "at_least", "at_most"), [(0.0, 0.8, 1.0), (120.0, 0.3, 0.7)])
-def test_colour_is_a_hint_that_spreads(spread: float, at_least: float, at_most: float) -> None:
-    """The share of object pixels whose nearest class colour is that of their class; by chance it is a sixth."""
-    right = total = 0
-    for number in range(30):
-        painted = scene(1, number, spread=spread)
-        is_object = painted.label_map > 0
-        pixels = painted.image[is_object].astype(float)
-        distances = ((pixels[:, None] - np.array(CLASS_COLOURS)) ** 2).sum(axis=2)
-        right += int(np.count_nonzero(distances.argmin(axis=1) + 1 == painted.label_map[is_object]))
-        total += len(pixels)
-    assert at_least <= right / total <= at_most
+def test_edges_do_not_tell_which_side_is_brighter_and_turn_with_the_picture() -> None:
+    images = make_scene(0, 0, size=(48, 48)).image[None]
+    edges = network_channels(images)[:, 3:]
+    np.testing.assert_allclose(network_channels(255 - images)[:, 3:], edges, atol=1e-5)
+    quarter = network_channels(np.rot90(images, axes=(1, 2)))[:, 3:]
+    signs = np.array([1, -1, -1])[:, None, None]  # a quarter turn adds 180 degrees to the doubled angle
+    np.testing.assert_allclose(quarter, signs * np.rot90(edges, axes=(2, 3)), atol=1e-5)
