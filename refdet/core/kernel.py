@@ -90,9 +90,9 @@ def find_backend(name: str, fallback: str = "reference") -> Backend:
 
 
 @contextlib.contextmanager
-def use_backend(name: str, *, fallback: str = "reference") -> Iterator[None]:
-    """Run kernels from the backend installed under `name` inside a `with` block."""
-    token = _active.set(find_backend(name, fallback))
+def use_backend(backend: str | Backend, *, fallback: str = "reference") -> Iterator[None]:
+    """Run kernels from a backend, given by the name it is installed under or itself, inside a `with` block."""
+    token = _active.set(find_backend(backend, fallback) if isinstance(backend, str) else backend)
     try:
         yield
     finally:

@@ -84,6 +84,7 @@ class Ulp:
 
 
 Compare = Exact | Bound | Spread | Ulp
+STAGE_RULE = Ulp(256, 1e-5)
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class Algorithm:
     inputs: tuple[str, ...]  # names in the kernel's order; empty where it takes any number of arrays
     outputs: tuple[str, ...] = ("y",)
     reference: str = ""  # deck and paper
+    stages: tuple[str, ...] = ()  # what comes between inputs and outputs, in order; the oracle's `stages` gives it
 
     @property
     def incoming_gradient(self) -> str:
@@ -123,10 +125,19 @@ class Case:
     status: str = "required"  # or "optional", "undefined", with `status_reason`
     status_reason: str = ""
     dtypes: Mapping[str, str] = field(default_factory=dict)  # by tensor name; else floats are float32, integers int64
+    traced: bool = (
+        False  # whether the stages are stored: they say where an answer begins to be wrong, not whether it is
+    )
 
     def compare_of(self, tensor: str) -> Compare:
         """Return how the tensor of that name is compared."""
         return self.compare[tensor] if isinstance(self.compare, Mapping) else self.compare
+
+    def compare_stage(self, stage: str, x: Array) -> Compare:
+        """Return how a stage is compared: as `compare` says by its name, else `STAGE_RULE`; integers exactly."""
+        if isinstance(self.compare, Mapping) and stage in self.compare:
+            return self.compare[stage]
+        return STAGE_RULE if x.dtype.kind == "f" else Exact()
 
     def arguments(self, algorithm: Algorithm) -> dict[str, Array | None]:
         """Return the inputs in the kernel's order, `None` where one is absent."""

@@ -58,38 +58,27 @@ def compare_tensor(
     `rule` is what the manifest says of the tensor, such as `{"kind": "bound", "n": 73}`; `tolerance` is the tensor
     stored beside it, if its kind has one.
     """
+    return compare_within(
+        actual, expected, None if rule["kind"] == "exact" else tolerance_of(expected, rule, tolerance)
+    )
+
+
+def tolerance_of(expected: Array, rule: Mapping[str, Any], stored: Array | None = None) -> NDArray[np.float64]:
+    """Return how far an answer may be from `expected`, element by element; `stored` is S, or the tolerances themselves.
+
+    >>> tolerance_of(np.array([1, 0], np.float32), {"kind": "ulp", "ulps": 2, "floor": 2**-30}) == [2**-22, 2**-30]
+    array([ True,  True])
+    """
     kind = rule["kind"]
     if kind == "exact":
-        return compare_exact(actual, expected)
+        return np.zeros(expected.shape)
     if kind == "ulp":
-        return compare_ulp(actual, expected, rule["ulps"], rule["floor"])
+        return np.maximum(int(rule["ulps"]) * unit_in_last_place(expected), float(rule["floor"]))
     if kind not in KINDS:
         raise ValueError(f"compare: kind must be one of {', '.join(KINDS)}, got {kind!r}")
-    if tolerance is None:
+    if stored is None:
         raise ValueError(f"compare: the class {kind!r} needs the tensor of tolerances that is stored with the case")
-    if kind == "bound":
-        return compare_bound(actual, expected, rule["n"], tolerance)
-    return compare_spread(actual, expected, tolerance)
-
-
-def compare_exact(actual: Array, expected: Array) -> Mismatch | None:
-    """Every element equal as a real number."""
-    return _compare(actual, expected, None)
-
-
-def compare_bound(actual: Array, expected: Array, n: int, scale: Array) -> Mismatch | None:
-    """|y − ŷ| ≤ γ_n · S."""
-    return _compare(actual, expected, error_bound(n, expected.dtype) * scale.astype(np.float64))
-
-
-def compare_spread(actual: Array, expected: Array, tolerance: Array) -> Mismatch | None:
-    """|y − ŷ| ≤ the stored tolerance."""
-    return _compare(actual, expected, tolerance.astype(np.float64))
-
-
-def compare_ulp(actual: Array, expected: Array, ulps: int, floor: float) -> Mismatch | None:
-    """|y − ŷ| ≤ max(ulps · ulp(ŷ), floor)."""
-    return _compare(actual, expected, np.maximum(ulps * unit_in_last_place(expected), floor))
+    return stored.astype(np.float64) * (error_bound(rule["n"], expected.dtype) if kind == "bound" else 1.0)
 
 
 def error_bound(n: int, dtype: np.dtype[Any]) -> float:
@@ -116,8 +105,8 @@ def unit_in_last_place(x: Array) -> NDArray[np.float64]:
     return np.where(np.isfinite(x), gap, 0.0)
 
 
-def _compare(actual: Array, expected: Array, tolerance: NDArray[np.float64] | None) -> Mismatch | None:
-    """Compare form, then elements; a `tolerance` of None tolerates nothing."""
+def compare_within(actual: Array, expected: Array, tolerance: NDArray[np.float64] | None) -> Mismatch | None:
+    """Compare form, then elements; a `tolerance` of None tolerates nothing, and no integer may differ."""
     sentence = _wrong_form(actual, expected)
     if sentence:
         return Mismatch(sentence, n_wrong=int(expected.size), n_elements=int(expected.size))

@@ -7,8 +7,10 @@ residual. One without is a single kernel `X`, which returns its outputs alone.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from refdet.core.check import Array
 from refdet.core.kernel import KERNELS, Kernel
@@ -35,3 +37,21 @@ def run_forward(
     else:
         outputs, residual = KERNELS[algorithm](*arguments, **params), None
     return outputs if isinstance(outputs, tuple) else (outputs,), residual
+
+
+def kernel_answers(
+    algorithm: str,
+    output_names: Sequence[str],
+    arguments: Mapping[str, Array | None],
+    dy: Array | None,
+    params: Mapping[str, Any],
+    wanted: Collection[str],
+) -> dict[str, Array]:
+    """Return what the active backend's kernels answer, by name, with the gradients that are `wanted`."""
+    outputs, residual = run_forward(algorithm, arguments.values(), params, keep_residual=dy is not None)
+    named = dict(zip(output_names, outputs, strict=True))
+    if dy is not None:
+        needs = tuple(f"d{name}" in wanted for name in arguments)
+        gradients = KERNELS[f"{algorithm}.backward"](residual, dy, needs=needs, **params)
+        named |= {f"d{name}": dx for name, dx, needed in zip(arguments, gradients, needs, strict=True) if needed}
+    return {name: np.asarray(value) for name, value in named.items() if value is not None}

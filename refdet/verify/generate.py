@@ -22,7 +22,8 @@ import numpy as np
 
 from refdet.core.check import Array
 from refdet.verify.case import Algorithm, Case
-from refdet.verify.catalogue import catalogue
+from refdet.verify.catalogue import catalogue, load_all
+from refdet.verify.deviation import Deviation, Dialect
 from refdet.verify.generated_case import GeneratedCase, generate_case
 from refdet.verify.suite import MANIFEST, package_root
 from refdet.verify.tolerances import GenerationError
@@ -75,6 +76,20 @@ def case_module(algorithm: str) -> ModuleType:
     return module
 
 
+def all_deviations() -> tuple[Deviation, ...]:
+    """Return the deviations of the source tree."""
+    with _importable(source_tree()):
+        found: tuple[Deviation, ...] = importlib.import_module("golden.deviations").all_deviations()
+    return found
+
+
+def all_dialects() -> tuple[Dialect, ...]:
+    """Return the dialects of the source tree."""
+    with _importable(source_tree()):
+        found: tuple[Dialect, ...] = importlib.import_module("golden.deviations").all_dialects()
+    return found
+
+
 def generate(
     algorithms: Sequence[str] | None = None, *, stored: Mapping[str, Any] | None = None, progress: Progress = str
 ) -> Generation:
@@ -83,6 +98,7 @@ def generate(
     With `algorithms` only these are computed, and the rest of the `stored` manifest is kept. `progress` is called with
     the name of each algorithm before its turn.
     """
+    load_all()
     names = case_names() if algorithms is None else sorted(set(algorithms))
     problems = _kernels_without_cases() if algorithms is None else []
     kept = {} if algorithms is None or stored is None else stored
@@ -110,7 +126,8 @@ def generate_algorithm(module: ModuleType) -> list[GeneratedCase]:
     for name in names:
         if names.count(name) > 1:
             raise GenerationError(f"{algorithm.name}/{name}: two cases have this name")
-    return [generate_case(algorithm, case) for case in cases]
+    deviations = [d for d in all_deviations() if algorithm.name in d.algorithms]
+    return [generate_case(algorithm, case, deviations) for case in cases]
 
 
 def write(generation: Generation, root: Path) -> None:
@@ -162,10 +179,20 @@ def _manifest(
     return {
         "format": FORMAT_VERSION,
         "suite_version": golden.SUITE_VERSION,
-        "deviations": {},
-        "dialects": {},
+        "deviations": {d.key: _texts(d) for d in all_deviations()},
+        "dialects": {d.name: {"title": d.title, "deviations": sorted(d.keys)} for d in all_dialects()},
         "files": {**kept.get("files", {}), **listed},
         "cases": sorted(entries, key=lambda entry: str(entry["id"])),
+    }
+
+
+def _texts(deviation: Deviation) -> dict[str, Any]:
+    return {
+        "title": deviation.title,
+        "effect": deviation.effect,
+        "who": list(deviation.who),
+        "change": deviation.change,
+        "algorithms": sorted(deviation.algorithms),
     }
 
 

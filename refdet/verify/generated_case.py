@@ -11,24 +11,23 @@ where a value comes from.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from refdet.core.check import Array
-from refdet.core.kernel import KERNELS, use_backend
-from refdet.verify.case import STATUSES, TAGS, Algorithm, Bound, Case, Compare, Exact, Spread, Ulp
+from refdet.core.kernel import KERNELS, Backend, use_backend
+from refdet.verify.alternatives import Alternatives, alternatives_of
+from refdet.verify.case import STATUSES, TAGS, Algorithm, Case, Exact
 from refdet.verify.compare import compare_tensor
-from refdet.verify.forward import forward_kernel, params_of, run_forward
-from refdet.verify.params import encode_params
-from refdet.verify.suite import tensor_bytes, tensor_hash
-from refdet.verify.tolerances import GenerationError, answer, tolerances_of
+from refdet.verify.deviation import Deviation, deviating, named
+from refdet.verify.forward import forward_kernel, kernel_answers, params_of
+from refdet.verify.manifest_entry import case_entry, rule_entry, tensors_by_role
+from refdet.verify.tolerances import GenerationError, answer, in_float64, stages, tolerances_of
 
-INLINE_ELEMENTS = 64  # a case of at most so many, all tensors together, also stands in the manifest
 CASE_BYTES = 256 * 1024
-REFERENCE = "refdet reference, float32"
 ONE_ULP = {"kind": "ulp", "ulps": 1, "floor": 2.0**-40}  # what two C libraries may differ by
 
 
@@ -41,19 +40,27 @@ class GeneratedCase:
     problem: str = ""  # why the reference does not agree, if it does not
 
 
-def generate_case(algorithm: Algorithm, case: Case) -> GeneratedCase:
-    """Compute one case: its tensors and its entry of the manifest."""
+def generate_case(algorithm: Algorithm, case: Case, deviations: Sequence[Deviation] = ()) -> GeneratedCase:
+    """Compute one case: its tensors and its entry of the manifest; `deviations` are those of its algorithm."""
     try:
         _check_case(algorithm, case)
         inputs = _stored_inputs(algorithm, case)
         exact_answers = answer(algorithm, case)
         answers = {name: _rounded(name, value, case) for name, value in exact_answers.items()}
-        _check_rules(case, answers)
+        _check_rules(algorithm, case, answers)
         answers |= _known_answers(case, answers)
         tolerances = tolerances_of(algorithm, case, exact_answers, answers)
         verdict, problem = _ask_reference(algorithm, case, inputs, answers, tolerances)
-        tensors = {**inputs, **answers, **tolerances}
-        entry = _entry(algorithm, case, inputs, answers, tolerances, verdict)
+        alternatives = _alternatives(algorithm, case, deviations, inputs, answers, tolerances)
+        under_deviations = {
+            f"{name}.{alternative.name}": x
+            for alternative in alternatives.found
+            for name, x in alternative.tensors.items()
+        }
+        trace = {name: x.astype(_dtype(name, x, case)) for name, x in stages(algorithm, case).items()}
+        by_role = tensors_by_role(algorithm, inputs, answers, tolerances, under_deviations) | {"trace": trace}
+        tensors = {name: x for role in by_role.values() for name, x in role.items()}
+        entry = case_entry(algorithm, case, by_role, alternatives, verdict)
     except GenerationError as error:
         raise GenerationError(f"{algorithm.name}/{case.name}: {error}") from error
     n_bytes = sum(x.nbytes for x in tensors.values())
@@ -105,18 +112,18 @@ def _exactly(name: str, x: Array, dtype: str) -> Array:
 
 
 def _rounded(name: str, value: Array, case: Case) -> Array:
-    if isinstance(case.compare_of(name) if _has_rule(case, name) else None, Exact) and value.dtype.kind == "f":
+    if isinstance(case.compare_of(name) if _hasrule_entry(case, name) else None, Exact) and value.dtype.kind == "f":
         return _exactly(name, value, _dtype(name, value, case))
     with np.errstate(over="ignore", under="ignore"):
         return value.astype(_dtype(name, value, case))
 
 
-def _has_rule(case: Case, name: str) -> bool:
+def _hasrule_entry(case: Case, name: str) -> bool:
     return not isinstance(case.compare, Mapping) or name in case.compare
 
 
-def _check_rules(case: Case, answers: Mapping[str, Array]) -> None:
-    if isinstance(case.compare, Mapping) and set(case.compare) != set(answers):
+def _check_rules(algorithm: Algorithm, case: Case, answers: Mapping[str, Array]) -> None:
+    if isinstance(case.compare, Mapping) and set(case.compare) - set(algorithm.stages) != set(answers):
         raise GenerationError(f"compare has rules for {sorted(case.compare)}, the answer is {sorted(answers)}")
     for name in answers:
         if answers[name].dtype.kind != "f" and not isinstance(case.compare_of(name), Exact):
@@ -157,7 +164,8 @@ def _ask_reference(
     for name, expected in answers.items():
         if name not in ours:
             return "fail", f"the reference gives no {name}"
-        mismatch = compare_tensor(ours[name], expected, _rule(case.compare_of(name)), tolerances.get(f"{name}.bound"))
+        rule = rule_entry(case.compare_of(name))
+        mismatch = compare_tensor(ours[name], expected, rule, tolerances.get(f"{name}.bound"))
         if mismatch:
             return "fail", f"the reference fails: {name}: {mismatch}"
     return "pass", ""
@@ -168,85 +176,43 @@ def reference_answer(
     arguments: Mapping[str, Array | None],
     dy: Array | None,
     params: Mapping[str, Any],
-    wanted: Iterable[str],
+    wanted: Collection[str],
+    *,
+    backend: str | Backend = "reference",
 ) -> dict[str, Array]:
     """Return what refdet's kernels answer, by name, with the gradients that are `wanted`."""
-    wanted = set(wanted)
-    with use_backend("reference"), np.errstate(all="ignore"):
-        outputs, residual = run_forward(algorithm.name, arguments.values(), params, keep_residual=dy is not None)
-        named = dict(zip(algorithm.outputs, outputs, strict=True))
-        if dy is not None:
-            needs = tuple(f"d{name}" in wanted for name in arguments)
-            gradients = KERNELS[f"{algorithm.name}.backward"](residual, dy, needs=needs, **params)
-            named |= {f"d{name}": dx for name, dx, needed in zip(arguments, gradients, needs, strict=True) if needed}
-    return {name: np.asarray(value) for name, value in named.items() if value is not None}
+    with use_backend(backend), np.errstate(all="ignore"):
+        return kernel_answers(algorithm.name, algorithm.outputs, arguments, dy, params, wanted)
 
 
-def _rule(rule: Compare) -> dict[str, Any]:
-    """Return the rule as the manifest has it."""
-    if isinstance(rule, Bound):
-        return {"kind": "bound", "n": rule.n}
-    if isinstance(rule, Spread):
-        return {"kind": "spread"}
-    if isinstance(rule, Ulp):
-        return {"kind": "ulp", "ulps": rule.ulps, "floor": float(rule.floor)}
-    return {"kind": "exact"}
-
-
-def _entry(
+def _alternatives(
     algorithm: Algorithm,
     case: Case,
+    deviations: Sequence[Deviation],
     inputs: Mapping[str, Array],
     answers: Mapping[str, Array],
     tolerances: Mapping[str, Array],
-    verdict: str,
-) -> dict[str, Any]:
-    """Return the case's entry of the manifest."""
-    tensors = {**inputs, **answers, **tolerances}
-    inline = sum(x.size for x in tensors.values()) <= INLINE_ELEMENTS
-    entry = {
-        "id": f"{algorithm.name}/{case.name}",
-        "algorithm": algorithm.name,
-        "why": case.why,
-        "spec": algorithm.reference,
-        "params": encode_params(case.params),
-        "arguments": list(case.arguments(algorithm)),
-        "incoming_gradient": None if case.dy is None else algorithm.incoming_gradient,
-        "tensors": [
-            {
-                "name": name,
-                "role": "input"
-                if name in inputs
-                else "bound"
-                if name in tolerances
-                else "expected"
-                if name in algorithm.outputs
-                else "grad",
-                "dtype": x.dtype.name,
-                "shape": list(x.shape),
-                "sha256": tensor_hash(x),
-                **({"hex": tensor_bytes(x).hex()} if inline else {}),
+) -> Alternatives:
+    arguments = {name: inputs.get(name) for name in case.arguments(algorithm)}
+    dy = inputs.get(algorithm.incoming_gradient)
+
+    def under(keys: Collection[str]) -> dict[str, Array]:
+        """Answer with the deviations: floats from float64, integers from the stored type."""
+        backend = deviating(named(keys, deviations))
+        try:
+            stored = reference_answer(algorithm, arguments, dy, case.params, answers, backend=backend)
+            wide = {name: in_float64(x) for name, x in arguments.items()}
+            exact = reference_answer(algorithm, wide, in_float64(dy), case.params, answers, backend=backend)
+        except Exception as error:  # a wrapper that raises is wrong, whatever it raises
+            message = f"under {', '.join(sorted(keys))}: {type(error).__name__}: {error}"
+            raise GenerationError(message) from error
+        alike = all(exact[name].shape == x.shape for name, x in stored.items())
+        with np.errstate(over="ignore", under="ignore"):
+            return {
+                name: (exact if alike and x.dtype.kind == "f" else stored)[name].astype(answers[name].dtype)
+                for name, x in stored.items()
             }
-            for name, x in tensors.items()
-        ],
-        "compare": {name: _rule(case.compare_of(name)) for name in answers},
-        "status": case.status,
-        "tags": sorted(case.tags),
-        "probes": [],
-        "provenance": _provenance(algorithm, case, answers, verdict),
-    }
-    return entry | ({"status_reason": case.status_reason} if case.status_reason else {})
 
-
-def _provenance(algorithm: Algorithm, case: Case, answers: Mapping[str, Array], verdict: str) -> dict[str, Any]:
-    cross_checked: list[dict[str, Any]] = []
-    if case.expected:
-        cross_checked.append(
-            {"implementation": algorithm.oracle_file, "tensors": sorted(case.expected), "verdict": "equal"}
-        )
-    if verdict:
-        cross_checked.append({"implementation": REFERENCE, "tensors": sorted(answers), "verdict": verdict})
-    return {
-        "generator": {name: case.source if name in case.expected else algorithm.oracle_file for name in answers},
-        "cross_checked": cross_checked,
-    }
+    rules = {name: rule_entry(case.compare_of(name)) for name in answers}
+    bounds = {name: tolerances.get(f"{name}.bound") for name in answers}
+    return alternatives_of(deviations, under, answers, rules, bounds)

@@ -66,6 +66,20 @@ class StoredCase:
         """Outputs and gradients, by name."""
         return {t["name"]: self.tensors[t["name"]] for t in self.entry["tensors"] if t["role"] in ANSWER_ROLES}
 
+    @property
+    def probes(self) -> frozenset[str]:
+        """The deviations that change the answer, alone or beside others."""
+        return frozenset(self.entry["probes"])
+
+    @functools.cached_property
+    def alternatives(self) -> dict[frozenset[str], dict[str, Array]]:
+        """The answers under sets of probes, complete; a set that is not here leaves the case silent."""
+        found: dict[frozenset[str], dict[str, Array]] = {}
+        for alternative in self.entry["alternatives"]:
+            changed = {name: self.tensors.get(f"{name}.{alternative['name']}", x) for name, x in self.answers.items()}
+            found |= {frozenset(keys): changed for keys in alternative["deviations"]}
+        return found
+
     def rule(self, tensor: str) -> Mapping[str, Any]:
         """Return how the tensor of that name is compared."""
         rule: Mapping[str, Any] = self.entry["compare"][tensor]

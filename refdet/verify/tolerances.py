@@ -42,6 +42,19 @@ def answer(algorithm: Algorithm, case: Case) -> dict[str, Array]:
     return {name: np.asarray(value) for name, value in named.items() if value is not None}
 
 
+def stages(algorithm: Algorithm, case: Case) -> dict[str, Array]:
+    """Return the oracle's stages by name, in order, in float64; none where the case is not traced."""
+    if not case.traced:
+        return {}
+    arrays = [in_float64(x) for x in case.arguments(algorithm).values()]
+    with np.errstate(all="ignore"):
+        found = algorithm.oracle.stages(*arrays, **case.params)
+    unexpected = [name for name in found if name not in algorithm.stages]
+    if unexpected or not found:
+        raise GenerationError(f"the oracle's stages must be among {algorithm.stages}, got {tuple(found)}")
+    return {name: np.asarray(found[name]) for name in algorithm.stages if name in found}
+
+
 def tolerances_of(
     algorithm: Algorithm, case: Case, exact: Mapping[str, Array], answers: Mapping[str, Array]
 ) -> dict[str, Array]:

@@ -13,11 +13,7 @@ from numpy.typing import NDArray
 
 from refdet.verify.compare import (
     Mismatch,
-    compare_bound,
-    compare_exact,
-    compare_spread,
     compare_tensor,
-    compare_ulp,
     error_bound,
     unit_in_last_place,
 )
@@ -28,6 +24,22 @@ RULES = [EXACT, {"kind": "bound", "n": 10}, {"kind": "spread"}, {"kind": "ulp", 
 
 def floats(*values: float) -> NDArray[np.float32]:
     return np.array(values, np.float32)
+
+
+def exact(actual: Any, expected: Any) -> Mismatch | None:
+    return compare_tensor(actual, expected, EXACT)
+
+
+def bound(actual: Any, expected: Any, n: int, scale: Any) -> Mismatch | None:
+    return compare_tensor(actual, expected, {"kind": "bound", "n": n}, scale)
+
+
+def spread(actual: Any, expected: Any, tolerance: Any) -> Mismatch | None:
+    return compare_tensor(actual, expected, {"kind": "spread"}, tolerance)
+
+
+def ulp(actual: Any, expected: Any, ulps: int, floor: float) -> Mismatch | None:
+    return compare_tensor(actual, expected, {"kind": "ulp", "ulps": ulps, "floor": floor})
 
 
 def failed(mismatch: Mismatch | None) -> Mismatch:
@@ -75,38 +87,38 @@ class TestEveryClass:
 
 
 def test_exact_holds_wider_floats_to_the_real_number() -> None:
-    assert compare_exact(np.array([1 + 2.0**-30]), floats(1)) is not None
-    assert compare_exact(np.array([1.0]), floats(1)) is None
+    assert exact(np.array([1 + 2.0**-30]), floats(1)) is not None
+    assert exact(np.array([1.0]), floats(1)) is None
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "uint8", "uint64", ">i4"])
 def test_any_integer_type_is_welcome(dtype: str) -> None:
     expected = np.array([0, 5, 100])
-    assert compare_exact(expected.astype(dtype), expected) is None
-    mismatch = failed(compare_exact((expected + 1).astype(dtype), expected))
+    assert exact(expected.astype(dtype), expected) is None
+    mismatch = failed(exact((expected + 1).astype(dtype), expected))
     assert (mismatch.index, mismatch.expected, mismatch.got, mismatch.n_wrong) == ((0,), 0, 1, 3)
 
 
 def test_integers_do_not_wrap() -> None:
     """2⁶⁴ − 1 as unsigned is not −1."""
-    assert compare_exact(np.array([2**64 - 1], np.uint64), np.array([-1])) is not None
+    assert exact(np.array([2**64 - 1], np.uint64), np.array([-1])) is not None
 
 
 def test_floats_and_booleans_are_not_integers() -> None:
-    assert "float64, expected integers" in str(failed(compare_exact(np.array([1.0]), np.array([1]))))
-    assert "bool, expected integers" in str(failed(compare_exact(np.array([True]), np.array([1]))))
-    assert "int64, expected booleans" in str(failed(compare_exact(np.array([1]), np.array([True]))))
+    assert "float64, expected integers" in str(failed(exact(np.array([1.0]), np.array([1]))))
+    assert "bool, expected integers" in str(failed(exact(np.array([True]), np.array([1]))))
+    assert "int64, expected booleans" in str(failed(exact(np.array([1]), np.array([True]))))
 
 
 def test_the_first_wrong_element_in_row_major_order() -> None:
     expected = np.arange(6, dtype=np.float32).reshape(2, 3)
     actual = expected.copy()
     actual[0, 2], actual[1, 0] = 7, 8
-    mismatch = failed(compare_exact(actual, expected))
+    mismatch = failed(exact(actual, expected))
     assert (mismatch.index, mismatch.expected, mismatch.got) == ((0, 2), 2.0, 7.0)
     assert (mismatch.n_wrong, mismatch.n_elements, mismatch.tolerances) == (2, 6, None)
     assert str(mismatch) == "element [0, 2] is 7.0, expected 2.0; 2 of 6 elements are wrong"
-    assert failed(compare_exact(np.asfortranarray(actual), expected)).index == (0, 2)
+    assert failed(exact(np.asfortranarray(actual), expected)).index == (0, 2)
 
 
 def test_bound_is_gamma_times_scale() -> None:
@@ -114,8 +126,8 @@ def test_bound_is_gamma_times_scale() -> None:
     allowed = 3 * 2.0**-24 / (1 - 3 * 2.0**-24) * 8
     expected, scale = floats(1), floats(8)
     assert error_bound(3, np.dtype(np.float32)) * 8 == allowed
-    assert compare_bound(np.array([1 + 0.999 * allowed]), expected, 3, scale) is None
-    mismatch = failed(compare_bound(np.array([1 + 2 * allowed]), expected, 3, scale))
+    assert bound(np.array([1 + 0.999 * allowed]), expected, 3, scale) is None
+    mismatch = failed(bound(np.array([1 + 2 * allowed]), expected, 3, scale))
     assert mismatch.tolerances == pytest.approx(2)
     assert str(mismatch).endswith(", 2 tolerances away")
 
@@ -135,23 +147,23 @@ def test_every_order_of_summation_is_within_the_bound(seed: int, n: int) -> None
     for i in rng.permutation(n):
         total = total + x[i] * w[i]
     scale = np.array([np.abs(x.astype(float) * w).sum()], np.float32)
-    assert compare_bound(np.array([total]), np.array([exact]), n + 1, np.nextafter(scale, np.float32(np.inf))) is None
+    assert bound(np.array([total]), np.array([exact]), n + 1, np.nextafter(scale, np.float32(np.inf))) is None
 
 
 def test_spread_is_the_stored_tolerance() -> None:
     tolerance = floats(0.5, 0)
-    assert compare_spread(floats(1.5, 2), floats(1, 2), tolerance) is None
-    assert failed(compare_spread(floats(2, 2), floats(1, 2), tolerance)).tolerances == 2
-    assert failed(compare_spread(floats(1, 2.5), floats(1, 2), tolerance)).tolerances == math.inf
+    assert spread(floats(1.5, 2), floats(1, 2), tolerance) is None
+    assert failed(spread(floats(2, 2), floats(1, 2), tolerance)).tolerances == 2
+    assert failed(spread(floats(1, 2.5), floats(1, 2), tolerance)).tolerances == math.inf
 
 
 def test_ulp_or_floor_whichever_is_more() -> None:
     one_up = np.nextafter(np.float32(1), np.float32(2))
-    assert compare_ulp(np.array([one_up]), floats(1), 1, 0.0) is None
-    assert compare_ulp(np.array([np.nextafter(one_up, np.float32(2))]), floats(1), 1, 0.0) is not None
-    assert compare_ulp(floats(1e-7), floats(0), 4, 1e-6) is None
-    assert compare_ulp(floats(2e-6), floats(0), 4, 1e-6) is not None
-    assert compare_ulp(floats(1), floats(1), 0, 0.0) is None
+    assert ulp(np.array([one_up]), floats(1), 1, 0.0) is None
+    assert ulp(np.array([np.nextafter(one_up, np.float32(2))]), floats(1), 1, 0.0) is not None
+    assert ulp(floats(1e-7), floats(0), 4, 1e-6) is None
+    assert ulp(floats(2e-6), floats(0), 4, 1e-6) is not None
+    assert ulp(floats(1), floats(1), 0, 0.0) is None
 
 
 def test_units_in_the_last_place() -> None:
