@@ -32,7 +32,7 @@ def reproduce(
 ) -> None:
     """Measure claims of the decks again, on synthetic scenes, over several seeds.
 
-    segmentation, about six minutes a seed: FCN-8s > FCN-16s > FCN-32s; fully
+    segmentation, about 13 minutes a seed: FCN-8s > FCN-16s > FCN-32s; fully
     connected CRF > grid CRF > unary alone; CRF-RNN trained end to end ≥ the CRF
     put on afterwards; learned ≥ Gaussian filters. Each claim is the mean of the
     paired differences of a score over the seeds, with Student's 95 % interval.

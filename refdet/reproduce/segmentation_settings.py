@@ -1,7 +1,7 @@
 """The numbers of the experiment on segmentation, all of them, frozen before it is run.
 
-They were chosen on seeds of 100 and above; `DEFAULT_SEEDS` are the seeds that count. Five take about
-an hour of one processor core, twelve minutes each: that is why the pictures are small and the networks narrow.
+They were chosen on seeds of 100 and above; `DEFAULT_SEEDS` are the seeds that count. Five take about an hour of one
+processor core, twelve to thirteen minutes each: that is why the pictures are small and the networks narrow.
 """
 
 from __future__ import annotations
@@ -139,23 +139,23 @@ MINIATURE = Settings(
 
 # Measured seconds of the stages of a seed, so that a progress bar can tell how long all of it will take.
 STAGE_SECONDS = {
-    "scenes": 9,
-    "classifier": 115,
-    "FCN-32s": 20,
-    "FCN-32s, beside 16s": 20,
-    "FCN-16s": 18,
-    "FCN-32s, beside 8s": 36,
-    "FCN-16s, beside 8s": 36,
-    "FCN-8s": 36,
+    "scenes": 14,
+    "classifier": 135,
+    "FCN-32s": 24,
+    "FCN-32s, beside 16s": 41,
+    "FCN-16s": 37,
+    "FCN-32s, beside 8s": 108,
+    "FCN-16s, beside 8s": 97,
+    "FCN-8s": 111,
     "FCN-8s, longer": 12,
-    "grid CRF, tuning": 20,
-    "dense CRF, tuning": 14,
-    "grid CRF, test": 7,
-    "dense CRF, test": 5,
-    "CRF-RNN": 60,
-    "Gauss MF-2": 18,
-    "learned MF-2": 42,
-    "mean fields, test": 15,
+    "grid CRF, tuning": 28,
+    "dense CRF, tuning": 12,
+    "grid CRF, test": 9,
+    "dense CRF, test": 4,
+    "CRF-RNN": 53,
+    "Gauss MF-2": 24,
+    "learned MF-2": 44,
+    "mean fields, test": 13,
 }
 
 
