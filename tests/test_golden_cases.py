@@ -13,6 +13,7 @@ from refdet.verify.catalogue import load_all
 from refdet.verify.compare import compare_tensor, error_bound, unit_in_last_place
 from refdet.verify.forward import run_forward
 from refdet.verify.suite import StoredCase, Suite, data_root
+from tests.fast_convolutions import F2, F4, winograd
 
 SUITE = Suite(data_root())
 LINEAR = ("conv2d", "conv_transpose2d", "linear", "matmul")
@@ -114,51 +115,6 @@ def smallest_unit(x: Array) -> float:
     while np.any(x.astype(np.float64) / unit % 1):
         unit /= 2
     return unit
-
-
-# Winograd's minimal filtering by Lavin & Gray (2016), in float32: y = Aᵀ [(G g Gᵀ) ∘ (Bᵀ d B)] A, summed over channels.
-F2: tuple[Any, Any, Any] = (
-    [[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]],
-    [[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]],
-    [[1, 1, 1, 0], [0, 1, -1, -1]],
-)
-F4: tuple[Any, Any, Any] = (
-    [
-        [4, 0, -5, 0, 1, 0],
-        [0, -4, -4, 1, 1, 0],
-        [0, 4, -4, -1, 1, 0],
-        [0, -2, -1, 2, 1, 0],
-        [0, 2, -1, -2, 1, 0],
-        [0, 4, 0, -5, 0, 1],
-    ],
-    [
-        [1 / 4, 0, 0],
-        [-1 / 6, -1 / 6, -1 / 6],
-        [-1 / 6, 1 / 6, -1 / 6],
-        [1 / 24, 1 / 12, 1 / 6],
-        [1 / 24, -1 / 12, 1 / 6],
-        [0, 0, 1],
-    ],
-    [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]],
-)
-
-
-def winograd(x: Array, weight: Array, transforms: tuple[Any, Any, Any]) -> Array:
-    """Return the 3 × 3 convolution with padding 1, by tiles."""
-    Bt, G, At = (np.array(t, np.float32) for t in transforms)
-    m, (N, _, H, W) = len(At), x.shape
-    rows, columns = -(-H // m), -(-W // m)
-    padded = np.pad(x, ((0, 0), (0, 0), (1, 1 + rows * m - H), (1, 1 + columns * m - W)))
-    U = np.einsum("ia,ocab,jb->ocij", G, weight, G)
-    y = np.zeros((N, len(weight), rows * m, columns * m), np.float32)
-    for i in range(rows):
-        for j in range(columns):
-            tile = padded[:, :, i * m : i * m + m + 2, j * m : j * m + m + 2]
-            V = np.einsum("ia,ncab,jb->ncij", Bt, tile, Bt)
-            M = np.einsum("ocij,ncij->noij", U, V)
-            y[:, :, i * m : (i + 1) * m, j * m : (j + 1) * m] = np.einsum("pi,noij,qj->nopq", At, M, At)
-    assert y.dtype == np.float32
-    return y[:, :, :H, :W]
 
 
 @pytest.mark.parametrize("transforms", [F2, F4], ids=["F(2x2)", "F(4x4)"])

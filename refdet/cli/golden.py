@@ -1,4 +1,4 @@
-"""`refdet golden`: make the golden suite, or check that it is what its cases say."""
+"""`refdet golden`: make the golden suite, check it, show a case of it, or write it in other formats."""
 
 from __future__ import annotations
 
@@ -7,21 +7,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from refdet.cli.golden_export import export
+from refdet.cli.golden_show import show
 from refdet.cli.messages import UsageProblem, console, errors, unknown
 
 if TYPE_CHECKING:
     from refdet.verify.generate import Generation
 
 golden = typer.Typer(no_args_is_help=True)
+golden.command()(show)
+golden.command()(export)
 
 
 @golden.callback()
 def _golden() -> None:
-    """Make the golden suite, or check it.
+    """Show a case of the golden suite, write the suite in other formats, make it, or check it.
 
     Examples:
 
-        refdet golden generate
+        refdet golden show nms/no-boxes
+
+        refdet golden export --to npz golden_npz
 
         refdet golden generate --check
     """

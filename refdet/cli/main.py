@@ -25,6 +25,7 @@ from refdet.cli.explain import explain
 from refdet.cli.golden import golden
 from refdet.cli.messages import UsageProblem
 from refdet.cli.reproduce import reproduce
+from refdet.cli.verify import verify_implementation
 
 
 class Commands(TyperGroup):
@@ -77,6 +78,7 @@ app = typer.Typer(
 )
 app.command("list")(list_algorithms)
 app.command()(explain)
+app.command("verify")(verify_implementation)
 app.command()(backends)
 app.add_typer(golden, name="golden")
 app.command()(bench)
@@ -112,6 +114,8 @@ def _refdet(
         refdet explain conv2d              one of them: equation, conventions, cases
 
         refdet explain conv2d --code       and how it is computed
+
+        refdet verify --command ./mine     whether your implementation agrees, and whose habits it has
 
         refdet golden generate --check     whether the golden suite is what its cases say
 

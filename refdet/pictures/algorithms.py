@@ -55,6 +55,11 @@ def write_picture(algorithm: str, path: Path) -> None:
     """Write the picture of an algorithm, all or nothing; the ending of the file says in which format."""
     if algorithm not in PICTURES:
         raise PictureError(f"there is no picture of {algorithm}; these have one: {', '.join(PICTURES)}")
+    write_slide(PICTURES[algorithm], path)
+
+
+def write_slide(draw: Callable[[Figure], None], path: Path) -> None:
+    """Write what `draw` draws on an empty slide, all or nothing."""
     ending = path.suffix.lower()
     if ending not in UNDATED:
         raise PictureError(f"the name of the file must end in {', '.join(UNDATED)}, got {path}")
@@ -62,7 +67,7 @@ def write_picture(algorithm: str, path: Path) -> None:
         raise PictureError(f"there is no folder {path.parent}")
     with settings():
         figure = empty_slide()
-        PICTURES[algorithm](figure)
+        draw(figure)
 
         def save(file: BinaryIO) -> None:
             figure.savefig(file, format=ending[1:], metadata=UNDATED[ending])

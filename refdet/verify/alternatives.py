@@ -1,8 +1,9 @@
 """Answers under deviations: which of a case's answers they change, and to what.
 
 The probes of a case are the deviations that change its answer, alone or beside one that does. Alternatives are its
-answers under sets of probes: single ones, then pairs, then all three, seven at most. Several sets may give the same
-alternative. A set that has none leaves the case silent about it; so does one whose answer is too close to another.
+answers under sets of probes: single ones, then pairs, then all three, seven at most, and as long as they are small
+enough to be stored. Several sets may give the same alternative, or, beside one that changes it, the canonical answer
+after all. A set that has none leaves the case silent about it; so does one whose answer is too close to another.
 
 An alternative is the answer of refdet's own kernels with the deviations, floats computed in float64 and rounded once,
 integers computed in the type of the stored inputs, as some deviations are matters of float32. It is compared as the
@@ -23,7 +24,9 @@ from refdet.verify.compare import compare_within, tolerance_of, unit_in_last_pla
 from refdet.verify.deviation import Deviation, compatible_sets
 
 MOST_ALTERNATIVES = 7
+MOST_BYTES = 4 * 1024  # of the alternatives of a case
 LARGEST_SET = 3
+CANONICAL = "canonical"  # the name under which sets are listed that leave the answer as it is
 LEAST_ULPS = 32
 APART = 10
 
@@ -75,17 +78,19 @@ def alternatives_of(
         if key in pair and len(pair) == 2 and not same(under(pair), under(frozenset({key})))
     ]
     probes = sorted({*effective, *beside})
-    groups: list[tuple[list[frozenset[str]], Answers]] = []
+    groups: list[tuple[list[frozenset[str]], Answers]] = [([], canonical)]
+    n_bytes = 0
     for chosen in compatible_sets(probes, LARGEST_SET):
         theirs = under(chosen)
-        if same(theirs, canonical, APART):
-            continue  # nothing to see, or too close to tell
         alike = [group for group in groups if same(theirs, group[1], APART)]
-        if not alike:
-            if len(groups) < MOST_ALTERNATIVES:
-                groups.append(([chosen], theirs))
-        elif len(alike) == 1 and same(theirs, alike[0][1]):
+        if len(alike) == 1 and same(theirs, alike[0][1]):
             alike[0][0].append(chosen)
+        if alike or len(groups) > MOST_ALTERNATIVES:
+            continue
+        size = sum(x.nbytes for x in _changed(theirs, canonical).values())
+        if n_bytes + size <= MOST_BYTES:
+            n_bytes += size
+            groups.append(([chosen], theirs))
     return Alternatives(tuple(probes), tuple(_numbered(groups, canonical)))
 
 
@@ -108,12 +113,15 @@ def alternative_tolerance(expected: Array, rule: Mapping[str, object], bound: Ar
 
 
 def _numbered(groups: Sequence[tuple[list[frozenset[str]], Answers]], canonical: Answers) -> Iterator[Alternative]:
-    for i, (sets, answers) in enumerate(groups, 1):
-        changed = {
-            name: x for name, x in answers.items() if not np.array_equal(x, canonical[name], equal_nan=_float(x))
-        }
-        yield Alternative(f"alt{i}", tuple(sets), changed)
+    for i, (sets, answers) in enumerate(groups):
+        if sets:
+            yield Alternative(f"alt{i}" if i else CANONICAL, tuple(sets), _changed(answers, canonical))
 
 
-def _float(x: Array) -> bool:
-    return x.dtype.kind == "f"
+def _changed(answers: Answers, canonical: Answers) -> dict[str, Array]:
+    """Return the tensors that are not those of the canonical answer; none for that answer itself."""
+    return {
+        name: x
+        for name, x in answers.items()
+        if x is not canonical[name] and not np.array_equal(x, canonical[name], equal_nan=x.dtype.kind == "f")
+    }

@@ -130,12 +130,13 @@ def judge(case: StoredCase, outcome: Outcome) -> CaseResult:
     expected = case.answers
     about["not_answered"] = tuple(name for name in expected if name not in answers)
     mismatches = _mismatches(case, answers)
+    explained_by = tuple(keys for keys, theirs in case.alternatives.items() if _agree(case, answers, theirs))
     if not mismatches:
-        return CaseResult(verdict="pass", **about)
+        return CaseResult(verdict="pass", explained_by=explained_by, **about)
     return CaseResult(
         verdict="wrong",
         mismatches=mismatches,
-        explained_by=tuple(keys for keys, theirs in case.alternatives.items() if _agree(case, answers, theirs)),
+        explained_by=explained_by,
         first_stage=_first_wrong_stage(case, answers),
         inputs={t["name"]: case.tensors[t["name"]] for t in case.entry["tensors"] if t["role"] == "input"},
         got={name: answers[name] for name in mismatches},

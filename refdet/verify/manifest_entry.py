@@ -11,7 +11,8 @@ from refdet.verify.case import Algorithm, Bound, Case, Compare, Spread, Ulp
 from refdet.verify.params import encode_params
 from refdet.verify.suite import tensor_bytes, tensor_hash
 
-INLINE_ELEMENTS = 64  # a case of at most so many, all tensors together, also stands in the manifest
+INLINE_ELEMENTS = 64  # a case of at most so many, these tensors together, also stands in the manifest
+INLINE_ROLES = ("input", "expected", "grad", "bound")
 REFERENCE = "refdet reference, float32"
 
 
@@ -50,7 +51,7 @@ def case_entry(
     verdict: str,
 ) -> dict[str, Any]:
     """Return the case's entry of the manifest."""
-    inline = sum(x.size for role in by_role.values() for x in role.values()) <= INLINE_ELEMENTS
+    is_small = sum(x.size for role in INLINE_ROLES for x in by_role[role].values()) <= INLINE_ELEMENTS
     answers = [*by_role["expected"], *by_role["grad"]]
     entry = {
         "id": f"{algorithm.name}/{case.name}",
@@ -67,7 +68,7 @@ def case_entry(
                 "dtype": x.dtype.name,
                 "shape": list(x.shape),
                 "sha256": tensor_hash(x),
-                **({"hex": tensor_bytes(x).hex()} if inline else {}),
+                **({"hex": tensor_bytes(x).hex()} if is_small and role in INLINE_ROLES else {}),
             }
             for role, tensors in by_role.items()
             for name, x in tensors.items()

@@ -57,7 +57,8 @@ def test_what_changes_nothing_is_no_probe() -> None:
 def test_what_changes_something_only_beside_another_is_a_probe() -> None:
     alternatives = found({"a.x=1": 1, "b.x=1": 0}, {frozenset({"a.x=1", "b.x=1"}): 2})
     assert alternatives.probes == ("a.x=1", "b.x=1")
-    assert sets(alternatives) == [["a.x=1"], ["a.x=1+b.x=1"]]  # b alone is the canonical answer
+    assert sets(alternatives) == [["b.x=1"], ["a.x=1"], ["a.x=1+b.x=1"]]
+    assert [(a.name, len(a.tensors)) for a in alternatives.found] == [("canonical", 0), ("alt1", 1), ("alt2", 1)]
 
 
 def test_sets_with_the_same_answer_share_an_alternative() -> None:

@@ -19,7 +19,7 @@ from refdet.verify.compare import KINDS
 from refdet.verify.forward import forward_kernel, params_of
 from refdet.verify.generate import SUITE_BYTES
 from refdet.verify.generated_case import CASE_BYTES
-from refdet.verify.manifest_entry import INLINE_ELEMENTS
+from refdet.verify.manifest_entry import INLINE_ELEMENTS, INLINE_ROLES
 from refdet.verify.suite import ANSWER_ROLES, Suite, data_root
 
 DATA = data_root()
@@ -143,7 +143,10 @@ def test_sizes() -> None:
         sizes = [int(np.prod(t["shape"], dtype=np.int64)) for t in case["tensors"]]
         n_bytes = sum(n * ITEM_BYTES[t["dtype"]] for n, t in zip(sizes, case["tensors"], strict=True))
         assert n_bytes <= CASE_BYTES, case["id"]
-        assert all(("hex" in t) == (sum(sizes) <= INLINE_ELEMENTS) for t in case["tensors"]), case["id"]
+        small = (
+            sum(n for n, t in zip(sizes, case["tensors"], strict=True) if t["role"] in INLINE_ROLES) <= INLINE_ELEMENTS
+        )
+        assert all(("hex" in t) == (small and t["role"] in INLINE_ROLES) for t in case["tensors"]), case["id"]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["id"]))
