@@ -22,7 +22,7 @@ class TimeLimitError(BaseException):  # no Exception, so that an adapter which c
 
 
 def question_of(case: StoredCase) -> Question:
-    """Return what is asked: the case without its answers."""
+    """Return what is asked: the case without its answers, as copies, which whoever answers may write to."""
     by_role: dict[str, list[str]] = {}
     for tensor in case.entry["tensors"]:
         by_role.setdefault(tensor["role"], []).append(tensor["name"])
@@ -30,12 +30,16 @@ def question_of(case: StoredCase) -> Question:
         case.id,
         case.algorithm,
         case.params,
-        dict(zip(case.entry["arguments"], case.arguments, strict=True)),
-        case.incoming_gradient,
+        {name: _copy(x) for name, x in zip(case.entry["arguments"], case.arguments, strict=True)},
+        _copy(case.incoming_gradient),
         tuple(by_role.get("expected", ())),
         tuple(by_role.get("grad", ())),
         tuple(by_role.get("trace", ())),
     )
+
+
+def _copy(x: Array | None) -> Array | None:
+    return None if x is None else x.copy()
 
 
 def ask_adapter(adapter: Adapter, questions: Sequence[Question], *, time_limit: float = 30.0) -> Iterator[Outcome]:
@@ -50,9 +54,21 @@ def ask_adapter(adapter: Adapter, questions: Sequence[Question], *, time_limit: 
             outcome = Outcome(question.id, skipped=str(reason) or "no reason given")
         except TimeLimitError:
             outcome = Outcome(question.id, error=f"no answer within {time_limit:g} s")
+        except NotImplementedError as error:  # what Python programmers write where others raise Skipped
+            outcome = Outcome(question.id, skipped=str(error) or "not implemented")
+        except SystemExit as error:
+            outcome = Outcome(question.id, error=f"it called exit({error.code!r}), which would end refdet too")
         except Exception as error:  # of whatever implementation
-            outcome = Outcome(question.id, error=f"{type(error).__name__}: {error}")
+            outcome = Outcome(question.id, error=sentence_of(error))
         yield outcome
+
+
+def sentence_of(error: Exception) -> str:
+    """Return what a stranger's error says, or its kind alone where it cannot say it."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # its own __str__
+        return type(error).__name__
 
 
 def as_arrays(answers: Any) -> dict[str, Array]:

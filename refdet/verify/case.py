@@ -97,6 +97,8 @@ class Algorithm:
     outputs: tuple[str, ...] = ("y",)
     reference: str = ""  # deck and paper
     stages: tuple[str, ...] = ()  # what comes between inputs and outputs, in order; the oracle's `stages` gives it
+    composes: tuple[str, ...] = ()  # algorithms whose kernels its own runs, and whose deviations it inherits
+    by_transform: bool = False  # whether it may be computed by Fourier transforms, which round even exact sums
 
     @property
     def incoming_gradient(self) -> str:

@@ -27,6 +27,7 @@ PACKAGES = (
     "refdet.features",
     "refdet.proposals",
     "refdet.crf",
+    "refdet.detection",
     "refdet.segmentation",
 )
 

@@ -20,6 +20,7 @@ Rules that all of them share:
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,8 @@ from numpy.typing import NDArray
 from refdet.core.check import Array, shape_of
 
 KINDS = ("exact", "bound", "spread", "ulp")
+MOST_NAMED = 6  # elements that one of two lists lacks; more are counted
+LONGEST_LIST = 4096  # elements, beyond which lists of different lengths are not compared
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Mismatch:
     )
     n_wrong: int = 0
     n_elements: int = 0
+    is_dtype: bool = False  # whether the dtype is refused, so that no element was looked at
 
     def __str__(self) -> str:
         return self.sentence
@@ -96,12 +100,15 @@ def error_bound(n: int, dtype: np.dtype[Any]) -> float:
 def unit_in_last_place(x: Array) -> NDArray[np.float64]:
     """Return the gap between |x| and the next larger number of its dtype, in float64; 0 for NaN and ±∞.
 
+    Above the largest number the gap is the one below it.
+
     >>> unit_in_last_place(np.array([1, -2, 0], np.float32)) == [2**-23, 2**-22, 2**-149]
     array([ True,  True,  True])
     """
     finite = np.where(np.isfinite(x), np.abs(x), np.zeros_like(x))
-    with np.errstate(over="ignore", invalid="ignore"):  # beyond the largest number
-        gap = np.spacing(finite).astype(np.float64)
+    if x.dtype.kind == "f":
+        finite = np.minimum(finite, np.nextafter(np.finfo(x.dtype).max, x.dtype.type(0)))
+    gap = np.spacing(finite).astype(np.float64)
     return np.where(np.isfinite(x), gap, 0.0)
 
 
@@ -109,7 +116,8 @@ def compare_within(actual: Array, expected: Array, tolerance: NDArray[np.float64
     """Compare form, then elements; a `tolerance` of None tolerates nothing, and no integer may differ."""
     sentence = _wrong_form(actual, expected)
     if sentence:
-        return Mismatch(sentence, n_wrong=int(expected.size), n_elements=int(expected.size))
+        size, is_dtype = int(expected.size), shape_of(actual) == shape_of(expected)
+        return Mismatch(sentence, n_wrong=size, n_elements=size, is_dtype=is_dtype)
     if expected.dtype.kind in "iub":
         return _first_wrong(actual, expected, actual != expected, None)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -124,7 +132,7 @@ def compare_within(actual: Array, expected: Array, tolerance: NDArray[np.float64
 def _wrong_form(actual: Array, expected: Array) -> str:
     """Return what is wrong with the shape or the dtype, or nothing."""
     if shape_of(actual) != shape_of(expected):
-        return f"the shape is {shape_of(actual)}, expected {shape_of(expected)}"
+        return f"the shape is {shape_of(actual)}, expected {shape_of(expected)}{_as_lists(actual, expected)}"
     kind, wanted = actual.dtype.kind, expected.dtype
     if wanted.kind in "iu" and kind not in "iu":
         return f"the dtype is {actual.dtype.name}, expected integers (of any width)"
@@ -133,6 +141,30 @@ def _wrong_form(actual: Array, expected: Array) -> str:
     if wanted.kind == "f" and (kind != "f" or actual.dtype.itemsize < wanted.itemsize):
         return f"the dtype is {actual.dtype.name}, expected {wanted.name} or a wider float"
     return ""
+
+
+def _as_lists(actual: Array, expected: Array) -> str:
+    """Return how two lists of integers of different lengths differ, as the end of a sentence; of others nothing."""
+    are_lists = all(x.ndim == 1 and x.size <= LONGEST_LIST and x.dtype.kind in "iu" for x in (actual, expected))
+    if not are_lists:
+        return ""
+    got, wanted = actual.tolist(), expected.tolist()
+    n = min(len(got), len(wanted))
+    at = next((i for i in range(n) if got[i] != wanted[i]), n)
+    parts = [f"the first difference is [{at}]: expected {_at(wanted, at)}, got {_at(got, at)}"]
+    surplus, lacking = Counter(got) - Counter(wanted), Counter(wanted) - Counter(got)
+    parts += [f"{word}: {_named(found)}" for word, found in (("extra", surplus), ("missing", lacking)) if found]
+    return "; " + "; ".join(parts)
+
+
+def _at(values: list[int], i: int) -> str:
+    return str(values[i]) if i < len(values) else "no more"
+
+
+def _named(found: Counter[int]) -> str:
+    names = [str(value) for value in found.elements()]
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
 
 
 def _first_wrong(

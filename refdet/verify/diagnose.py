@@ -2,11 +2,12 @@
 
 For each algorithm K is sought, the smallest set of deviations such that on every answered case the answer is the one
 under K ∩ probes: an alternative, or the canonical answer where that is empty. A case that has no alternative for
-K ∩ probes is silent about K. So that silence explains nothing, every member of K must be needed on some case that is
-wrong and speaks: the answer is the one with the member, and not the one without it.
+K ∩ probes is silent about K. So that silence explains nothing, every member of K must be needed on some case that
+speaks: the answer is the one with the member, and not the one without it.
 
 K is sought over all cases, so that cases which need not be right help to find it; if there is none, over the required
-cases alone. An answer that no K explains is never given a name.
+cases alone. An answer that no K explains is never given a name. Where a set explains all but a few cases, as when one
+slip hides a habit, it is told beside the verdict as the nearest one, with the cases that it leaves over.
 """
 
 from __future__ import annotations
@@ -16,14 +17,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from refdet.core.check import Array
-from refdet.verify.alternatives import is_same
+from refdet.verify.alternatives import Yardstick
 from refdet.verify.compare import Mismatch, compare_tensor, tolerance_of
 from refdet.verify.deviation import compatible_sets
 from refdet.verify.question import Outcome
 from refdet.verify.suite import ANSWER_ROLES, StoredCase
-from refdet.verify.verdict import AlgorithmVerdict, CaseResult
+from refdet.verify.verdict import NO_ANSWER, AlgorithmVerdict, CaseResult
 
 LARGEST_SET = 6  # deviations of one algorithm that are sought at a time
+LARGEST_NEAREST = 3  # likewise, where not every case is explained
+LEAST_NEAR = 2  # wrong cases that the nearest set must explain
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The set of deviations that explains most, where none explains everything."""
+
+    keys: frozenset[str] = frozenset()
+    n_explained: int = 0  # wrong cases whose answer is the one under it
+    left_over: tuple[str, ...] = ()  # cases whose answer is not
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,7 @@ class Evidence:
     result: CaseResult
     probes: frozenset[str]
     spoken: frozenset[frozenset[str]]  # sets of probes that have an alternative
+    plain: frozenset[frozenset[str]] = frozenset()  # those of them under which what was answered is as without them
 
     @property
     def right(self) -> bool:
@@ -41,26 +54,33 @@ class Evidence:
 
     def agrees(self, keys: frozenset[str]) -> bool | None:
         """Return whether the answer is the one under the deviations; None where the case does not know that one."""
+        if self.leaves_alone(keys):
+            return self.right or (bool(keys) and self.result.nearly)
         touched = keys & self.probes
-        if not touched:
-            return self.right
         return touched in self.result.explained_by if touched in self.spoken else None
 
     def needs(self, key: str, keys: frozenset[str]) -> bool:
         """Return whether the answer is the one under the deviations, and is not without this one."""
-        return not self.right and self.agrees(keys) is True and self.agrees(keys - {key}) is False
+        if self.leaves_alone(keys) and self.leaves_alone(keys - {key}):
+            return False
+        return self.agrees(keys) is True and self.agrees(keys - {key}) is False
+
+    def leaves_alone(self, keys: frozenset[str]) -> bool:
+        """Return whether the answer under the deviations is the canonical one."""
+        return not keys & self.probes or keys & self.probes in self.plain
 
 
 def diagnose(algorithm: str, cases: Sequence[StoredCase], outcomes: Sequence[Outcome]) -> AlgorithmVerdict:
     """Judge the cases of one algorithm one by one, then together."""
     results = [judge(case, outcome) for case, outcome in zip(cases, outcomes, strict=True)]
     evidence = [
-        Evidence(result, case.probes, frozenset(case.alternatives))
-        for case, result in zip(cases, results, strict=True)
+        Evidence(result, case.probes, frozenset(case.alternatives), _plain(case, outcome.answers or {}))
+        for case, outcome, result in zip(cases, outcomes, results, strict=True)
         if result.verdict in ("pass", "wrong")
     ]
     kind, found, note = _kind(results, evidence)
     notes = [note, _unanswered(results)]
+    near = nearest_set(evidence) if kind == "UNKNOWN" else Nearest()
     return AlgorithmVerdict(
         algorithm,
         kind,
@@ -69,13 +89,16 @@ def diagnose(algorithm: str, cases: Sequence[StoredCase], outcomes: Sequence[Out
         any(result.failed for result in results),
         tuple(results),
         "; ".join(n for n in notes if n),
+        tuple(sorted(near.keys)),
+        near.n_explained,
+        near.left_over,
     )
 
 
 def _kind(results: Sequence[CaseResult], evidence: Sequence[Evidence]) -> tuple[str, list[frozenset[str]], str]:
     """Return the kind of the verdict, the sets of deviations that explain it, and a note."""
     errors = sum(r.verdict == "error" for r in results)
-    note = f"{errors} of {len(results)} cases brought no answer" if errors else ""
+    note = f"{errors} of {len(results)} cases {NO_ANSWER}" if errors else ""
     if not evidence:
         return ("ERROR" if errors else "SKIP"), [], note
     found = smallest_sets(evidence)
@@ -87,8 +110,14 @@ def _kind(results: Sequence[CaseResult], evidence: Sequence[Evidence]) -> tuple[
     if not found:
         return "UNKNOWN", [], note
     if found[0]:
-        return "VARIANT", found, note
+        return "VARIANT", found, "; ".join(filter(None, [note, _silent(found[0], evidence)]))
     return ("ERROR" if any(r.verdict == "error" and r.status == "required" for r in results) else "PASS"), [], note
+
+
+def _silent(keys: frozenset[str], evidence: Sequence[Evidence]) -> str:
+    """Return which wrong answers are neither explained by the deviations nor contradict them."""
+    silent = [e.result.id for e in evidence if not e.right and e.agrees(keys) is None]
+    return f"wrong where the suite does not know the answer under these: {', '.join(silent)}" if silent else ""
 
 
 def smallest_sets(evidence: Sequence[Evidence]) -> list[frozenset[str]]:
@@ -104,9 +133,32 @@ def smallest_sets(evidence: Sequence[Evidence]) -> list[frozenset[str]]:
 
 
 def _explains(keys: frozenset[str], evidence: Sequence[Evidence]) -> bool:
-    return all(e.agrees(keys) is not False for e in evidence) and all(
-        any(e.needs(key, keys) for e in evidence) for key in keys
-    )
+    return all(e.agrees(keys) is not False for e in evidence) and _needs_all(keys, evidence)
+
+
+def _needs_all(keys: frozenset[str], evidence: Sequence[Evidence]) -> bool:
+    return all(any(e.needs(key, keys) for e in evidence) for key in keys)
+
+
+def nearest_set(evidence: Sequence[Evidence]) -> Nearest:
+    """Return the set of deviations that leaves the fewest cases over; an empty one if none comes near.
+
+    It explains at least `LEAST_NEAR` wrong cases, needs every member, and leaves fewer cases over than are wrong. Of
+    sets that leave equally many, it is the one that explains more wrong cases, then the smaller one, then the first in
+    alphabetical order.
+    """
+    wrong = [e for e in evidence if not e.right]
+    candidates = {key for e in wrong for keys in e.result.explained_by for key in keys}
+    best, rank = Nearest(), (len(wrong), 0)
+    for keys in compatible_sets(candidates, min(len(candidates), LARGEST_NEAREST)):
+        n_explained = sum(e.agrees(keys) is True for e in wrong)
+        if n_explained < LEAST_NEAR:
+            continue
+        left_over = tuple(e.result.id for e in evidence if e.agrees(keys) is False)
+        its_rank = (len(left_over), -n_explained)
+        if len(left_over) < len(wrong) and its_rank < rank and _needs_all(keys, evidence):
+            best, rank = Nearest(keys, n_explained, left_over), its_rank
+    return best
 
 
 def judge(case: StoredCase, outcome: Outcome) -> CaseResult:
@@ -130,13 +182,21 @@ def judge(case: StoredCase, outcome: Outcome) -> CaseResult:
     expected = case.answers
     about["not_answered"] = tuple(name for name in expected if name not in answers)
     mismatches = _mismatches(case, answers)
-    explained_by = tuple(keys for keys, theirs in case.alternatives.items() if _agree(case, answers, theirs))
+    yardstick = Yardstick(
+        expected, {name: case.rule(name) for name in expected}, {name: case.tolerance(name) for name in expected}
+    )
+    explained_by = tuple(
+        keys
+        for keys, theirs in case.alternatives.items()
+        if yardstick.same(answers, theirs) and keys not in _plain(case, answers)
+    )
     if not mismatches:
         return CaseResult(verdict="pass", explained_by=explained_by, **about)
     return CaseResult(
         verdict="wrong",
         mismatches=mismatches,
         explained_by=explained_by,
+        nearly=yardstick.same(answers, expected),
         first_stage=_first_wrong_stage(case, answers),
         inputs={t["name"]: case.tensors[t["name"]] for t in case.entry["tensors"] if t["role"] == "input"},
         got={name: answers[name] for name in mismatches},
@@ -172,19 +232,14 @@ def _mismatches(case: StoredCase, answers: Mapping[str, Array]) -> dict[str, Mis
     return found
 
 
-def _agree(case: StoredCase, answers: Mapping[str, Array], theirs: Mapping[str, Array]) -> bool:
-    """Return whether the answers are those of an alternative; tensors it leaves alone are compared as ever."""
+def _plain(case: StoredCase, answers: Mapping[str, Array]) -> frozenset[frozenset[str]]:
+    """Return the sets of deviations whose alternative differs in no tensor that was answered."""
     canonical = case.answers
-    for name, x in theirs.items():
-        if name not in answers:
-            continue
-        rule, bound = case.rule(name), case.tolerance(name)
-        if x is canonical[name]:
-            if compare_tensor(answers[name], x, rule, bound):
-                return False
-        elif not is_same({name: answers[name]}, {name: x}, {name: rule}, {name: bound}):
-            return False
-    return True
+    return frozenset(
+        keys
+        for keys, theirs in case.alternatives.items()
+        if all(theirs[name] is canonical[name] for name in answers if name in canonical)
+    )
 
 
 def _first_wrong_stage(case: StoredCase, answers: Mapping[str, Array]) -> str:

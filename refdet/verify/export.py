@@ -70,7 +70,7 @@ def as_npz(case: StoredCase) -> Exported:
 def as_json(case: StoredCase) -> Exported:
     """Return the case as one JSON object, its tensors as hexadecimal digits and as decimals."""
     content: dict[str, Any] = {**_entry(case, {}), "tensors": {}}
-    for (name, group), tensor in zip(_groups(case).items(), case.entry["tensors"], strict=True):
+    for (name, group), tensor in zip(_groups(case).items(), case.listing, strict=True):
         x = case.tensors[name]
         content["tensors"].setdefault(group, {})[name] = {
             "dtype": tensor["dtype"],
@@ -177,14 +177,14 @@ def _take_place(new: Path, folder: Path) -> None:
 
 
 def _groups(case: StoredCase) -> dict[str, str]:
-    return {tensor["name"]: GROUPS[tensor["role"]] for tensor in case.entry["tensors"]}
+    return {tensor["name"]: GROUPS[tensor["role"]] for tensor in case.listing}
 
 
 def _entry(case: StoredCase, about_tensors: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     """Return what the manifest says of a case; its tensors are elsewhere."""
     tensors = [
         {**{key: value for key, value in tensor.items() if key != "hex"}, **about_tensors.get(tensor["name"], {})}
-        for tensor in case.entry["tensors"]
+        for tensor in case.listing
     ]
     return {**case.entry, "tensors": tensors}
 

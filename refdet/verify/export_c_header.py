@@ -1,6 +1,7 @@
 """A golden case as a header of C99: its tensors as arrays, its parameters as macros.
 
     #define REFDET_NMS_NO_BOXES_THRESHOLD 0x1p-1
+    #define REFDET_NMS_NO_BOXES_HAS_SCORES 1
     #define REFDET_NMS_NO_BOXES_SCORES_SIZE 3
     static const int32_t refdet_nms_no_boxes_scores_shape[1] = {3};
     static const float refdet_nms_no_boxes_scores[3] = {0x1.ccccccp-1f, ...};
@@ -8,7 +9,8 @@
 Floats are hexadecimal, and so exact; NaN and ±∞ are the macros of <math.h>. C has no arrays without elements: a tensor
 of size 0 has one that means nothing, and the shape of a single number likewise. Booleans are `bool`. A parameter that
 is a list of numbers is what stands between braces; those that are not given, or nested in other ways, stand in the
-comment alone, where all of them are as JSON.
+comment alone, where all of them are as JSON. An input that is absent has no array, and 0 for its `HAS_`. Above an
+answer under deviations stand the sets of deviations that give it.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,9 +58,12 @@ def c_header(case: StoredCase) -> str:
     for name, value in entry["params"].items():
         if (text := _parameter(value)) is not None:
             lines.append(f"#define {identifier(case.id, name).upper()} {text}")
-    for tensor in entry["tensors"]:
+    for name in entry["arguments"]:
+        lines.append(f"#define {identifier(case.id, 'has', name).upper()} {int(name in case.tensors)}")
+    under = {f"{name}.{a['name']}": a["deviations"] for a in entry["alternatives"] for name in a["tensors"]}
+    for tensor in case.listing:
         x = case.tensors[tensor["name"]]
-        lines += ["", f"/* {tensor['role']} */", *_array(identifier(case.id, tensor["name"]), x)]
+        lines += ["", *_heading(tensor, under), *_array(identifier(case.id, tensor["name"]), x)]
     return "\n".join([*lines, "", f"#endif /* {guard} */", ""])
 
 
@@ -78,6 +83,15 @@ def c_number(value: bool | int | float, dtype: str) -> str:
     if math.isinf(value):
         return "INFINITY" if value > 0 else "-INFINITY"
     return re.sub(r"\.?0*p", "p", float(value).hex()) + ("f" if dtype == "float32" else "")
+
+
+def _heading(tensor: Mapping[str, Any], under: Mapping[str, Sequence[Sequence[str]]]) -> Iterator[str]:
+    """Yield what a tensor is, as a comment; of an answer under deviations, all sets of them that give it."""
+    sets = under.get(tensor["name"], ()) if tensor["role"] == "alt" else ()
+    if sets:
+        yield from _comment(["alt: the answer under", *(" + ".join(keys) for keys in sets)])
+    else:
+        yield f"/* {tensor['role']} */"
 
 
 def _array(name: str, x: Array) -> Iterator[str]:

@@ -25,11 +25,13 @@ from refdet.verify.case import Algorithm, Case
 from refdet.verify.catalogue import catalogue, load_all
 from refdet.verify.deviation import Deviation, Dialect
 from refdet.verify.generated_case import GeneratedCase, generate_case
-from refdet.verify.suite import MANIFEST, package_root
+from refdet.verify.manifest_form import FORMAT_VERSION
+from refdet.verify.suite import INPUT_ROLE, MANIFEST, package_root
 from refdet.verify.tolerances import GenerationError
 
-FORMAT_VERSION = 1
-SUITE_BYTES = 5_000_000
+SUITE_BYTES = 8_000_000
+CORE_BYTES = 5_000_000
+CORE = "golden/core.txt"
 
 Progress = Callable[[str], object]
 
@@ -76,6 +78,12 @@ def case_module(algorithm: str) -> ModuleType:
     return module
 
 
+def core_cases() -> frozenset[str]:
+    """Return the ids of the core suite."""
+    lines = (source_tree() / CORE).read_text(encoding="utf-8").splitlines()
+    return frozenset(line for line in lines if line and not line.startswith("#"))
+
+
 def all_deviations() -> tuple[Deviation, ...]:
     """Return the deviations of the source tree."""
     with _importable(source_tree()):
@@ -102,7 +110,9 @@ def generate(
     names = case_names() if algorithms is None else sorted(set(algorithms))
     problems = _kernels_without_cases() if algorithms is None else []
     kept = {} if algorithms is None or stored is None else stored
+    core = core_cases()
     files: dict[str, bytes] = {}
+    core_files: dict[str, bytes] = {}
     entries = [entry for entry in kept.get("cases", []) if entry["algorithm"] not in names]
     tensors: dict[str, dict[str, Array]] = {}
     for name in names:
@@ -112,9 +122,14 @@ def generate(
         entries += [g.entry for g in generated]
         tensors |= {g.entry["id"]: g.tensors for g in generated}
         files |= _tensor_files(name, generated)
+        core_files |= _tensor_files(name, [g for g in generated if g.entry["id"] in core])
+    if algorithms is None and (unknown := core - {entry["id"] for entry in entries}):
+        raise GenerationError(f"{CORE}: there is no case {min(unknown)}")
     manifest = _manifest(entries, files, kept)
     files[MANIFEST] = _json_bytes(manifest)
-    _check_suite_size(manifest, files[MANIFEST])
+    _check_size("suite", files, SUITE_BYTES)
+    core_entries = [entry for entry in entries if entry["id"] in core]
+    _check_size("core suite", core_files | {MANIFEST: _json_bytes(_manifest(core_entries, {}, {}))}, CORE_BYTES)
     return Generation(files, manifest, tensors, problems)
 
 
@@ -126,8 +141,14 @@ def generate_algorithm(module: ModuleType) -> list[GeneratedCase]:
     for name in names:
         if names.count(name) > 1:
             raise GenerationError(f"{algorithm.name}/{name}: two cases have this name")
-    deviations = [d for d in all_deviations() if algorithm.name in d.algorithms]
-    return [generate_case(algorithm, case, deviations) for case in cases]
+    concerned = {algorithm.name, *algorithm.composes}
+    deviations = [d for d in all_deviations() if d.algorithms & concerned]
+    core = core_cases()
+    dialects = all_dialects()
+    generated = [generate_case(algorithm, case, deviations, dialects) for case in cases]
+    for g in generated:
+        g.entry["tier"] = "core" if g.entry["id"] in core else "extended"
+    return generated
 
 
 def write(generation: Generation, root: Path) -> None:
@@ -157,11 +178,10 @@ def _tensor_files(algorithm: str, generated: Sequence[GeneratedCase]) -> dict[st
     kinds: dict[str, dict[str, Array]] = {"inputs": {}, "answers": {}}
     for g in generated:
         name = g.entry["id"].split("/", 1)[1]
-        for tensor in g.entry["tensors"]:
-            kind = "inputs" if tensor["role"] == "input" else "answers"
-            kinds[kind][f"{name}/{tensor['name']}"] = np.ascontiguousarray(g.tensors[tensor["name"]]).reshape(
-                tensor["shape"]
-            )
+        inputs = {tensor["name"] for tensor in g.entry["tensors"] if tensor["role"] == INPUT_ROLE}
+        for tensor_name, x in g.tensors.items():
+            kind = "inputs" if tensor_name in inputs else "answers"
+            kinds[kind][f"{name}/{tensor_name}"] = np.ascontiguousarray(x).reshape(x.shape)
     return {
         f"{algorithm}.{kind}.safetensors": safetensors.numpy.save(dict(sorted(tensors.items())))
         for kind, tensors in kinds.items()
@@ -173,26 +193,29 @@ def _manifest(
 ) -> dict[str, Any]:
     with _importable(source_tree()):
         golden = importlib.import_module("golden")
+    composed = {name: frozenset(case_module(name).ALGORITHM.composes) for name in case_names()}
     listed = {
         name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)} for name, content in files.items()
     }
     return {
         "format": FORMAT_VERSION,
         "suite_version": golden.SUITE_VERSION,
-        "deviations": {d.key: _texts(d) for d in all_deviations()},
+        "deviations": {d.key: _texts(d, composed) for d in all_deviations()},
         "dialects": {d.name: {"title": d.title, "deviations": sorted(d.keys)} for d in all_dialects()},
         "files": {**kept.get("files", {}), **listed},
         "cases": sorted(entries, key=lambda entry: str(entry["id"])),
     }
 
 
-def _texts(deviation: Deviation) -> dict[str, Any]:
+def _texts(deviation: Deviation, composed: Mapping[str, frozenset[str]]) -> dict[str, Any]:
+    """Return what the manifest says of a deviation; it concerns the algorithms that run one it wraps, too."""
+    inherit = {name for name, parts in composed.items() if parts & deviation.algorithms}
     return {
         "title": deviation.title,
         "effect": deviation.effect,
         "who": list(deviation.who),
         "change": deviation.change,
-        "algorithms": sorted(deviation.algorithms),
+        "algorithms": sorted(deviation.algorithms | inherit),
     }
 
 
@@ -209,10 +232,10 @@ def _on_one_line(match: re.Match[str]) -> str:
     return match[1] + " ".join(line.strip() for line in match[2].split("\n")) + match[3]
 
 
-def _check_suite_size(manifest: Mapping[str, Any], manifest_bytes: bytes) -> None:
-    n_bytes = sum(file["bytes"] for file in manifest["files"].values()) + len(manifest_bytes)
-    if n_bytes > SUITE_BYTES:
-        raise GenerationError(f"the suite has {n_bytes} bytes, more than {SUITE_BYTES}")
+def _check_size(what: str, files: Mapping[str, bytes], most: int) -> None:
+    n_bytes = sum(map(len, files.values()))
+    if n_bytes > most:
+        raise GenerationError(f"the {what} has {n_bytes} bytes, more than {most}")
 
 
 @contextlib.contextmanager

@@ -19,13 +19,20 @@ import numpy as np
 
 from refdet.core.check import Array
 from refdet.core.kernel import KERNELS, Backend, use_backend
-from refdet.verify.alternatives import Alternatives, alternatives_of
+from refdet.verify.alternatives import Alternatives, Yardstick, alternatives_of
 from refdet.verify.case import STATUSES, TAGS, Algorithm, Case, Exact
 from refdet.verify.compare import compare_tensor
-from refdet.verify.deviation import Deviation, deviating, named
+from refdet.verify.deviation import Deviation, Dialect, deviating, named
 from refdet.verify.forward import forward_kernel, kernel_answers, params_of
 from refdet.verify.manifest_entry import case_entry, rule_entry, tensors_by_role
-from refdet.verify.tolerances import GenerationError, answer, in_float64, stages, tolerances_of
+from refdet.verify.tolerances import (
+    GenerationError,
+    answer,
+    in_float64,
+    stages,
+    tolerances_of,
+    within_transforms,
+)
 
 CASE_BYTES = 256 * 1024
 ONE_ULP = {"kind": "ulp", "ulps": 1, "floor": 2.0**-40}  # what two C libraries may differ by
@@ -40,7 +47,9 @@ class GeneratedCase:
     problem: str = ""  # why the reference does not agree, if it does not
 
 
-def generate_case(algorithm: Algorithm, case: Case, deviations: Sequence[Deviation] = ()) -> GeneratedCase:
+def generate_case(
+    algorithm: Algorithm, case: Case, deviations: Sequence[Deviation] = (), dialects: Sequence[Dialect] = ()
+) -> GeneratedCase:
     """Compute one case: its tensors and its entry of the manifest; `deviations` are those of its algorithm."""
     try:
         _check_case(algorithm, case)
@@ -49,9 +58,14 @@ def generate_case(algorithm: Algorithm, case: Case, deviations: Sequence[Deviati
         answers = {name: _rounded(name, value, case) for name, value in exact_answers.items()}
         _check_rules(algorithm, case, answers)
         answers |= _known_answers(case, answers)
+        case = within_transforms(algorithm, case, answers)
         tolerances = tolerances_of(algorithm, case, exact_answers, answers)
         verdict, problem = _ask_reference(algorithm, case, inputs, answers, tolerances)
-        alternatives = _alternatives(algorithm, case, deviations, inputs, answers, tolerances)
+        alternatives = (  # a reference that is wrong is wrong under deviations too
+            Alternatives()
+            if problem
+            else _alternatives(algorithm, case, deviations, dialects, inputs, answers, tolerances)
+        )
         under_deviations = {
             f"{name}.{alternative.name}": x
             for alternative in alternatives.found
@@ -189,6 +203,7 @@ def _alternatives(
     algorithm: Algorithm,
     case: Case,
     deviations: Sequence[Deviation],
+    dialects: Sequence[Dialect],
     inputs: Mapping[str, Array],
     answers: Mapping[str, Array],
     tolerances: Mapping[str, Array],
@@ -196,8 +211,8 @@ def _alternatives(
     arguments = {name: inputs.get(name) for name in case.arguments(algorithm)}
     dy = inputs.get(algorithm.incoming_gradient)
 
-    def under(keys: Collection[str]) -> dict[str, Array]:
-        """Answer with the deviations: floats from float64, integers from the stored type."""
+    def under(keys: Collection[str]) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Answer with the deviations: floats from float64, integers from the stored type; and all from the latter."""
         backend = deviating(named(keys, deviations))
         try:
             stored = reference_answer(algorithm, arguments, dy, case.params, answers, backend=backend)
@@ -208,11 +223,13 @@ def _alternatives(
             raise GenerationError(message) from error
         alike = all(exact[name].shape == x.shape for name, x in stored.items())
         with np.errstate(over="ignore", under="ignore"):
-            return {
+            theirs = {
                 name: (exact if alike and x.dtype.kind == "f" else stored)[name].astype(answers[name].dtype)
                 for name, x in stored.items()
             }
+            return theirs, {name: x.astype(answers[name].dtype) for name, x in stored.items()}
 
     rules = {name: rule_entry(case.compare_of(name)) for name in answers}
     bounds = {name: tolerances.get(f"{name}.bound") for name in answers}
-    return alternatives_of(deviations, under, answers, rules, bounds)
+    bundles = [frozenset(dialect.keys) for dialect in dialects]
+    return alternatives_of(deviations, under, Yardstick(answers, rules, bounds), bundles)

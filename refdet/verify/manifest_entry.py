@@ -51,6 +51,7 @@ def case_entry(
     verdict: str,
 ) -> dict[str, Any]:
     """Return the case's entry of the manifest."""
+    stored = {role: tensors for role, tensors in by_role.items() if role != "alt"}  # those stand in the alternatives
     is_small = sum(x.size for role in INLINE_ROLES for x in by_role[role].values()) <= INLINE_ELEMENTS
     answers = [*by_role["expected"], *by_role["grad"]]
     entry = {
@@ -70,7 +71,7 @@ def case_entry(
                 "sha256": tensor_hash(x),
                 **({"hex": tensor_bytes(x).hex()} if is_small and role in INLINE_ROLES else {}),
             }
-            for role, tensors in by_role.items()
+            for role, tensors in stored.items()
             for name, x in tensors.items()
         ],
         "compare": {name: rule_entry(case.compare_of(name)) for name in answers}
@@ -79,7 +80,11 @@ def case_entry(
         "tags": sorted(case.tags),
         "probes": list(alternatives.probes),
         "alternatives": [
-            {"name": alternative.name, "deviations": [sorted(keys) for keys in alternative.sets]}
+            {
+                "name": alternative.name,
+                "tensors": sorted(alternative.tensors),
+                "deviations": [sorted(keys) for keys in alternative.sets],
+            }
             for alternative in alternatives.found
         ],
         "provenance": _provenance(algorithm, case, answers, verdict),

@@ -18,7 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from refdet.core.check import Array
+from refdet.verify.manifest_form import form_problem
 from refdet.verify.params import decode_params
+from refdet.verify.safetensors_bytes import parse_safetensors
+from refdet.verify.tensor_elements import TensorFileError
 
 MANIFEST = "manifest.json"
 INPUT_ROLE = "input"
@@ -65,6 +68,15 @@ class StoredCase:
     def answers(self) -> dict[str, Array]:
         """Outputs and gradients, by name."""
         return {t["name"]: self.tensors[t["name"]] for t in self.entry["tensors"] if t["role"] in ANSWER_ROLES}
+
+    @property
+    def listing(self) -> list[dict[str, Any]]:
+        """Name, role, dtype and shape of every tensor: as the manifest lists them, then those of the alternatives."""
+        alternatives = [f"{name}.{a['name']}" for a in self.entry["alternatives"] for name in a["tensors"]]
+        return [*self.entry["tensors"]] + [
+            {"name": name, "role": "alt", "dtype": x.dtype.name, "shape": list(x.shape)}
+            for name, x in ((name, self.tensors[name]) for name in alternatives)
+        ]
 
     @property
     def probes(self) -> frozenset[str]:
@@ -124,23 +136,28 @@ class Suite:
     def _read_case(self, entry: Mapping[str, Any]) -> StoredCase:
         tensors = {}
         for tensor in entry["tensors"]:
-            kind = "inputs" if tensor["role"] == INPUT_ROLE else "answers"
-            file_name = f"{entry['algorithm']}.{kind}.safetensors"
-            key = f"{entry['id'].split('/', 1)[1]}/{tensor['name']}"
-            stored = self._file(file_name)
-            if key not in stored:
-                raise SuiteError(f"golden suite: {self.root / file_name} has no tensor {key!r}")
-            x = stored[key]
+            x = self._tensor(entry, "inputs" if tensor["role"] == INPUT_ROLE else "answers", tensor["name"])
             if tensor_hash(x) != tensor["sha256"]:
                 raise SuiteError(
-                    f"golden suite: the SHA-256 of tensor {key!r} in {self.root / file_name} is not the manifest's"
+                    f"golden suite: the SHA-256 of tensor {tensor['name']!r} of {entry['id']} is not the manifest's"
                 )
             tensors[tensor["name"]] = x
-        return StoredCase(entry, tensors)
+        return StoredCase(entry, tensors | self._under_deviations(entry))
+
+    def _under_deviations(self, entry: Mapping[str, Any]) -> dict[str, Array]:
+        """Return the alternatives' tensors, for which only the hash of the whole file vouches."""
+        names = [f"{name}.{a['name']}" for a in entry["alternatives"] for name in a["tensors"]]
+        return {name: self._tensor(entry, "answers", name) for name in names}
+
+    def _tensor(self, entry: Mapping[str, Any], kind: str, name: str) -> Array:
+        file_name = f"{entry['algorithm']}.{kind}.safetensors"
+        key = f"{entry['id'].split('/', 1)[1]}/{name}"
+        stored = self._file(file_name)
+        if key not in stored:
+            raise SuiteError(f"golden suite: {self.root / file_name} has no tensor {key!r}")
+        return stored[key]
 
     def _read_file(self, name: str) -> dict[str, Array]:
-        import safetensors.numpy
-
         path = self.root / name
         if name not in self.manifest["files"]:
             raise SuiteError(f"golden suite: {self.root / MANIFEST} does not list the file {name}")
@@ -152,8 +169,18 @@ class Suite:
             raise SuiteError(
                 f"golden suite: the SHA-256 of {path} is not the manifest's; the file was changed or is incomplete"
             )
-        arrays: dict[str, Array] = safetensors.numpy.load(content)
-        return arrays
+        try:
+            return parse_safetensors(content)
+        except TensorFileError as error:
+            raise SuiteError(f"golden suite: {path} is not what the format says: {error}") from error
+
+
+def foreign_suite(root: Path) -> Suite:
+    """Return a suite that anybody may have made: one of another form is refused."""
+    suite = Suite(root)
+    if problem := form_problem(suite.manifest):
+        raise SuiteError(f"golden suite: {root / MANIFEST} is not in the format of this version: {problem}")
+    return suite
 
 
 def read_manifest(root: Path) -> dict[str, Any]:

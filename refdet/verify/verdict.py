@@ -22,6 +22,7 @@ from refdet.verify.compare import Mismatch
 
 KINDS = ("PASS", "VARIANT", "UNKNOWN", "SKIP", "ERROR")
 CASE_VERDICTS = ("pass", "wrong", "skip", "error")
+NO_ANSWER = "brought no answer"  # how the note that counts errors ends
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class CaseResult:
     reason: str = ""  # of a skip, or the sentence of an error
     mismatches: Mapping[str, Mismatch] = field(default_factory=dict)  # by tensor, of what is wrong
     explained_by: tuple[frozenset[str], ...] = ()  # sets of deviations that give the very answer
+    nearly: bool = False  # whether it is wrong by no more than an alternative tolerates: what another sum rounds
     first_stage: str = ""  # the first stage of the trace that is wrong, if any was answered
     why: str = ""  # the idea that the case tests
     tags: tuple[str, ...] = ()
@@ -54,6 +56,21 @@ class CaseResult:
         return self.verdict in ("wrong", "error")
 
     @property
+    def n_given(self) -> int:
+        """How many numbers a wrong case was asked about."""
+        return sum(x.size for x in self.inputs.values())
+
+    @property
+    def is_dtype_alone(self) -> bool:
+        """Whether nothing but the dtype of its answers is known to be wrong."""
+        return bool(self.mismatches) and all(mismatch.is_dtype for mismatch in self.mismatches.values())
+
+    @property
+    def minimal_explanations(self) -> tuple[frozenset[str], ...]:
+        """The sets of deviations that give the very answer, without those that contain another of them."""
+        return tuple(keys for keys in self.explained_by if not any(other < keys for other in self.explained_by))
+
+    @property
     def failed(self) -> bool:
         """Whether it makes the verification fail."""
         return self.is_bad and self.status == "required" and not self.known
@@ -70,6 +87,9 @@ class AlgorithmVerdict:
     failed: bool = False  # a required case is wrong or has an error, and is not known to
     results: tuple[CaseResult, ...] = ()  # in the order of the suite
     note: str = ""  # what else should be known
+    nearest: tuple[str, ...] = ()  # of what has no name: the set that comes closest, which is no diagnosis
+    n_near: int = 0  # how many wrong cases it explains
+    left_over: tuple[str, ...] = ()  # cases that it does not explain: wrong ones, and right ones that it would change
 
     def count(self, verdict: str) -> int:
         """Return how many cases have this verdict."""
@@ -77,8 +97,13 @@ class AlgorithmVerdict:
 
     @property
     def bad(self) -> tuple[CaseResult, ...]:
-        """The cases that are wrong or have errors, required ones first."""
-        return tuple(sorted((r for r in self.results if r.is_bad), key=lambda r: r.status != "required"))
+        """The cases that are wrong or have errors: what is left over first, then required ones, the smallest first."""
+
+        def order(result: CaseResult) -> tuple[bool, bool, int, bool]:
+            is_left_over = result.id in self.left_over
+            return not is_left_over, result.status != "required", result.n_given, "hand" not in result.tags
+
+        return tuple(sorted((r for r in self.results if r.is_bad), key=order))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 
 from refdet.core.check import Array
 from refdet.core.kernel import use_backend
-from refdet.verify.alternatives import Alternatives, alternative_tolerance, alternatives_of
+from refdet.verify.alternatives import Alternatives, Yardstick, alternatives_of
 from refdet.verify.deviation import Body, Deviation, compatible_sets, deviating, named
 
 EXACT = {"y": {"kind": "exact"}}
@@ -20,14 +20,22 @@ def deviation(key: str, wrap: Callable[[Body], Body] = lambda body: body) -> Dev
     return Deviation(key, "title", "effect", ("who",), "change", {"nms": wrap})
 
 
-def found(effects: Mapping[str, float], interplay: Mapping[frozenset[str], float] | None = None) -> Alternatives:
+def found(
+    effects: Mapping[str, float],
+    interplay: Mapping[frozenset[str], float] | None = None,
+    in_float32: Mapping[frozenset[str], float] | None = None,
+    bundles: Collection[frozenset[str]] = (),
+) -> Alternatives:
     """Return the alternatives of a case with the answer 1, to which each deviation adds what `effects` says."""
 
-    def answer(keys: Collection[str]) -> dict[str, Array]:
+    def answer(keys: Collection[str]) -> tuple[dict[str, Array], dict[str, Array]]:
         more = sum(extra for keys_, extra in (interplay or {}).items() if keys_ <= set(keys))
-        return {"y": np.array([1 + sum(effects[key] for key in keys) + more], np.float32)}
+        y = np.array([1 + sum(effects[key] for key in keys) + more], np.float32)
+        return {"y": y}, {"y": y + np.float32(overflow.get(frozenset(keys), 0))}
 
-    return alternatives_of([deviation(key) for key in effects], answer, answer(()), EXACT, {"y": None})
+    overflow = in_float32 or {}
+    yardstick = Yardstick(answer(())[0], EXACT, {"y": None})
+    return alternatives_of([deviation(key) for key in effects], answer, yardstick, bundles)
 
 
 def sets(alternatives: Alternatives) -> list[list[str]]:
@@ -46,7 +54,7 @@ def test_of_four_the_single_ones_come_first() -> None:
     alternatives = found({f"{name}.x=1": 2.0**i for i, name in enumerate("abcd")})
     assert len(alternatives.probes) == 4
     assert sets(alternatives)[:4] == [["a.x=1"], ["b.x=1"], ["c.x=1"], ["d.x=1"]]
-    assert len(alternatives.found) == 7
+    assert len(alternatives.found) == 14  # 4 + 6 + 4, and not all four together
 
 
 def test_what_changes_nothing_is_no_probe() -> None:
@@ -73,6 +81,29 @@ def test_what_is_too_close_is_left_out() -> None:
     assert ["b.x=1"] in sets(alternatives)
 
 
+def test_what_changes_less_than_an_alternative_tolerates_is_a_probe_without_one() -> None:
+    alternatives = found({"a.x=1": 3 * 2.0**-23})
+    assert alternatives.probes == ("a.x=1",)
+    assert alternatives.found == ()
+
+
+def test_what_float32_decides_leaves_the_case_silent() -> None:
+    a, b = frozenset({"a.x=1"}), frozenset({"b.x=1"})
+    alternatives = found({"a.x=1": 0, "b.x=1": 2}, in_float32={a: 1.0, a | b: np.inf})
+    assert alternatives.probes == ("a.x=1", "b.x=1")
+    assert sets(alternatives) == [["b.x=1"]]
+
+
+def test_a_bundle_of_more_than_three_comes_after_the_single_ones() -> None:
+    keys = [f"{name}.x=1" for name in "abcd"]
+    alternatives = found({key: 2.0**i for i, key in enumerate(keys)}, bundles=[frozenset({*keys, "e.x=1"})])
+    assert sets(alternatives)[4:9] == [
+        ["+".join(keys)],
+        *(["+".join(k for k in keys if k != left_out)] for left_out in keys),
+    ]
+    assert len(alternatives.found) == 15
+
+
 def test_two_values_of_a_name_are_not_combined() -> None:
     assert sets(found({"a.x=1": 1, "a.x=2": 2})) == [["a.x=1"], ["a.x=2"]]
     assert all(len({k.partition("=")[0] for k in s}) == len(s) for s in compatible_sets(["a.x=1", "a.x=2", "b=1"], 3))
@@ -83,8 +114,13 @@ def test_tolerances_of_an_alternative() -> None:
     rule = {"kind": "bound", "n": 1}
     gamma = 2.0**-24 / (1 - 2.0**-24)
     large, small = np.array([1e3, 1], np.float32), np.array([1e3, 1, 1], np.float32)
-    np.testing.assert_allclose(alternative_tolerance(y, rule, large), [1e3 * gamma, 32 * 2.0**-22])
-    np.testing.assert_allclose(alternative_tolerance(y, rule, small), [1e3 * gamma, 1e3 * gamma])
+
+    def tolerance(x: Array, canonical: Array, bound: Array) -> Array:
+        return Yardstick({"y": canonical}, {"y": rule}, {"y": bound}).tolerance("y", x)
+
+    np.testing.assert_allclose(tolerance(y, y, large), [4e3 * gamma, 32 * 2.0**-22])
+    np.testing.assert_allclose(tolerance(y, np.zeros(3, np.float32), small), [4e3 * gamma, 4e3 * gamma])
+    np.testing.assert_array_equal(tolerance(y, np.array([np.inf, 64], np.float32), small[:2] * 0), [2.0**-14, 2.0**-14])
 
 
 class TestDeviation:

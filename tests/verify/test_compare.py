@@ -99,6 +99,33 @@ def test_any_integer_type_is_welcome(dtype: str) -> None:
     assert (mismatch.index, mismatch.expected, mismatch.got, mismatch.n_wrong) == ((0,), 0, 1, 3)
 
 
+@pytest.mark.parametrize(
+    ("got", "expected", "sentence"),
+    [
+        ([0, 2, 7], [0, 2], "(3,), expected (2,); the first difference is [2]: expected no more, got 7; extra: 7"),
+        ([3], [0, 3, 3], "(1,), expected (3,); the first difference is [0]: expected 0, got 3; missing: 0, 3"),
+        ([4, 5, 6], [5, 4], "(3,), expected (2,); the first difference is [0]: expected 5, got 4; extra: 6"),
+        ([], [9], "(0,), expected (1,); the first difference is [0]: expected 9, got no more; missing: 9"),
+    ],
+)  # fmt: skip
+def test_lists_of_different_lengths_say_what_is_extra_and_missing(
+    got: list[int], expected: list[int], sentence: str
+) -> None:
+    assert str(failed(exact(np.array(got, np.int64), np.array(expected)))) == f"the shape is {sentence}"
+
+
+def test_what_is_extra_is_counted_where_it_is_much() -> None:
+    text = str(failed(exact(np.arange(100), np.arange(10))))
+    assert text.endswith("extra: 10, 11, 12, 13, 14, 15 and 84 more")
+    assert str(failed(exact(np.arange(10**5), np.arange(10)))) == "the shape is (100000,), expected (10,)"
+
+
+def test_a_refused_dtype_is_told_from_a_wrong_value() -> None:
+    assert failed(exact(np.zeros(0), np.zeros(0, np.int64))).is_dtype
+    assert not failed(exact(np.zeros(1, np.int64), np.zeros(0, np.int64))).is_dtype
+    assert not failed(exact(np.array([1]), np.array([2]))).is_dtype
+
+
 def test_integers_do_not_wrap() -> None:
     """2⁶⁴ − 1 as unsigned is not −1."""
     assert exact(np.array([2**64 - 1], np.uint64), np.array([-1])) is not None

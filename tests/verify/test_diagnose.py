@@ -105,6 +105,47 @@ def test_silence_does_not_contradict() -> None:
     assert verdict([SILENT_ON_PAIR, ON_GE, ON_LAST], [6, 10, 20]).deviations == (GE, LAST)
 
 
+class TestNearest:
+    """A slip beside a habit: the verdict has no name, and the habit is told all the same."""
+
+    also_on_ge = case("also-on-ge", 6, {60: [[GE]]})
+
+    def test_what_one_slip_hides(self) -> None:
+        found = verdict([PLAIN, ON_GE, ON_LAST, self.also_on_ge], [7, 10, 2, 60])
+        assert (found.kind, found.deviations, found.also) == ("UNKNOWN", (), ())
+        assert (found.nearest, found.n_near, found.left_over) == ((GE,), 2, ("nms/plain",))
+
+    def test_two_habits_and_a_slip(self) -> None:
+        found = verdict([PLAIN, ON_GE, ON_LAST, ON_BOTH], [7, 10, 20, 32])
+        assert (found.kind, found.nearest, found.n_near) == ("UNKNOWN", (GE, LAST), 3)
+
+    def test_a_right_case_that_it_would_change_is_left_over(self) -> None:
+        found = verdict([PLAIN, ON_GE, ON_BOTH, self.also_on_ge], [7, 10, 3, 60])
+        assert (found.nearest, found.left_over) == ((GE,), ("nms/plain", "nms/on-both"))
+
+    @pytest.mark.parametrize(
+        "answers",
+        [
+            (7, 10, 2, 6),  # one case alone
+            (7, 11, 2, 61),  # none
+            (0, 10, 2, 60),  # everything: that is a variant
+            (0, 1, 2, 6),  # nothing is wrong
+        ],
+    )
+    def test_nothing_is_near(self, answers: Sequence[int]) -> None:
+        found = verdict([PLAIN, ON_GE, ON_LAST, self.also_on_ge], answers)
+        assert (found.nearest, found.n_near, found.left_over) == ((), 0, ())
+
+    def test_it_must_leave_fewer_over_than_are_wrong(self) -> None:
+        others = [case(name, 6, {60: [[GE]]}) for name in ("third", "fourth")]
+        found = verdict([ON_GE, self.also_on_ge, *others, PLAIN], [10, 60, 6, 6, 7])
+        assert (found.kind, found.nearest) == ("UNKNOWN", ())  # 2 of 3 wrong, but 2 right ones and 1 wrong against it
+
+    def test_silence_is_no_explanation(self) -> None:
+        found = verdict([SILENT_ON_PAIR, ON_GE, ON_LAST, PLAIN], [6, 10, 20, 7])
+        assert (found.nearest, found.n_near, found.left_over) == ((GE, LAST), 2, ("nms/plain",))
+
+
 def test_two_values_of_one_name_exclude_each_other() -> None:
     cases = [case("a", 1, {10: [["nms.tie=last"]]}), case("b", 2, {20: [["nms.tie=none"]]})]
     assert verdict(cases, [10, 20]).kind == "UNKNOWN"
@@ -160,18 +201,74 @@ def test_gradients_need_not_be_given_and_are_compared_where_they_are() -> None:
 
 
 class TestDialects:
-    manifest: Mapping[str, Any] = {"dialects": {"old": {"title": "Old", "deviations": [GE, PLUS1]}}}
-    cases = (ON_GE, ON_LAST, case("on-plus1", 9, {90: [[PLUS1]]}))
+    on_plus1 = case("on-plus1", 9, {90: [[PLUS1]]})
+    cases = (ON_GE, ON_LAST, on_plus1)
+
+    @staticmethod
+    def spoken(
+        dialects: Mapping[str, Sequence[str]], cases: Sequence[StoredCase], answers: Sequence[int | str | None]
+    ) -> list[str]:
+        manifest = {"dialects": {name: {"title": name, "deviations": list(keys)} for name, keys in dialects.items()}}
+        return spoken_dialects(manifest, cases, [verdict(cases, answers)])
 
     @pytest.mark.parametrize(
         ("answers", "spoken"),
         [
             ((10, 2, 90), ["old"]),
             ((10, 2, 9), []),  # one of two
-            ((10, 20, 90), []),  # and a habit more
+            ((10, 20, 90), ["old"]),  # and a habit more, about which the dialect says nothing
             ((10, 2, None), []),  # a single word is no speech
             ((1, 2, 9), []),
+            ((10, 21, 90), []),  # something without a name
+            ((10, "crash", 90), ["old"]),
+            ((1, "crash", 9), []),
         ],
     )
-    def test_all_of_its_deviations_and_no_others(self, answers: Sequence[Any], spoken: list[str]) -> None:
-        assert spoken_dialects(self.manifest, self.cases, [verdict(self.cases, answers)]) == spoken
+    def test_all_of_its_deviations(self, answers: Sequence[Any], spoken: list[str]) -> None:
+        assert self.spoken({"old": [GE, PLUS1]}, self.cases, answers) == spoken
+
+    def test_another_habit_of_the_same_name_is_against_it(self) -> None:
+        at_random = case("on-tie", 6, {60: [[LAST]], 61: [["nms.tie=none"]]})
+        dialects = {"old": [GE, LAST, PLUS1]}
+        assert self.spoken(dialects, [ON_GE, at_random, self.on_plus1], [10, 60, 90]) == ["old"]
+        assert self.spoken(dialects, [ON_GE, at_random, self.on_plus1], [10, 61, 90]) == []
+
+    def test_a_deviation_that_another_one_hides_is_not_missed(self) -> None:
+        """Where there is PLUS1, LAST changes nothing: its alternative is the one without it."""
+        hiding = case("hiding", 7, {70: [[PLUS1], [LAST, PLUS1]], 71: [[LAST]]})
+        assert self.spoken({"old": [GE, LAST, PLUS1]}, [ON_GE, hiding], [10, 70]) == ["old"]
+        assert self.spoken({"old": [GE, LAST, PLUS1]}, [ON_GE, hiding], [10, 7]) == []
+
+    def test_of_two_that_fit_the_one_of_which_more_was_found(self) -> None:
+        dialects = {"old": [GE, PLUS1], "older": [GE, LAST, PLUS1]}
+        assert self.spoken(dialects, self.cases, (10, 20, 90)) == ["older"]
+        assert self.spoken(dialects, self.cases, (10, 2, 90)) == ["old"]
+        assert self.spoken(dialects, self.cases, (10, None, 90)) == ["old", "older"]  # nothing tells them apart
+
+    def test_a_dialect_of_one_deviation(self) -> None:
+        assert self.spoken({"old": [GE]}, self.cases, (10, 2, 9)) == ["old"]
+        assert self.spoken({"old": [GE]}, self.cases, (1, 2, 9)) == []
+
+    def test_only_gradients_that_were_answered_count(self) -> None:
+        entry = {
+            **case("gradients", 0).entry,
+            "tensors": [{"name": "y", "role": "expected"}, {"name": "dx", "role": "grad"}],
+            "compare": {"y": {"kind": "exact"}, "dx": {"kind": "exact"}},
+            "probes": [GE, LAST],
+            "alternatives": [
+                {"name": "alt1", "deviations": [[GE]], "tensors": ["y"]},
+                {"name": "alt2", "deviations": [[LAST]], "tensors": ["dx"]},
+                {"name": "alt3", "deviations": [[GE, LAST]], "tensors": ["y", "dx"]},
+            ],
+        }
+        tensors = {"y": 0, "dx": 1, "y.alt1": 2, "dx.alt2": 3, "y.alt3": 2, "dx.alt3": 3}
+        stored = StoredCase(entry, {name: np.array([x]) for name, x in tensors.items()})
+        manifest = {"dialects": {"old": {"title": "", "deviations": [GE, LAST, PLUS1]}}}
+        cases = [stored, self.on_plus1]
+        for dx, spoken in ({"dx": 3}, ["old"]), ({}, ["old"]), ({"dx": 1}, []):
+            answers = [{"y": 2, **dx}, {"y": 90}]
+            outcomes = [
+                Outcome(c.id, {n: np.array([x]) for n, x in given.items()})
+                for c, given in zip(cases, answers, strict=True)
+            ]
+            assert spoken_dialects(manifest, cases, [diagnose("nms", cases, outcomes)]) == spoken, dx

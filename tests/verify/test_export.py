@@ -41,6 +41,8 @@ def extremes() -> StoredCase:
         "id": "made_up/all-extremes",
         "algorithm": "made_up",
         "why": "ends */ a comment; γ",
+        "alternatives": [],
+        "arguments": ["x", "mask"],
         "params": {
             "flag": True,
             "name": 'a "quoted" text',
@@ -152,6 +154,8 @@ def test_a_header_has_the_parameters(extremes: StoredCase) -> None:
         line.removeprefix(prefix).split(" ", 1) for line in lines if line.startswith(prefix) and " " in line[8:]
     )
     assert {name: text for name, text in macros.items() if not name.endswith("_SIZE")} == {
+        "HAS_X": "1",
+        "HAS_MASK": "0",
         "FLAG": "true",
         "NAME": '"a \\"quoted\\" text"',
         "SIZE": "-3",
@@ -163,6 +167,19 @@ def test_a_header_has_the_parameters(extremes: StoredCase) -> None:
     assert r" * ends * / a comment; \u03b3" in lines
 
 
+def test_a_header_says_what_is_absent_and_what_deviates() -> None:
+    lines = c_header(load_suite().case("box_iou/quarters")).splitlines()
+    assert "#define REFDET_BOX_IOU_QUARTERS_HAS_BOXES 1" in lines
+    assert "#define REFDET_BOX_IOU_QUARTERS_HAS_CROWD 0" in lines
+    case = load_suite().case("nms/iou-equal-to-the-threshold-survives")
+    text = c_header(case)
+    for alternative in case.entry["alternatives"]:
+        if alternative["tensors"]:
+            sets = "".join(f" * {' + '.join(keys)}\n" for keys in alternative["deviations"])
+            name = identifier(case.id, f"kept.{alternative['name']}").upper()
+            assert f"/* alt: the answer under\n{sets} */\n#define {name}_SIZE" in text
+
+
 def test_identifiers_of_the_whole_suite_differ() -> None:
     names = [
         identifier(entry["id"], name).upper()
@@ -170,6 +187,7 @@ def test_identifiers_of_the_whole_suite_differ() -> None:
         for name in (
             *(tensor["name"] + suffix for tensor in entry["tensors"] for suffix in ("", "_size", "_shape")),
             *entry["params"].keys() - {tensor["name"] for tensor in entry["tensors"]},
+            *(f"has_{name}" for name in entry["arguments"]),
             "h",
         )
     ]

@@ -230,17 +230,14 @@ class TestDifferences:
     def of(self, generation: Generation, tmp_path: Path, case_id: str, **tensors: Any) -> list[str]:
         """Store `generation` with other tensors in one case, hashes right, and compare."""
         name = case_id.split("/")[0]
-        case = next(c for c in case_module(name).cases() if f"{name}/{c.name}" == case_id)
-        generated = generate_case(case_module(name).ALGORITHM, case)
+        of_algorithm = generate_module.generate_algorithm(case_module(name))
+        generated = next(g for g in of_algorithm if g.entry["id"] == case_id)
         generated.tensors.update(tensors)
         from refdet.verify.suite import tensor_hash
 
         for t in generated.entry["tensors"]:
             t["sha256"] = tensor_hash(generated.tensors[t["name"]])
-        others = [
-            generate_case(case_module(name).ALGORITHM, c) for c in case_module(name).cases() if c.name != case.name
-        ]
-        files = generate_module._tensor_files(name, [*others, generated])
+        files = generate_module._tensor_files(name, of_algorithm)
         entries = [generated.entry, *(e for e in generation.manifest["cases"] if e["id"] != case_id)]
         manifest = generate_module._manifest(entries, {**generation.files, **files}, {})
         manifest["files"].pop(MANIFEST)

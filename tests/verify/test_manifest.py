@@ -17,7 +17,7 @@ from refdet.verify.case import STATUSES, TAGS
 from refdet.verify.catalogue import load_all
 from refdet.verify.compare import KINDS
 from refdet.verify.forward import forward_kernel, params_of
-from refdet.verify.generate import SUITE_BYTES
+from refdet.verify.generate import SUITE_BYTES, core_cases
 from refdet.verify.generated_case import CASE_BYTES
 from refdet.verify.manifest_entry import INLINE_ELEMENTS, INLINE_ROLES
 from refdet.verify.suite import ANSWER_ROLES, Suite, data_root
@@ -120,7 +120,16 @@ def test_a_file_is_what_the_manifest_says(name: str) -> None:
         for t in case["tensors"]
         if (t["role"] == "input") == (kind == "inputs")
     }
-    assert set(header) == set(wanted)
+    alternatives = {
+        f"{case['id'].split('/')[1]}/{answer}.{alternative['name']}"
+        for case in CASES
+        if case["algorithm"] == algorithm and kind == "answers"
+        for alternative in case["alternatives"]
+        for answer in alternative["tensors"]
+    }
+    assert set(header) == set(wanted) | set(alternatives)
+    for key in alternatives:
+        assert header[key]["dtype"] == header[key.rpartition(".")[0]]["dtype"]
     for key, tensor in wanted.items():
         begin, end = header[key]["data_offsets"]
         assert header[key]["shape"] == tensor["shape"]
@@ -135,6 +144,15 @@ def test_a_file_is_what_the_manifest_says(name: str) -> None:
 
 def test_no_file_is_unlisted() -> None:
     assert {p.name for p in DATA.glob("*.safetensors")} == SUITE.manifest["files"].keys()
+
+
+def test_the_core_tier() -> None:
+    """At least 400 cases, every algorithm among them, and every deviation."""
+    core = [case for case in CASES if case["tier"] == "core"]
+    assert {case["id"] for case in core} == core_cases()
+    assert len(core) >= 400
+    assert {case["algorithm"] for case in core} == {case["algorithm"] for case in CASES}
+    assert {key for case in core for key in case["probes"]} == SUITE.manifest["deviations"].keys()
 
 
 def test_sizes() -> None:
