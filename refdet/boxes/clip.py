@@ -6,7 +6,9 @@
 |---|---|---|---|---|
 | continuous | 0 | W | H | torchvision, Detectron2 |
 | legacy | 0 | W − 1 | H − 1 | Fast and Faster R-CNN, Detectron: indices of the first and the last pixel |
-| matlab | 1 | W | H | R-CNN: the same, counted from 1 |
+| matlab | 1 | W | H | Faster R-CNN in MATLAB (fast_rcnn_im_detect.m): the same, counted from 1 |
+
+R-CNN itself (rcnn_test_bbox_regressor.m) clips each side at one end only: x1, y1 at 1, x2 at W and y2 at H.
 
 Conventions: a box beyond the image becomes an empty one on its border, and is not removed (see `large_enough`). ±∞ is
 clipped like any number; NaN stays NaN. The image may have no pixels where coordinates are continuous; the other two

@@ -10,8 +10,9 @@ Deck 001, "Evaluating object detectors"; Everingham et al., "The PASCAL VOC chal
 Conventions:
 
 - A verdict is 1, true positive; 0, false positive; or −1, ignored. What is ignored has no point on the curve. (VOC's
-  devkit repeats the point before it, or starts at 0/0, where py-faster-rcnn puts 0. This changes nothing under any
-  definition of AP that takes the envelope, as MATLAB's maximum passes over NaN.)
+  devkit repeats the point before it, or starts at 0/0 = NaN, and so does py-faster-rcnn at 45e0da9; copies of its
+  voc_eval.py that divide by at least ε start at 0. In MATLAB this changes nothing under any definition of AP that takes
+  the envelope, as its maximum passes over NaN.)
 - n_positive = 0: the recall is 0/0, NaN.
 - Equal scores still make one point each, so that their order counts; scikit-learn merges them into one.
 - Results are float64, as quotients of counts.

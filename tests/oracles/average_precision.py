@@ -22,6 +22,12 @@ import numpy as np
 
 from tests.oracles._sums import Array, Float64Array, exact_sum
 
+LEVELS = {
+    "voc2007": np.array([k / 10 for k in range(11)]),
+    "voc2007-arange": np.arange(0, 1.1, 0.1),
+    "coco101": np.linspace(0, 1, 101),
+}
+
 
 def forward(precision: Array, recall: Array, *, convention: str) -> Float64Array:
     """Return the average precision as an array of shape ()."""
@@ -31,23 +37,35 @@ def forward(precision: Array, recall: Array, *, convention: str) -> Float64Array
     if not P:
         return np.array(0.0)
 
-    if convention == "voc2007":
-        return _mean_envelope(P, R, np.array([k / 10 for k in range(11)], recall.dtype))
-    if convention == "voc2007-arange":
-        return _mean_envelope(P, R, np.arange(0, 1.1, 0.1).astype(recall.dtype))
-    if convention == "coco101":
-        return _mean_envelope(P, R, np.linspace(0, 1, 101).astype(recall.dtype))
+    if convention in LEVELS:
+        envelope = _envelope_at(P, R, LEVELS[convention].astype(recall.dtype))
+        return np.array(exact_sum(envelope) / len(envelope))
+    return np.array(exact_sum(w * h for w, h in zip(_widths(R), _heights(P, convention), strict=True)))
 
-    heights = {
+
+def stages(precision: Array, recall: Array, *, convention: str) -> dict[str, Array]:
+    """Return the envelope at the points and at the levels, or widths and heights of what is added up."""
+    P, R = [float(p) for p in precision], [float(r) for r in recall]
+    found = {} if convention in ("step", "trapezoid") else {"envelope": _heights(P, "area")}
+    if convention in LEVELS:
+        found["interpolated"] = _envelope_at(P, R, LEVELS[convention].astype(recall.dtype))
+    else:
+        found |= {"widths": _widths(R), "heights": _heights(P, convention)}
+    return {name: np.array(values, np.float64) for name, values in found.items()}
+
+
+def _widths(R: list[float]) -> list[float]:
+    return [R[i] - (R[i - 1] if i > 0 else 0.0) for i in range(len(R))]
+
+
+def _heights(P: list[float], convention: str) -> list[float]:
+    return {
         "step": P,
         "area": [max(P[i:]) for i in range(len(P))],
         "trapezoid": [(P[i] + P[max(i - 1, 0)]) / 2 for i in range(len(P))],
     }[convention]
-    steps = [R[i] - (R[i - 1] if i > 0 else 0.0) for i in range(len(R))]
-    return np.array(exact_sum(step * height for step, height in zip(steps, heights, strict=True)))
 
 
-def _mean_envelope(P: list[float], R: list[float], levels: Iterable[float]) -> Float64Array:
-    """Return the mean of E(t) over the levels t."""
-    envelope = [max((p for p, r in zip(P, R, strict=True) if r >= float(t)), default=0.0) for t in levels]
-    return np.array(exact_sum(envelope) / len(envelope))
+def _envelope_at(P: list[float], R: list[float], levels: Iterable[float]) -> list[float]:
+    """Return E(t) of every level t."""
+    return [max((p for p, r in zip(P, R, strict=True) if r >= float(t)), default=0.0) for t in levels]

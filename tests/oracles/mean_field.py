@@ -43,6 +43,32 @@ def forward(
     return q
 
 
+def stages(
+    unary: Array,
+    features: Array,
+    compatibilities: Array,
+    *,
+    dimensions: tuple[int, ...],
+    filters: tuple[str, ...],
+    shape: tuple[int, int] | None,
+    normalisation: tuple[str, ...],
+    exclude_self: bool,
+    iterations: int,
+    damping: float,
+) -> dict[str, Array]:
+    """Return the first q, of the first iteration K_m q for every m and p, and q before and after every iteration."""
+    blocks = feature_blocks(features, dimensions)
+    matrices = [
+        K(f) for K, f in zip(_filters(blocks, filters, shape, normalisation, exclude_self), blocks, strict=True)
+    ]
+    qs = _iterates(unary, matrices, compatibilities, iterations, damping)
+    first = {
+        "messages": np.array([K @ qs[0] for K in matrices]).reshape(-1, *unary.shape).real,
+        "pairwise": _pairwise(qs[0], matrices, compatibilities).real,
+    }
+    return {"initial": qs[0].real, **(first if iterations else {}), "iterates": np.array(qs).real}
+
+
 def backward(
     unary: Array,
     features: Array,
@@ -107,17 +133,31 @@ def _filters(
 
 def _infer(unary: Array, matrices: Sequence[Array], compatibilities: Array, iterations: int, damping: float) -> Array:
     """Return q, complex."""
+    return _iterates(unary, matrices, compatibilities, iterations, damping)[-1]
+
+
+def _iterates(
+    unary: Array, matrices: Sequence[Array], compatibilities: Array, iterations: int, damping: float
+) -> list[Array]:
+    """Return q before the first iteration and after each, complex."""
     unary = np.asarray(unary, dtype=complex)
-    q = np.zeros(unary.shape, dtype=complex)
+    qs = [np.zeros(unary.shape, dtype=complex)]
     for i, row in enumerate(unary):
-        q[i] = softmax_row(-row)
+        qs[0][i] = softmax_row(-row)
     for _ in range(iterations):
-        pairwise = np.zeros(unary.shape, dtype=complex)
-        for K, mu in zip(matrices, compatibilities, strict=True):
-            pairwise += K @ q @ mu.T
-        for i, row in enumerate(unary + pairwise):
+        q = qs[-1].copy()
+        for i, row in enumerate(unary + _pairwise(q, matrices, compatibilities)):
             q[i] = damping * q[i] + (1 - damping) * softmax_row(-row)
-    return q
+        qs.append(q)
+    return qs
+
+
+def _pairwise(q: Array, matrices: Sequence[Array], compatibilities: Array) -> Array:
+    """Return p, complex."""
+    pairwise = np.zeros(q.shape, dtype=complex)
+    for K, mu in zip(matrices, compatibilities, strict=True):
+        pairwise += K @ q @ mu.T
+    return pairwise
 
 
 def _complex_step(function: Callable[[Array], complex], x: Array) -> Float64Array:
