@@ -1,0 +1,1 @@
+"""Implementations that deviate, written without having seen the deviations: each shares no code with refdet."""
