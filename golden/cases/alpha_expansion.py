@@ -85,6 +85,22 @@ def cases() -> list[Case]:
             "tie",
         ),
         by_hand(
+            "no-gain-no-last-move",
+            "Label 1, which is tried last, costs as much as label 0: it is not taken.",
+            graph([indifferent, indifferent], [], [], potts(2), [0, 0]),
+            [0, 0],
+            0.0,
+            "tie",
+        ),
+        by_hand(
+            "an-edge-that-costs-before-the-move",
+            "Labels 1 and 2 differ, and so do 1 and 0: when point 1 takes label 0, the edge costs 2 as before, and a "
+            "preference of 2 decides.",
+            graph([[9, 0, 9], [0, 9, 2]], path(2), [2], potts(3), [1, 2]),
+            [1, 0],
+            2.0,
+        ),
+        by_hand(
             "labels-in-ascending-order",
             "Labels 0, 1 and 2 cost 3, 1 and 2: from 0 to 1, then 2 does not lower it.",
             graph([[3, 1, 2]], [], [], potts(3), [0]),

@@ -18,8 +18,10 @@ ALGORITHM = Algorithm(
     ("precision", "recall"),
     ("ap",),
     reference="deck 001; Everingham et al. (2010), section 4.2.1; Lin et al. (2014)",
+    stages=("envelope", "interpolated", "widths", "heights"),  # each only where the convention has it
 )
-FLOAT64 = {name: "float64" for name in ("precision", "recall", "ap")}  # thirds and tenths are not exact in float32
+TENSORS = (*ALGORITHM.inputs, *ALGORITHM.outputs, *ALGORITHM.stages)
+FLOAT64 = dict.fromkeys(TENSORS, "float64")  # thirds and tenths are not exact in float32
 CONVENTIONS = ("step", "trapezoid", "area", "voc2007", "voc2007-arange", "coco101")
 
 
@@ -38,6 +40,7 @@ def case(
     *,
     tags: tuple[str, ...] = (),
     source: str = "by hand",
+    traced: bool = False,
 ) -> Case:
     """Return a case in float64; its AP is known as a fraction, or left to the oracle."""
     n_terms = max(len(inputs["precision"]), 101)
@@ -51,6 +54,7 @@ def case(
         source="" if ap is None else source,
         tags=tags,
         dtypes=FLOAT64,
+        traced=traced,
     )
 
 
@@ -70,6 +74,7 @@ def cases() -> list[Case]:
             convention,
             Fraction(ap),
             tags=("hand", "deck", "convention"),
+            traced=verdicts == "TFFTT",  # whose precision rises at the end, so that the envelope is another curve
         )
         for verdicts, aps in known.items()
         for convention, ap in zip(CONVENTIONS, aps, strict=True)
@@ -153,6 +158,15 @@ def cases() -> list[Case]:
                 convention,
             )
             for convention in CONVENTIONS
+        ),
+        case(
+            "first-point-of-merged-scores-trapezoid",
+            "The first two detections have one score, so that the curve begins at (1/2, 1/2): up to there it is 1/2 "
+            "high, and from there on (1/2 + 3/4)/2.",
+            {"precision": np.array([0.5, 0.75]), "recall": np.array([0.5, 1.0])},
+            "trapezoid",
+            Fraction(9, 16),
+            tags=("hand", "convention"),
         ),
     ]
 

@@ -156,6 +156,20 @@ def cases() -> list[Case]:
             tags=("hand", "convention", "border", "rounding"),
         ),
         Case(
+            "ceil-window-in-the-padding-is-dropped",
+            "Width 3, kernel 2, stride 2, padding 1: the third of ⌈3/2⌉ + 1 windows would begin in the padding.",
+            {"x": np.array([[[[2.0, 4.0, 6.0]]]])},
+            Exact(),
+            params((1, 2), (1, 2), ((0, 0), (1, 1)), ceil_mode=True, count_include_pad=False),
+            dy=np.array([[[[2.0, 4.0]]]]),
+            expected={
+                "y": np.array([[[[2.0, 5.0]]]]),  # 2/1, (4 + 6)/2
+                "dx": np.array([[[[2.0, 2.0, 2.0]]]]),
+            },
+            source="by hand",
+            tags=("hand", "dyadic", "border", "rounding", "padding"),
+        ),
+        Case(
             "empty-batch",
             "No images in, none out.",
             {"x": np.zeros((0, 2, 4, 4))},
@@ -163,6 +177,60 @@ def cases() -> list[Case]:
             params(),
             dy=np.zeros((0, 2, 2, 2)),
             tags=("empty",),
+        ),
+        Case(
+            "padding-on-one-side",
+            "One column of padding at the left and none at the right: two windows.",
+            {"x": np.array([[[[4.0, 8.0]]]])},
+            Exact(),
+            params((1, 2), (1, 1), ((0, 0), (1, 0))),
+            dy=np.array([[[[2.0, 4.0]]]]),
+            expected={
+                "y": np.array([[[[2.0, 6.0]]]]),  # (0 + 4)/2, (4 + 8)/2
+                "dx": np.array([[[[3.0, 2.0]]]]),
+            },
+            source="by hand",
+            tags=("hand", "dyadic", "padding", "border"),
+        ),
+        Case(
+            "rows-and-columns-have-their-own-strides",
+            "Windows of two rows, two rows apart, and of one column, one apart.",
+            {"x": count((1, 1, 4, 2))},
+            Exact(),
+            params((2, 1), (2, 1)),
+            dy=np.array([[[[2.0, 4.0], [6.0, 8.0]]]]),
+            expected={
+                "y": np.array([[[[1.0, 2.0], [5.0, 6.0]]]]),  # (0 + 2)/2, (1 + 3)/2, (4 + 6)/2, (5 + 7)/2
+                "dx": np.array([[[[1.0, 2.0], [1.0, 2.0], [3.0, 4.0], [3.0, 4.0]]]]),
+            },
+            source="by hand",
+            tags=("hand", "dyadic", "stride"),
+        ),
+        Case(
+            "a-tap-that-meets-no-pixel",
+            "Windows of two columns, at −1 and 3 of two pixels: the first column of both lies in the padding.",
+            {"x": np.array([[[[4.0, 8.0]]]])},
+            Exact(),
+            params((1, 2), (1, 4), ((0, 0), (1, 3))),
+            dy=np.array([[[[2.0, 4.0]]]]),
+            expected={"y": np.array([[[[2.0, 0.0]]]]), "dx": np.array([[[[1.0, 0.0]]]])},
+            source="by hand",
+            tags=("hand", "dyadic", "padding", "border", "stride"),
+            status="optional",
+            status_reason="some libraries refuse padding as large as the kernel",
+        ),
+        Case(
+            "a-window-a-column-away",
+            "The same windows, divided by the number of pixels in them: 1, and 0 for the one that is a column away.",
+            {"x": np.array([[[[4.0, 8.0]]]])},
+            Exact(),
+            params((1, 2), (1, 4), ((0, 0), (1, 3)), count_include_pad=False),
+            dy=np.array([[[[2.0, 4.0]]]]),
+            expected={"y": np.array([[[[4.0, np.nan]]]]), "dx": np.array([[[[2.0, 0.0]]]])},
+            source="by hand",
+            tags=("hand", "padding", "nan", "border", "stride"),
+            status="optional",
+            status_reason="the mean of no pixels is not defined; some libraries refuse such padding",
         ),
     ]
 

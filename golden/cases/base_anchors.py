@@ -64,6 +64,16 @@ def cases() -> list[Case]:
             tags=("hand", "rounding", "tie"),
         ),
         Case(
+            "py-faster-base",
+            "The base itself, 16 × 16: pixels 0 … 15, in the middle of the first cell.",
+            {},
+            Exact(),
+            params((1.0,), (1.0,), 16, "py-faster"),
+            expected={"anchors": np.array([[0.0, 0, 15, 15]])},
+            source="by hand",
+            tags=("hand", "convention"),
+        ),
+        Case(
             "torchvision",
             "The nine of the paper's sizes, rounded to pixels, ratio by ratio.",
             {},

@@ -226,6 +226,30 @@ def cases() -> list[Case]:
             "by hand",
             ("hand", "convention"),
         ),
+        Case(
+            "tiny-eps",
+            "Variance 2⁻²⁰ and eps = 3 · 2⁻²⁰, about 3e-6: a library that takes no eps below 1e-5 divides by too much.",
+            {
+                "x": np.array([[2.0**-10], [3 * 2.0**-10]]),
+                "weight": np.array([4.0]),
+                "bias": np.array([1.0]),
+                "running_mean": np.array([0.0]),
+                "running_var": np.array([2.0**-20]),
+            },
+            tolerant,
+            {"training": False, "momentum": 0.25, "eps": 3 * 2.0**-20, "convention": "torch"},
+            np.array([[1.0], [2.0]]),
+            {
+                "y": np.array([[3.0], [7.0]]),  # σ = 2⁻⁹: 4 · ½ + 1, 4 · 3/2 + 1
+                "dx": np.array([[2048.0], [4096.0]]),  # 4/σ · dy
+                "dweight": np.array([3.5]),  # 1 · ½ + 2 · 3/2
+                "dbias": np.array([3.0]),
+                "new_running_mean": np.array([0.0]),
+                "new_running_var": np.array([2.0**-20]),
+            },
+            "by hand",
+            ("hand",),
+        ),
     ]
 
 

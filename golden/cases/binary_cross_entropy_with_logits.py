@@ -97,6 +97,25 @@ def cases() -> list[Case]:
             source="by hand",
             tags=("hand", "empty", "nan"),
         ),
+        Case(
+            "weights-of-zero-count",
+            "Six elements, two of them with weight 0: the mean divides by 6, not by the 4 others, nor by the 2 rows.",
+            {
+                "logits": np.zeros((2, 3)),
+                "targets": np.array([[0.0, 1.0, 0.5], [0.25, 1.0, 0.0]]),
+                "weight": np.array([[1.0, 0.0, 2.0], [4.0, 0.0, 1.0]]),
+            },
+            ACCURATE,
+            {"reduction": "mean"},
+            dy=np.array(6.0),
+            expected={
+                "loss": np.array(8 * LN_2 / 6),
+                "dlogits": np.array([[0.5, 0.0, 0.0], [1.0, 0.0, 0.5]]),  # w (½ − t)
+                "dtargets": np.zeros((2, 3)),
+            },
+            source="by hand",
+            tags=("hand", "convention"),
+        ),
     ]
 
 

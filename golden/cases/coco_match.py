@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ def known(
     ignored: Any = (),
     crowd: Any = (),
     thresholds: tuple[float, ...] = (0.5,),
+    dtypes: Mapping[str, str] | None = None,
 ) -> Case:
     """Return a case worked out by hand; `ignored` and `crowd` list columns."""
     overlaps = np.array(iou, np.float64)
@@ -42,6 +44,7 @@ def known(
         expected={"matches": np.array(matches, np.int64), "taken": np.array(taken, np.int64)},
         source="by hand",
         tags=("hand", *tags),
+        dtypes={} if dtypes is None else dtypes,
     )
 
 
@@ -55,6 +58,9 @@ def cases() -> list[Case]:
               [[1.0, 0.5625], [0.8125, 0.6875]], [[0, 1]], [[0, 1]], "convention"),
         known("threshold-is-enough", "An IoU equal to the threshold matches; the float below it does not.",
               [[0.5], [0.0]], [[0, -1]], [[0]], "convention"),
+        known("threshold-zero-beside-what-is-taken", "Two columns of 0, which is enough for threshold 0: the second "
+              "detection matches the one that is left.",
+              [[0, 0], [0, 0]], [[1, 0]], [[1, 0]], "tie", thresholds=(0.0,)),
         known("just-below", "The float before the threshold.", [[0.5 - 2.0**-25]], [[-1]], [[-1]], "convention"),
         known("tie-goes-to-the-last", "Of equal overlaps the last column wins, then the one before it.",
               [[0.75, 0.75, 0.5]] * 2, [[1, 0]], [[1, 0, -1]], "tie", "convention"),
@@ -69,6 +75,9 @@ def cases() -> list[Case]:
               [[0.75, 0.875], [0.75, 0.875], [0.75, 0.5]], [[1, 1, 0]], [[2, 1]], "convention", crowd=[1]),
         known("threshold-one", "It is lowered by 10⁻¹⁰: 1 matches, the float32 before it does not.",
               [[1.0], [1 - 2.0**-24]], [[0, -1]], [[0]], thresholds=(1.0,)),
+        known("rounding-below-one", "In float64 an IoU 2⁻³⁴ = 6 · 10⁻¹¹ below 1 is enough for the threshold 1.",
+              [[0, 1 - 2.0**-34, 0], [0, 0, 1]], [[1, 2]], [[-1, 0, 1]], "rounding", "convention", thresholds=(1.0,),
+              dtypes={"iou": "float64"}),
         known("threshold-zero", "Overlap 0 is enough for 0.", [[0.0]], [[0]], [[0]], "border", thresholds=(0.0,)),
         known("nan", "NaN is never enough.", [[np.nan, 0.5], [np.nan, np.nan]], [[1, -1]], [[-1, 0]], "nan"),
         known("no-ground-truths", "Nothing to match.", np.zeros((2, 0)), [[-1, -1]], np.zeros((1, 0)), "empty"),

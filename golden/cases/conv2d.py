@@ -14,6 +14,7 @@ ALGORITHM = Algorithm(
     oracle,
     ("x", "weight", "bias"),
     reference="deck 003, x_ij = Σ_a Σ_b ω_ab y_(i+a)(j+b): cross-correlation, zero padding",
+    by_transform=True,
 )
 
 
@@ -183,6 +184,92 @@ def cases() -> list[Case]:
             Bound(577),
             conv_params(padding=SAME_3),
             tags=("fast-path", "padding"),
+        ),
+        Case(
+            "same-upper-with-stride-two",
+            "TensorFlow's SAME for stride 2 and four pixels pads one column at the right; padding of 1 on both sides "
+            "makes as many windows, one pixel further left.",
+            {
+                "x": np.array([[[[1.0, 2.0, 3.0, 4.0]]]]),
+                "weight": np.array([[[[1.0, 10.0, 1.0]]]]),
+                "bias": None,
+            },
+            Exact(),
+            conv_params(stride=(1, 2), padding=((0, 0), (0, 1))),
+            dy=np.array([[[[1.0, 2.0]]]]),
+            expected={
+                "y": np.array([[[[24.0, 43.0]]]]),  # 1 + 20 + 3, 3 + 40 + 0
+                "dx": np.array([[[[1.0, 10.0, 1.0 + 2.0, 20.0]]]]),
+                "dweight": np.array([[[[7.0, 10.0, 3.0]]]]),  # 1 + 2·3, 2 + 2·4, 3 + 2·0
+            },
+            source="by hand",
+            tags=("hand", "dyadic", "padding", "stride", "convention"),
+        ),
+        Case(
+            "no-channels",
+            "No channels in, none out, and nothing to learn.",
+            {"x": np.zeros((1, 0, 2, 2)), "weight": np.zeros((0, 0, 1, 1)), "bias": None},
+            Exact(),
+            conv_params(),
+            dy=np.zeros((1, 0, 2, 2)),
+            tags=("empty",),
+            status="optional",
+            status_reason="many implementations refuse a map without channels",
+        ),
+        *(
+            Case(
+                f"padding-{side}-only",
+                f"A single row of zeros {side} the image: as many outputs as rows.",
+                {"x": np.array([[[[1.0], [2.0]]]]), "weight": np.array([[[[10.0], [1.0]]]]), "bias": None},
+                Exact(),
+                conv_params(padding=(rows, (0, 0))),
+                dy=np.array([[[[1.0], [2.0]]]]),
+                expected={
+                    "y": np.array(y).reshape(1, 1, 2, 1),
+                    "dx": np.array(dx).reshape(1, 1, 2, 1),
+                    "dweight": np.array(dweight).reshape(1, 1, 2, 1),
+                },
+                source="by hand",
+                tags=("hand", "dyadic", "padding"),
+            )
+            for side, rows, y, dx, dweight in (
+                # 0·10 + 1·1, 1·10 + 2·1; 1·1 + 2·10, 2·1; 2·1, 1·1 + 2·2
+                ("above", (1, 0), [1.0, 12.0], [21.0, 2.0], [2.0, 5.0]),
+                # 1·10 + 2·1, 2·10 + 0·1; 1·10, 1·1 + 2·10; 1·1 + 2·2, 1·2
+                ("below", (0, 1), [12.0, 20.0], [10.0, 21.0], [5.0, 2.0]),
+            )
+        ),
+        Case(
+            "padding-at-the-left-only",
+            "A single column of zeros at the left: as many outputs as columns.",
+            {"x": np.array([[[[1.0, 2.0]]]]), "weight": np.array([[[[10.0, 1.0]]]]), "bias": None},
+            Exact(),
+            conv_params(padding=((0, 0), (1, 0))),
+            dy=np.array([[[[1.0, 2.0]]]]),
+            expected={
+                "y": np.array([[[[1.0, 12.0]]]]),  # 0·10 + 1·1, 1·10 + 2·1
+                "dx": np.array([[[[21.0, 2.0]]]]),  # 1·1 + 2·10, 2·1
+                "dweight": np.array([[[[2.0, 5.0]]]]),  # 2·1, 1·1 + 2·2
+            },
+            source="by hand",
+            tags=("hand", "dyadic", "padding"),
+        ),
+        Case(
+            "kernel-as-large-as-the-image",
+            "A fully connected layer as a convolution: a single window, and one output of each channel.",
+            {"x": count((1, 1, 2, 3)), "weight": count((2, 1, 2, 3)), "bias": np.array([1.0, 2.0])},
+            Exact(),
+            conv_params(),
+            dy=np.array([[[[1.0]], [[2.0]]]]),
+            expected={
+                # 0 + 1 + 4 + 9 + 16 + 25 and 0·6 + 1·7 + 2·8 + 3·9 + 4·10 + 5·11, plus the bias
+                "y": np.array([[[[56.0]], [[147.0]]]]),
+                "dx": np.array([[[[12.0, 15.0, 18.0], [21.0, 24.0, 27.0]]]]),  # w0 + 2 w1
+                "dweight": np.array([[[[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]], [[[0.0, 2.0, 4.0], [6.0, 8.0, 10.0]]]]),
+                "dbias": np.array([1.0, 2.0]),
+            },
+            source="by hand",
+            tags=("hand", "dyadic"),
         ),
     ]
 

@@ -16,6 +16,7 @@ ALGORITHM = Algorithm(
     oracle,
     ("x", "weight", "bias"),
     reference="Dumoulin & Visin (2016), chapter 4; Long, Shelhamer & Darrell (2015), section 3.3",
+    by_transform=True,
 )
 
 
@@ -171,6 +172,21 @@ def cases() -> list[Case]:
             params(stride=(2, 2), padding=SAME_3),
             dy=reals("tround dy", (1, 8, 12, 10)),
             tags=("stride", "padding"),
+        ),
+        Case(
+            "output-padding-beyond-the-stride",
+            "Taps two columns apart, so that a column may be added although the stride is 1: nothing reaches it.",
+            {"x": np.array([[[[1.0, 2.0]]]]), "weight": np.array([[[[1.0, 10.0]]]]), "bias": None},
+            Exact(),
+            params((0, 1), dilation=(1, 2)),
+            dy=np.array([[[[1.0, 2.0, 3.0, 4.0, 5.0]]]]),
+            expected={
+                "y": np.array([[[[1.0, 2.0, 10.0, 20.0, 0.0]]]]),
+                "dx": np.array([[[[31.0, 42.0]]]]),  # 1 + 10·3, 2 + 10·4
+                "dweight": np.array([[[[5.0, 11.0]]]]),  # 1·1 + 2·2, 1·3 + 2·4
+            },
+            source="by hand",
+            tags=("hand", "dyadic", "dilation", "border"),
         ),
     ]
 

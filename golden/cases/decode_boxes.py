@@ -133,6 +133,16 @@ def cases() -> list[Case]:
             tags=("hand", "convention", "overflow"),
         ),
         Case(
+            "no-clamp-detectron1",
+            "Where no clamp is asked 8 × 8 pixels grow e⁹-fold, 8103-fold.",
+            {"proposals": np.array([[0.0, 0, 7, 7]]), "deltas": np.array([[0.0, 0, 9, 9]])},
+            Ulp(16, 0.0),
+            params("detectron1"),
+            expected={"boxes": np.array([[4 - 4 * math.exp(9)] * 2 + [4 + 4 * math.exp(9) - 1] * 2])},
+            source="by hand",
+            tags=("hand", "convention"),
+        ),
+        Case(
             "clamp-after-weights",
             "The same limit with weights of 5: δ_w = 9 is t_w = 1.8, far below it; δ_h = 45 is not.",
             {"proposals": square, "deltas": np.array([[0.0, 0, 9, 45]])},

@@ -60,6 +60,14 @@ def cases() -> list[Case]:
             tags=("hand", "dyadic", "convention"),
         ),
         Case(
+            "steps-that-leave-a-margin",
+            "Two positions 3 apart on 8 pixels, not 4; boxes reach over the border, or are larger than the image.",
+            {},
+            CORNER,
+            params({**large, "map_sizes": (2,), "steps": (3.0,)}),
+            tags=("border", "stride"),
+        ),
+        Case(
             "order-of-paddle",
             "The larger square last.",
             {},
@@ -123,6 +131,21 @@ def cases() -> list[Case]:
             Exact(),
             params(large, clip="size", steps=(4.0,)),
             expected={"boxes": np.array([[-2.0, -2, 6, 6], [-2, -2, 6, 6], [-2, 0, 6, 4], [0, -2, 4, 6]]) / 8},
+            source="by hand",
+            tags=("hand", "dyadic", "border", "convention"),
+        ),
+        Case(
+            "centres-outside-the-image",
+            "Two by two positions, as far apart as the image is wide: centres at 4 and 12, and nothing is clipped.",
+            {},
+            Exact(),
+            params(ONE, map_sizes=(2,), max_sizes=(2.0,), ratios=((),)),
+            expected={
+                "boxes": np.repeat(
+                    np.array([[3.0, 3, 5, 5], [11, 3, 13, 5], [3, 11, 5, 13], [11, 11, 13, 13]]), 2, axis=0
+                )
+                / 8
+            },
             source="by hand",
             tags=("hand", "dyadic", "border", "convention"),
         ),

@@ -82,6 +82,13 @@ def cases() -> list[Case]:
             [1.0, 0.0, 1.0],
             (),
         ),
+        case(
+            "everything-dropped-in-training-alone",
+            "p = 1 at test time: still the identity.",
+            (1.0, False, "inverted"),
+            [1.0, 1.0, 1.0],
+            ("convention",),
+        ),
         Case(
             "factor-that-rounds",
             "1 / (1 − 0.3) is not a float32.",

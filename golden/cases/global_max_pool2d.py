@@ -68,6 +68,19 @@ def cases() -> list[Case]:
             status="optional",
             status_reason="many implementations refuse a plane without pixels",
         ),
+        Case(
+            "no-columns",
+            "The same for a plane of three rows without columns.",
+            {"x": np.zeros((1, 1, 3, 0))},
+            Exact(),
+            {"keepdims": False},
+            dy=np.ones((1, 1)),
+            expected={"y": np.full((1, 1), -np.inf), "switches": np.full((1, 1), -1), "dx": np.zeros((1, 1, 3, 0))},
+            source="by hand",
+            tags=("hand", "empty", "inf"),
+            status="optional",
+            status_reason="many implementations refuse a plane without pixels",
+        ),
     ]
 
 

@@ -95,6 +95,18 @@ def cases() -> list[Case]:
             weights=FILL,
         ),
         by_hand(
+            "fill-measures-whole-pixels",
+            "Two bars of three pixels leave 2 of the 8 in their box, the second bar and the block of five 1 of 9.",
+            [[0.0, 0.0, 1.0, 3.0], [0.0, 5.0, 1.0, 8.0], [1.0, 5.0, 3.0, 8.0]],
+            [(0, 1), (1, 2)],
+            [(1, 2), (0, 3)],
+            [[0.0, 5.0, 3.0, 8.0], [0.0, 0.0, 3.0, 8.0]],
+            weights=FILL,
+            image_area=64.0,
+            sizes=[3, 3, 5],
+            tags=("convention",),
+        ),
+        by_hand(
             "weights-add-up",
             "Size twice and fill once: 3 − (2 · 6 + 2)/16 for square and bar, 3 − 2 · 8/16 for the two squares.",
             corner,

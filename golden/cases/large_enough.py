@@ -59,6 +59,16 @@ def cases() -> list[Case]:
             tags=("hand", "tie", "convention"),
         ),
         Case(
+            "py-faster-a-pixel-short",
+            "15 pixels, from 0 to the 14th, are one too few: a side is x2 − x1 + 1, and no more.",
+            {"boxes": np.array([[0.0, 0, 14, 20]])},
+            Exact(),
+            params(16.0, "py-faster"),
+            expected={"kept": np.array([False])},
+            source="by hand",
+            tags=("hand", "convention"),
+        ),
+        Case(
             "not-empty",
             "Detectron2's threshold 0: both sides must be positive.",
             {"boxes": np.array([[0.0, 0, 1, 1], [0, 0, 0, 1], [0, 0, 1, 0], [1, 0, 0, 1]])},

@@ -62,6 +62,21 @@ def cases() -> list[Case]:
             [[0, 1, 2, 3], [-1, 0, -1, 2], [1, -1, 3, -1]],
         ),
         by_hand(
+            "no-steps-walked",
+            "A neighbourhood of no steps is the vertex itself.",
+            [[0], [1]],
+            [[0, 1]],
+            size=0,
+            traversal="walk",
+        ),
+        by_hand(
+            "far-apart",
+            "Coordinates of 2⁴⁰ along two axes: too many places between them to be numbered in 64 bits. Each vertex is "
+            "its own only neighbour.",
+            [[-(2**40), 0, 0], [0, 0, 0], [0, 0, 2**40]],
+            [[0, 1, 2]] + 14 * [[-1, -1, -1]],
+        ),
+        by_hand(
             "line-of-two-steps",
             "One dimension, two steps either way, in the order 00, 01, 02, 10, 20 of the steps along the two axes.",
             [[0], [1], [2]],

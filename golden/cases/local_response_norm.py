@@ -59,6 +59,7 @@ def cases() -> list[Case]:
         "dx": np.array([[0.0625, -0.40625]]),
     }
     even, even_dy = reals("lrn even", (1, 6, 2, 2), -3, 3), reals("lrn even dy", (1, 6, 2, 2))
+    odd, odd_dy = reals("lrn odd", (1, 6, 1, 1), -3, 3), reals("lrn odd dy", (1, 6, 1, 1))
     return [
         lrn_case(
             "paper-does-not-divide-alpha",
@@ -95,6 +96,17 @@ def cases() -> list[Case]:
                 ("paper", "the paper's formula has two on either side, five in all"),
             )
         ),
+        *(
+            lrn_case(
+                f"odd-size-{convention}",
+                f"Of an odd window, {convention} has as many channels before as after: two.",
+                odd,
+                {"size": 5, "alpha": 0.5, "beta": 0.75, "k": 1.0, "convention": convention},
+                odd_dy,
+                ("convention", "border"),
+            )
+            for convention in ("torch", "onnx")
+        ),
         lrn_case(
             "alexnet",
             "The paper's constants k = 2, n = 5, α = 10⁻⁴, β = ¾ on activations so large that α/5 would be seen.",
@@ -119,6 +131,17 @@ def cases() -> list[Case]:
             {"size": 5, "alpha": 1e-4, "beta": 0.75, "k": 2.0, "convention": "paper"},
             dy=np.zeros((0, 4, 2, 2)),
             tags=("empty",),
+        ),
+        Case(
+            "no-channels",
+            "A window of five channels where there are none.",
+            {"x": np.zeros((1, 0, 2, 2))},
+            Exact(),
+            {"size": 5, "alpha": 1e-4, "beta": 0.75, "k": 2.0, "convention": "paper"},
+            dy=np.zeros((1, 0, 2, 2)),
+            tags=("empty",),
+            status="optional",
+            status_reason="many implementations refuse a map without channels",
         ),
     ]
 

@@ -64,6 +64,19 @@ def cases() -> list[Case]:
             source="by hand",
             tags=("hand",),
         ),
+        Case(
+            "no-classes",
+            "Without classes there is no largest logit, and nothing to answer.",
+            {"x": np.zeros((2, 0))},
+            ACCURATE,
+            {"axis": 1},
+            dy=np.zeros((2, 0)),
+            expected={"y": np.zeros((2, 0)), "dx": np.zeros((2, 0))},
+            source="by hand",
+            tags=("hand", "empty"),
+            status="optional",
+            status_reason="some implementations refuse an axis of length 0",
+        ),
     ]
 
 

@@ -89,6 +89,22 @@ def cases() -> list[Case]:
     )
     return [
         by_hand(
+            "threshold-zero",
+            "An IoU of 0 is enough for the threshold 0: the second detection finds what the first has left.",
+            inputs_of([[0, 0, 1, 1]] * 2, [[5, 0, 6, 1], [7, 0, 8, 1]]),
+            [1, 1],
+            "tie",
+            threshold=0.0,
+            comparison=">=",
+        ),
+        by_hand(
+            "forty-in-two-images",
+            "Twenty equal detections in either image, in turn: the first of each finds the only object there.",
+            inputs_of([[0, 0, 2, 2]] * 40, [[0, 0, 2, 2]] * 2, [7, 5] * 20, [5, 7]),
+            [1, 1] + [0] * 38,
+            "tie",
+        ),
+        by_hand(
             "a-second-look-in-a-crowd-unmatched",
             "The second detection has IoU 0.818 with the object that is taken and 0.667 with the other, which it gets.",
             crowded,
@@ -151,6 +167,21 @@ def cases() -> list[Case]:
             inputs_of([[1, 0, 6, 1]], [[0, 0, 5, 1], [2, 0, 7, 1]], difficult=[1, 0]),
             [-1],
             "tie",
+        ),
+        by_hand(
+            "of-equal-overlaps-the-first-is-taken",
+            "IoU 2/3 with both objects; the second detection, the same as the first object, finds it taken, and has "
+            "IoU 1/3 with the other.",
+            inputs_of([[2, 0, 10, 1], [0, 0, 8, 1]], [[0, 0, 8, 1], [4, 0, 12, 1]]),
+            [1, 0],
+            "tie",
+        ),
+        by_hand(
+            "a-difficult-object-is-a-candidate-like-any-other",
+            "IoU 8/10 with the difficult object, 6/10 with the other, which does not come into it.",
+            inputs_of([[0, 0, 10, 1]], [[0, 0, 8, 1], [4, 0, 10, 1]], difficult=[1, 0]),
+            [-1],
+            "convention",
         ),
         by_hand(
             "images-do-not-meet",

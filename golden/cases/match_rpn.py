@@ -79,6 +79,15 @@ def cases() -> list[Case]:
             [0, 0, 0, 0, 0],
         ),
         by_hand(
+            "the-best-is-forced-though-zeros-would-be",
+            "Without the guard the best anchor of a truth is forced all the same; a lesser one and a zero are not.",
+            [[0.5], [0.25], [0.0]],
+            [1, 0, 0],
+            [0, 0, 0],
+            "convention",
+            guard_zero=False,
+        ),
+        by_hand(
             "at-least-or-more-than-at-least",
             "Anchor 1 equals the positive threshold (deck 001: ≥), anchor 3 the negative one, which is not below it.",
             bands,

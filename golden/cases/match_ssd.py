@@ -145,6 +145,14 @@ def cases() -> list[Case]:
             convention="torchvision",
         ),
         by_hand("no-priors", "Nothing in, nothing out.", np.zeros((0, 2)), [], "empty"),
+        by_hand(
+            "no-priors-torchvision",
+            "Two ground truths, and no prior that they could take.",
+            np.zeros((0, 2)),
+            [],
+            "empty",
+            convention="torchvision",
+        ),
         *(
             Case(
                 f"sixteenths-{convention}",

@@ -196,6 +196,23 @@ def cases() -> list[Case]:
             dy=np.zeros((0, 2, 2, 2)),
             tags=("empty",),
         ),
+        Case(
+            "taps-around-the-pixel",
+            "Two taps, two columns apart, with padding: they stand left and right of the only pixel, and read none.",
+            {"x": np.array([[[[5.0]]]])},
+            Exact(),
+            params((1, 2), (1, 1), ((0, 0), (1, 1)), dilation=(1, 2)),
+            dy=np.array([[[[3.0]]]]),
+            expected={
+                "y": np.array([[[[-np.inf]]]]),
+                "switches": np.array([[[[-1]]]]),
+                "dx": np.array([[[[0.0]]]]),
+            },
+            source="by hand",
+            tags=("hand", "dilation", "padding", "border", "inf"),
+            status="optional",
+            status_reason="the maximum of no pixels is not defined",
+        ),
     ]
 
 

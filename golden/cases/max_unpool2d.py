@@ -60,6 +60,20 @@ def cases() -> list[Case]:
             tags=("hand", "convention"),
         ),
         Case(
+            "last-in-a-wide-plane",
+            "Two values that do not meet, in a plane of 2 × 4: rows are four pixels long, and the first value counts.",
+            {"x": np.array([[[[5.0, 8.0]]]]), "switches": np.array([[[[6, 1]]]])},
+            Exact(),
+            {"output_size": (2, 4), "overlap": "last"},
+            dy=count((1, 1, 2, 4)),
+            expected={
+                "y": np.array([[[[0.0, 8.0, 0.0, 0.0], [0.0, 0.0, 5.0, 0.0]]]]),
+                "dx": np.array([[[[6.0, 1.0]]]]),
+            },
+            source="by hand",
+            tags=("hand",),
+        ),
+        Case(
             "no-place",
             "A switch of −1 comes from a window without pixels: its value is dropped.",
             {"x": np.array([[[[3.0, -9.0]]]]), "switches": np.array([[[[2, -1]]]])},

@@ -17,9 +17,13 @@ ALGORITHM = Algorithm(
     ("unary", "features", "compatibilities"),
     ("q",),
     reference="deck 004; Krähenbühl & Koltun (2011), algorithm 1, and (2013), section 4",
+    stages=("initial", "messages", "pairwise", "iterates"),  # messages and pairwise: of the first iteration
 )
+TRACED = ("exact-symmetric", "lattice-none", "smoothness-and-appearance", "damped-repulsion")
 NORMALISATIONS = ("none", "before", "after", "symmetric")
 ASYMMETRIC = np.array([[0.0, 1.5, 0.25], [0.5, -0.5, 2.0], [1.0, 0.75, 0.125]])
+ONE_SIDED = np.array([[0.0, 2.0], [0.0, 0.0]])
+SKEW = np.array([[2.0, 0.0], [4.0, 0.0]])  # the costs are (2, 4); transposed (6, 0), and (4, 2) in the mean of both
 
 
 def params(
@@ -62,7 +66,7 @@ def measured(
         "compatibilities": np.stack(compatibilities),
     }
     dq = reals(f"mean field {name} dq", (n_points, n_labels))
-    return Case(name, why, inputs, Spread(evaluation(inputs, dq, given)), given, dq, tags=tags)
+    return Case(name, why, inputs, Spread(evaluation(inputs, dq, given)), given, dq, tags=tags, traced=name in TRACED)
 
 
 def cases() -> list[Case]:
@@ -70,7 +74,7 @@ def cases() -> list[Case]:
     nowhere = np.zeros((2, 1))
     plane, colours = scattered("mean field plane", 9, 2), scattered("mean field colours", 8, 5)
     image = grid((3, 4), 2.0)
-    logistic_2, logistic_3_tanh_1 = 0.8807970779778823, 0.9076088633209787
+    logistic_1, logistic_2, logistic_3_tanh_1 = 0.7310585786300049, 0.8807970779778823, 0.9076088633209787
     return [
         Case(
             "no-preference",
@@ -107,6 +111,94 @@ def cases() -> list[Case]:
             },
             source="by hand (1 / (1 + e⁻²) and 1 / (1 + e^(−3 tanh 1)), to 16 digits)",
             tags=("hand",),
+            traced=True,
+        ),
+        Case(
+            "the-row-pays-alone",
+            "One point without a preference, with itself for a neighbour. μ(0, 1) = 2 makes label 0 cost 2 · 1/2: row "
+            "0 of μ is the label that pays.",
+            {
+                "unary": np.zeros((1, 2)),
+                "features": np.zeros((1, 1)),
+                "compatibilities": ONE_SIDED[None],
+            },
+            Ulp(16, 2.0**-20),
+            params((1,), ("exact",), ("none",), iterations=1),
+            expected={"q": np.array([[1 - logistic_1, logistic_1]])},
+            source="by hand (1 / (1 + e⁻¹), to 16 digits)",
+            tags=("hand", "convention"),
+        ),
+        Case(
+            "the-row-pays-the-other",
+            "Two points at one place, without themselves: label 0 costs 2 · 1/2 at both.",
+            {
+                "unary": np.zeros((2, 2)),
+                "features": np.zeros((2, 1)),
+                "compatibilities": ONE_SIDED[None],
+            },
+            Ulp(16, 2.0**-20),
+            params((1,), ("exact",), ("none",), exclude_self=True, iterations=1),
+            expected={"q": np.array([[1 - logistic_1, logistic_1]] * 2)},
+            source="by hand (1 / (1 + e⁻¹), to 16 digits)",
+            tags=("hand", "convention"),
+        ),
+        *(
+            Case(
+                f"{place}-{name}",
+                f"An undecided neighbourhood: the costs of the labels differ by {cost}. {why}",
+                {
+                    "unary": np.zeros((n_points, 2)),
+                    "features": np.zeros((n_points, 1)),
+                    "compatibilities": compatibility[None] / n_points,
+                },
+                Ulp(16, 2.0**-20),
+                params((1,), (kind,), ("none",), iterations=1),
+                expected={"q": np.array([[q, 1 - q] if first_wins else [1 - q, q]] * n_points)},
+                source=f"by hand (1 / (1 + e^(−{cost})), to 16 digits)",
+                tags=("hand", "convention"),
+            )
+            for place, kind, n_points, q, cost, why in (
+                (
+                    "a-point-alone-on-the-lattice",
+                    "lattice",
+                    1,
+                    0.6970592839654074,
+                    "5/6",
+                    "Of a vertex 1 + ½ · ½ stays, as its simplex has one other; that by α = ⅔ is the kernel.",
+                ),
+                ("two-points-at-one-place", "exact", 2, logistic_1, "1", "Each neighbour brings half of it."),
+            )
+            for name, compatibility, first_wins in (
+                ("equal-labels-rewarded", np.diag([-2.0, 0.0]), True),
+                ("one-label-pays", ONE_SIDED, False),
+                ("skew-costs", SKEW, True),
+            )
+        ),
+        Case(
+            "a-preference-against-a-cost-on-the-lattice",
+            "Label 0 is preferred by 12 and costs 12 · 5/6 if the point, alone, has it: it keeps an advantage of 2, "
+            "but for what its q was below 1.",
+            {
+                "unary": np.array([[0.0, 12.0]]),
+                "features": np.zeros((1, 1)),
+                "compatibilities": np.diag([12.0, 0.0])[None],
+            },
+            Ulp(16, 2.0**-20),
+            params((1,), ("lattice",), ("none",), iterations=1),
+            expected={"q": np.array([[0.8808035288161595, 0.11919647118384047]])},
+            source="by hand (1 / (1 + e^(−12 + 10 / (1 + e⁻¹²))), to 16 digits)",
+            tags=("hand", "convention"),
+        ),
+        *(
+            measured(
+                f"full-compatibility-{how}",
+                "μ is not symmetric; the point itself is left out. " + EXPLAINED[how],
+                [plane],
+                [ASYMMETRIC],
+                params((2,), ("exact",), (how,), exclude_self=True),
+                tags=("convention",),
+            )
+            for how in ("none", "after", "symmetric")
         ),
         Case(
             "one-label",
@@ -201,6 +293,13 @@ def cases() -> list[Case]:
             [colours, scattered("mean field line", 8, 1)],
             [potts(2, 2.0), -1.5 * np.eye(2)],
             params((5, 1), ("lattice", "lattice"), ("symmetric", "before"), iterations=2),
+        ),
+        measured(
+            "a-lattice-beside-an-exact-filter",
+            "Both count the point itself; whoever leaves it out of one of them differs from who leaves it out of both.",
+            [scattered("mean field beside", 6, 2), scattered("mean field beside line", 6, 1)],
+            [potts(2, 1.5), potts(2, 0.75)],
+            params((2, 1), ("exact", "lattice"), ("none", "before"), iterations=2),
         ),
         measured(
             "damped-repulsion",

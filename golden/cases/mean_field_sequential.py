@@ -19,6 +19,8 @@ ALGORITHM = Algorithm(
     reference="Koller & Friedman (2009), section 11.5; deck 004 for the model",
 )
 NORMALISATIONS = ("none", "before", "after", "symmetric")
+ONE_SIDED = np.array([[0.0, 2.0], [0.0, 0.0]])
+ASYMMETRIC = np.array([[0.0, 1.5, 0.25], [0.5, -0.5, 2.0], [1.0, 0.75, 0.125]])
 
 
 def params(
@@ -50,7 +52,7 @@ def measured(name: str, why: str, features: list[Floats], compatibilities: list[
 def cases() -> list[Case]:
     """Return the cases."""
     plane = scattered("sequential plane", 9, 2)
-    logistic_2, logistic_3_tanh_1 = 0.8807970779778823, 0.9076088633209787
+    logistic_1, logistic_2, logistic_3_tanh_1 = 0.7310585786300049, 0.8807970779778823, 0.9076088633209787
     return [
         Case(
             "the-second-point-sees-the-first",
@@ -89,6 +91,65 @@ def cases() -> list[Case]:
             source="by hand (1 / (1 + e^(−2 − 3 tanh(3/2 tanh 1))))",
             tags=("hand",),
         ),
+        Case(
+            "alone-and-normalised",
+            "A point whose neighbourhood is empty and yet normalised: nothing but its unary potentials, and no 0/0.",
+            {"unary": np.array([[0.0, 2.0]]), "features": np.zeros((1, 1)), "compatibilities": potts(2, 3.0)[None]},
+            Ulp(16, 2.0**-20),
+            params((1,), ("symmetric",), sweeps=1),
+            expected={"q": np.array([[logistic_2, 1 - logistic_2]])},
+            source="by hand (1 / (1 + e⁻²), to 16 digits)",
+            tags=("hand", "empty"),
+        ),
+        Case(
+            "the-row-pays-alone",
+            "One point without a preference, with itself for a neighbour. μ(0, 1) = 2 makes label 0 cost 2 · 1/2: row "
+            "0 of μ is the label that pays.",
+            {
+                "unary": np.zeros((1, 2)),
+                "features": np.zeros((1, 1)),
+                "compatibilities": ONE_SIDED[None],
+            },
+            Ulp(16, 2.0**-20),
+            params((1,), exclude_self=False, sweeps=1),
+            expected={"q": np.array([[1 - logistic_1, logistic_1]])},
+            source="by hand (1 / (1 + e⁻¹), to 16 digits)",
+            tags=("hand", "convention"),
+        ),
+        Case(
+            "the-row-pays-the-other",
+            "Two points at one place, without themselves: label 0 costs 2 · 1/2 at point 0, then 2 / (1 + e⁻¹) at 1.",
+            {
+                "unary": np.zeros((2, 2)),
+                "features": np.zeros((2, 1)),
+                "compatibilities": ONE_SIDED[None],
+            },
+            Ulp(16, 2.0**-20),
+            params((1,), sweeps=1),
+            expected={"q": np.array([[1 - logistic_1, logistic_1], [0.18814372508706223, 0.8118562749129378]])},
+            source="by hand (1 / (1 + e^(−2 / (1 + e⁻¹))), to 16 digits)",
+            tags=("hand", "convention"),
+        ),
+        *(
+            Case(
+                f"two-points-at-one-place-{name}",
+                "Label 0 is rewarded where a neighbour has it: by 1 at point 0, by more at point 1, which sees that.",
+                {
+                    "unary": np.zeros((2, 2)),
+                    "features": np.zeros((2, 1)),
+                    "compatibilities": np.array([[[-weight, 0.0], [0.0, 0.0]]]),
+                },
+                Ulp(16, 2.0**-20),
+                params((1,), exclude_self=exclude_self, sweeps=1),
+                expected={"q": np.array([[logistic_1, 1 - logistic_1], [second, 1 - second]])},
+                source=f"by hand (1 / (1 + e⁻¹) = s and 1 / (1 + e^(−{reward})), to 16 digits)",
+                tags=("hand", "convention"),
+            )
+            for name, weight, exclude_self, second, reward in (
+                ("without-themselves", 2.0, True, 0.8118562749129378, "2 s"),
+                ("with-themselves", 1.0, False, 0.7740037965825926, "1/2 − s"),
+            )
+        ),
         measured(
             "no-sweeps",
             "The softmax of the negated unaries.",
@@ -106,11 +167,21 @@ def cases() -> list[Case]:
             )
             for how in NORMALISATIONS
         ),
+        *(
+            measured(
+                f"full-compatibility-{how}",
+                "μ(l, l') is not symmetric: its rows belong to the label that is updated.",
+                [plane],
+                [ASYMMETRIC],
+                params(normalisation=(how,)),
+            )
+            for how in ("none", "after", "symmetric")
+        ),
         measured(
             "with-the-point-itself",
             "The old q of a point is among its messages.",
             [plane],
-            [np.array([[0.0, 1.5, 0.25], [0.5, -0.5, 2.0], [1.0, 0.75, 0.125]])],
+            [ASYMMETRIC],
             params(exclude_self=False),
         ),
         measured(

@@ -129,6 +129,18 @@ def cases() -> list[Case]:
             comparison="<",
             tags=("tie", "convention"),
         ),
+        *(
+            by_hand(
+                f"k-has-the-unit-of-the-weights-{name}",
+                "4 is far below 0 + 1020/1, and as much as 1020/255.",
+                [(4, 0, 1)],
+                [0, 0],
+                1020,
+                comparison=comparison,
+                tags=("convention",),
+            )
+            for name, comparison in (("as-much", "<="), ("less", "<"))
+        ),
         by_hand(
             "small-components-join-along-the-lightest-edge",
             "Vertex 2 alone is smaller than 2, and joins its neighbour at a distance of 5, not that at 6.",

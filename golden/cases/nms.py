@@ -87,6 +87,16 @@ def cases() -> list[Case]:
             optional="torchvision compares the quotient of float32 with 0.3 of float64, and suppresses",
         ),
         by_hand(
+            "seven-tenths-equal-the-threshold",
+            "Again equal, but here float32 rounds down: 0.69999999 is below the 0.7 of float64.",
+            [[0, 0, 9, 0], [0, 0, 6, 0]],
+            [0, 1],
+            threshold=0.7,
+            offset=1,
+            tags=("tie", "rounding", "convention"),
+            optional="whoever suppresses where IoU ≥ threshold differs, if both are float32",
+        ),
+        by_hand(
             "threshold-one-keeps-duplicates",
             "No IoU is > 1.",
             [[0, 0, 3, 2], [0, 0, 3, 2]],
@@ -128,6 +138,15 @@ def cases() -> list[Case]:
             tags=("convention",),
         ),
         by_hand(
+            "widths-one-and-two-smaller",
+            "10 × 10 and 5 × 10 pixels: IoU = 1/2 > 13/32. A pixel less it is 36/81, more too; two less, 24/64, not.",
+            [[0, 0, 9, 9], [0, 0, 4, 9]],
+            [0],
+            threshold=0.40625,
+            offset=1,
+            tags=("convention",),
+        ),
+        by_hand(
             "negative-coordinates",
             "Boxes may reach beyond the image.",
             [[-4, -4, 0, 0], [-4, -4, 0, -1], [0, 0, 4, 4]],
@@ -141,6 +160,14 @@ def cases() -> list[Case]:
             [0, 1, 2, 3],
             tags=("empty", "convention"),
             optional="OpenCV takes two empty boxes for duplicates",
+        ),
+        by_hand(
+            "a-malformed-box-suppresses-nothing",
+            "The corners of box 0 in the other order would be those of box 1.",
+            [[3, 3, 0, 0], [0, 0, 3, 3]],
+            [0, 1],
+            tags=("empty", "convention"),
+            optional="TensorFlow and ONNX put the corners of a box in order",
         ),
         by_hand(
             "a-nan-coordinate-suppresses-nothing",

@@ -72,10 +72,14 @@ def cases() -> list[Case]:
               [[-6, 0, 1], [0, 10, 1]], np.zeros((2, 3)), math.exp(-1), "convention"),
         known("no-area", "Without area, a keypoint that is met counts as met, any other as missed.",
               [[5, 5, 1], [8, 8, 1]], [[5, 5, 2], [8, 7, 2]], 0.5, "border", area=0.0, compare=Exact()),
+        known("one-keypoint", "A single keypoint, met.", [[1, 2, 0]], [[1, 2, 2]], 1.0, compare=Exact()),
         Case("persons", "Three detections and four persons of seventeen keypoints, one of them without labels.",
              persons(), EXPONENTIAL, {"sigmas": COCO_SIGMAS}),
         Case("no-detections", "Shape (0, 4).", {**persons(), "detections": np.zeros((0, 17, 3))}, Exact(),
              {"sigmas": COCO_SIGMAS}, tags=("empty",)),
+        Case("no-ground-truths", "Shape (3, 0).",
+             {"detections": persons()["detections"], "ground_truths": np.zeros((0, 17, 3)),
+              "boxes_xywh": np.zeros((0, 4)), "areas": np.zeros(0)}, Exact(), {"sigmas": COCO_SIGMAS}, tags=("empty",)),
     ]  # fmt: skip
 
 

@@ -75,6 +75,14 @@ def cases() -> list[Case]:
             rounded,
             dy=dy,
         ),
+        Case(
+            "ratio-given-by-a-scale",
+            "One bright pixel among eight, by the scale 1.6: ⌊12.8⌋ = 12 outputs at steps of ⅝, not of ⅔.",
+            {"x": impulse},
+            Exact(),
+            params((1, 12), (1.0, 0.625), a=-0.75),
+            tags=("dyadic", "convention"),
+        ),
     ]
 
 

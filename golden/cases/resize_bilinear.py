@@ -121,6 +121,17 @@ def cases() -> list[Case]:
             rounded,
             dy=dy,
         ),
+        Case(
+            "align-corners-to-two",
+            "Of four pixels nothing but the corners is left.",
+            {"x": row},
+            Exact(),
+            params((1, 2), (1.0, 2.0), "align_corners"),
+            dy=np.array([[[[1.0, 2.0]]]]),
+            expected={"y": np.array([[[[0.0, 12.0]]]]), "dx": np.array([[[[1.0, 0.0, 0.0, 2.0]]]])},
+            source="by hand",
+            tags=("hand", "dyadic", "convention"),
+        ),
     ]
 
 

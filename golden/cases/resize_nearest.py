@@ -84,6 +84,31 @@ def cases() -> list[Case]:
             dy=np.zeros((0, 1, 4, 4)),
             tags=("empty",),
         ),
+        Case(
+            "ratio-given-by-a-scale",
+            "Five pixels by the scale 4/3 are ⌊6⅔⌋ = 6, at steps of ¾, not of ⅚.",
+            {"x": count((1, 1, 1, 5)) * 10},
+            Exact(),
+            params((1, 6), (1.0, 0.75), "asymmetric", rounding="floor"),
+            dy=np.array([[[[1.0, 2.0, 4.0, 8.0, 16.0, 32.0]]]]),
+            expected={
+                "y": np.array([[[[0.0, 0.0, 10.0, 20.0, 30.0, 30.0]]]]),  # 0, 0.75, 1.5, 2.25, 3, 3.75
+                "dx": np.array([[[[3.0, 4.0, 8.0, 48.0, 0.0]]]]),
+            },
+            source="by hand",
+            tags=("hand", "convention", "rounding"),
+        ),
+        Case(
+            "align-corners-at-a-half",
+            "Two pixels become three: the one in the middle lies at ½, and a half goes up.",
+            {"x": count((1, 1, 1, 2)) * 10},
+            Exact(),
+            params((1, 3), (1.0, 2 / 3), "align_corners", rounding="round_prefer_ceil"),
+            dy=np.array([[[[1.0, 2.0, 4.0]]]]),
+            expected={"y": np.array([[[[0.0, 10.0, 10.0]]]]), "dx": np.array([[[[1.0, 6.0]]]])},
+            source="by hand",
+            tags=("hand", "convention", "rounding", "tie"),
+        ),
     ]
 
 

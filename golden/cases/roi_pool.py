@@ -26,7 +26,7 @@ def params(output_size: tuple[int, int], scale: float = 1.0, convention: str = "
 
 def cases() -> list[Case]:
     row = np.array([[[[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]], [[5.0, 4.0, 3.0, 2.0, 1.0, 0.0]]]])
-    column = count((1, 1, 58, 1))
+    column, square = count((1, 1, 58, 1)), count((1, 1, 4, 4))
     return [
         Case(
             "two-by-two",
@@ -62,6 +62,20 @@ def cases() -> list[Case]:
             tags=("hand", "rounding", "tie", "border"),
         ),
         Case(
+            "corners-at-three-quarters",
+            "Rounded to columns 1 … 5 and rows 1 … 3; cut off they were 0 … 4 and 0 … 2. Bins share the middle ones.",
+            {"x": count((1, 1, 6, 6)), "rois": np.array([[0.0, 0.75, 0.75, 4.75, 2.75]])},
+            Exact(),
+            params((2, 2)),
+            dy=np.array([[[[1.0, 2.0], [4.0, 8.0]]]]),
+            expected={
+                "y": np.array([[[[15.0, 17.0], [21.0, 23.0]]]]),
+                "switches": np.array([[[[15, 17], [21, 23]]]]),
+            },
+            source="by hand",
+            tags=("hand", "rounding"),
+        ),
+        Case(
             "both-corners-belong",
             "A point is one pixel; columns 1 … 2 are two; x2 < x1 leaves one pixel, at x1.",
             {"x": row, "rois": np.array([[0.0, 3.0, 0.0, 3.0, 0.0], [0.0, 1.0, 0.0, 2.0, 0.0], [0.0, 4.0, 0, 2.0, 0]])},
@@ -75,6 +89,31 @@ def cases() -> list[Case]:
             },
             source="by hand",
             tags=("hand", "convention"),
+        ),
+        Case(
+            "both-corners-belong-down",
+            "The same for rows: a point is one pixel, and y2 < y1 leaves one, at y1.",
+            {"x": count((1, 1, 6, 1)), "rois": np.array([[0.0, 0.0, 3.0, 0.0, 3.0], [0.0, 0.0, 4.0, 0.0, 2.0]])},
+            Exact(),
+            params((1, 1)),
+            dy=np.array([[[[1.0]]], [[[2.0]]]]),
+            expected={
+                "y": np.array([[[[3.0]]], [[[4.0]]]]),
+                "switches": np.array([[[[3]]], [[[4]]]]),
+                "dx": np.array([0.0, 0.0, 0.0, 1.0, 2.0, 0.0]).reshape(1, 1, 6, 1),
+            },
+            source="by hand",
+            tags=("hand", "convention"),
+        ),
+        Case(
+            "float32-bins-overlap",
+            "Two bins of 2½ pixels, in float32 as well: pixels 0 … 2 and 2 … 4, which share the middle one.",
+            {"x": np.array([[[[5.0, 4.0, 3.0, 2.0, 1.0]]]]), "rois": np.array([[0.0, 0.0, 0.0, 4.0, 0.0]])},
+            Exact(),
+            params((1, 2), convention="float32-bins"),
+            expected={"y": np.array([[[[5.0, 3.0]]]]), "switches": np.array([[[[0, 2]]]])},
+            source="by hand",
+            tags=("hand", "rounding"),
         ),
         Case(
             "outside-the-map",
@@ -131,6 +170,65 @@ def cases() -> list[Case]:
             expected={"y": np.array([8.0, 16.0, 24.0, 32.0, 40.0, 48.0, 56.0]).reshape(1, 1, 7, 1)},
             source="by hand",
             tags=("hand", "convention", "rounding"),
+        ),
+        Case(
+            "bins-of-29-rows",
+            "29 rows in 7 bins: the last ends at 7 · 29/7 = 29, which is 29.000000000000004 if it is multiplied out.",
+            {"x": count((1, 1, 30, 1)), "rois": np.array([[0.0, 0.0, 0.0, 0.0, 28.0]])},
+            Exact(),
+            params((7, 1)),
+            dy=dyadic("29 rows dy", (1, 1, 7, 1)),
+            expected={"y": np.array([4.0, 8.0, 12.0, 16.0, 20.0, 24.0, 28.0]).reshape(1, 1, 7, 1)},
+            source="by hand",
+            tags=("hand", "convention", "rounding"),
+        ),
+        Case(
+            "three-quarters-round-up",
+            "¾ → 1 and 2¾ → 3: rows and columns 1 … 3 of a map that falls, whose largest pixel is the first.",
+            {"x": -square, "rois": np.array([[0.0, 0.75, 0.75, 2.75, 2.75]])},
+            Exact(),
+            params((1, 1)),
+            dy=np.array([[[[2.0]]]]),
+            expected={"y": np.array([[[[-5.0]]]]), "switches": np.array([[[[5]]]])},
+            source="by hand",
+            tags=("hand", "rounding"),
+        ),
+        Case(
+            "one-half-rounds-up",
+            "½ → 1 and 2½ → 3, away from zero: the same rows and columns.",
+            {"x": -square, "rois": np.array([[0.0, 0.5, 0.5, 2.5, 2.5]])},
+            Exact(),
+            params((1, 1)),
+            dy=np.array([[[[2.0]]]]),
+            expected={"y": np.array([[[[-5.0]]]]), "switches": np.array([[[[5]]]])},
+            source="by hand",
+            tags=("hand", "rounding", "tie", "convention"),
+        ),
+        Case(
+            "last-pixel-belongs",
+            "Corners 0 and 2 are three rows and columns.",
+            {"x": square, "rois": np.array([[0.0, 0.0, 0.0, 2.0, 2.0]])},
+            Exact(),
+            params((1, 1)),
+            dy=np.array([[[[2.0]]]]),
+            expected={"y": np.array([[[[10.0]]]]), "switches": np.array([[[[10]]]])},
+            source="by hand",
+            tags=("hand", "convention"),
+        ),
+        Case(
+            "neighbouring-bins-share-a-pixel",
+            "Three columns in two bins: 0 … 1 and 1 … 2, so that column 1, the largest, wins both.",
+            {"x": np.array([[[[1.0, 4.0, 2.0]]]]), "rois": np.array([[0.0, 0.0, 0.0, 2.0, 0.0]])},
+            Exact(),
+            params((1, 2)),
+            dy=np.array([[[[1.0, 2.0]]]]),
+            expected={
+                "y": np.array([[[[4.0, 4.0]]]]),
+                "switches": np.array([[[[1, 1]]]]),
+                "dx": np.array([[[[0.0, 3.0, 0.0]]]]),
+            },
+            source="by hand",
+            tags=("hand", "convention"),
         ),
         Case(
             "bins-of-float32-kernels",

@@ -99,6 +99,21 @@ def cases() -> list[Case]:
             source="by hand",
             tags=("hand", "empty"),
         ),
+        Case(
+            "mean-of-two-boxes",
+            "The mean is over all eight numbers, not over the two boxes.",
+            {"x": np.array([[0.5, 2.0, -1.5, 3.0], [-2.0, 0.25, 4.0, 1.5]]), "target": np.zeros((2, 4))},
+            Exact(),
+            {"beta": 1.0, "reduction": "mean"},
+            dy=np.array(8.0),
+            expected={
+                "loss": np.array(1.39453125),  # (0.125 + 1.5 + 1 + 2.5 + 1.5 + 0.03125 + 3.5 + 1)/8
+                "dx": np.array([[0.5, 1.0, -1.0, 1.0], [-1.0, 0.25, 1.0, 1.0]]),
+                "dtarget": np.array([[-0.5, -1.0, 1.0, -1.0], [1.0, -0.25, -1.0, -1.0]]),
+            },
+            source="by hand",
+            tags=("hand", "dyadic", "convention"),
+        ),
     ]
 
 

@@ -122,6 +122,34 @@ def cases() -> list[Case]:
             source="by hand",
             tags=("hand", "empty"),
         ),
+        *(
+            Case(
+                f"empty-batch-{normalize}",
+                f"No images: 0 divided by at least 1, where the divisor is the number of {what}.",
+                {"logits": np.zeros((0, 3)), "labels": np.zeros(0, np.int64), "weight": None},
+                Exact(),
+                {"ignore_label": None, "normalize": normalize},
+                dy=np.array(1.0),
+                expected={"loss": np.array(0.0), "dlogits": np.zeros((0, 3))},
+                source="by hand",
+                tags=("hand", "empty"),
+            )
+            for normalize, what in (("full", "positions"), ("batch", "images"))
+        ),
+        Case(
+            "one-image",
+            "Two positions of a single image: the sum of both losses, ln 4 each, is divided by 1.",
+            {"logits": np.zeros((1, 4, 2)), "labels": np.array([[0, 1]]), "weight": None},
+            ACCURATE,
+            {"ignore_label": None, "normalize": "batch"},
+            dy=np.array(1.0),
+            expected={
+                "loss": np.array(2 * LN_4),
+                "dlogits": np.array([[[-0.75, 0.25], [0.25, -0.75], [0.25, 0.25], [0.25, 0.25]]]),
+            },
+            source="by hand (ln 4 = 2 ln 2)",
+            tags=("hand",),
+        ),
     ]
 
 

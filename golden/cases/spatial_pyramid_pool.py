@@ -129,6 +129,19 @@ def cases() -> list[Case]:
             dy=np.zeros((0, 10)),
             tags=("empty",),
         ),
+        Case(
+            "no-rows",
+            "A bin without pixels is −∞, and has no place.",
+            {"x": np.zeros((1, 1, 0, 2))},
+            Exact(),
+            {"levels": (1,)},
+            dy=np.array([[1.0]]),
+            expected={"y": np.array([[-np.inf]]), "switches": np.array([[-1]]), "dx": np.zeros((1, 1, 0, 2))},
+            source="by hand",
+            tags=("hand", "empty", "inf"),
+            status="optional",
+            status_reason="many implementations refuse a plane without pixels",
+        ),
     ]
 
 

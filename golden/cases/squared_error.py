@@ -62,6 +62,21 @@ def cases() -> list[Case]:
             source="by hand",
             tags=("hand", "empty", "nan"),
         ),
+        Case(
+            "mean-of-two-boxes",
+            "The mean is over all eight numbers, not over the two boxes.",
+            {"x": np.array([[1.0, -2.0, 0.5, 3.0], [2.0, 1.0, -1.0, 4.0]]), "target": np.zeros((2, 4))},
+            Exact(),
+            {"reduction": "mean"},
+            dy=np.array(8.0),
+            expected={
+                "loss": np.array(4.53125),  # (1 + 4 + 1/4 + 9 + 4 + 1 + 1 + 16)/8
+                "dx": np.array([[2.0, -4.0, 1.0, 6.0], [4.0, 2.0, -2.0, 8.0]]),
+                "dtarget": np.array([[-2.0, 4.0, -1.0, -6.0], [-4.0, -2.0, 2.0, -8.0]]),
+            },
+            source="by hand",
+            tags=("hand", "dyadic", "convention"),
+        ),
     ]
 
 
