@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from refdet.cli.backends import backends
 from refdet.cli.bench import bench
 from refdet.cli.catalogue import list_algorithms
+from refdet.cli.conformance import conformance
 from refdet.cli.crf import refine_labels
 from refdet.cli.demo import demo
 from refdet.cli.eval import evaluate_detections
@@ -79,6 +80,7 @@ app = typer.Typer(
 app.command("list")(list_algorithms)
 app.command()(explain)
 app.command("verify")(verify_implementation)
+app.command()(conformance)
 app.command()(backends)
 app.add_typer(golden, name="golden")
 app.command()(bench)

@@ -4,7 +4,7 @@ A module `X.py` here has `load(argument) -> Adapter`, which imports its library,
 not installed. What an adapter does not implement exactly it skips, with a reason; it never answers something similar.
 
 Any other implementation in Python is named `package.module:function`: a function that takes a `Question` and returns
-answers by name, or raises `Skipped`.
+answers by name, or raises `Skipped` (`from refdet.verify.question import Skipped`) or `NotImplementedError`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from refdet.core.check import Array
+from refdet.verify.foreign_text import one_line
 from refdet.verify.question import Question, Unavailable
 
 # Name on the command line → module here.
@@ -65,6 +66,9 @@ def _of_function(module_name: str, function_name: str) -> Adapter:
         module = importlib.import_module(module_name)
     except ImportError as error:
         raise Unavailable(f"the module {module_name!r} does not import: {error}") from error
+    except (Exception, SystemExit) as error:  # of whatever runs when it is imported
+        what = f"{type(error).__name__}: {one_line(str(error))}"
+        raise Unavailable(f"the module {module_name!r} does not import: it raises {what}") from error
     function = getattr(module, function_name, None)
     if not callable(function):
         raise Unavailable(f"the module {module_name!r} has no function {function_name!r}")

@@ -4,7 +4,7 @@ Plain NumPy, by the conventions of Fast R-CNN's Python and Detectron's first RoI
 
 - `box_iou` and `nms` measure x2 − x1 + 1, whatever `offset` is asked for;
 - `nms` suppresses where the IoU is >= the threshold, as `cpu_nms.pyx` of py-faster-rcnn;
-- `roi_align` shifts nothing by half a pixel and makes every region at least 1 × 1, whatever `aligned` says;
+- `roi_align` shifts nothing by half a pixel, whatever `aligned` says;
 - `max_pool2d` has nothing wrong with it.
 
 No gradients.
@@ -71,10 +71,11 @@ def _nms(q: Question) -> Answers:
 def _roi_align(q: Question) -> Answers:
     only("legacy", q, reduction="mean", border="kernel")
     x, rois, (PH, PW) = array(q, "x"), array(q, "rois"), q.params["output_size"]
+    least = -math.inf if q.params["aligned"] else 1.0  # width and height of a region
     y = np.zeros((len(rois), x.shape[1], PH, PW), np.float64)
     for r, (image, *corners) in enumerate(rois.tolist()):
         x1, y1, x2, y2 = (corner * q.params["scale"] for corner in corners)
-        bin_height, bin_width = max(y2 - y1, 1.0) / PH, max(x2 - x1, 1.0) / PW
+        bin_height, bin_width = max(y2 - y1, least) / PH, max(x2 - x1, least) / PW
         rows, columns = (q.params["sampling_ratio"] or math.ceil(size) for size in (bin_height, bin_width))
         for p in range(PH):
             for s in range(PW):
@@ -87,7 +88,7 @@ def _roi_align(q: Question) -> Answers:
                     for i in range(rows)
                     for j in range(columns)
                 ]
-                y[r, :, p, s] = np.mean(points, axis=0)
+                y[r, :, p, s] = np.mean(points, axis=0) if points else 0.0
     return {"y": y.astype(x.dtype)}
 
 

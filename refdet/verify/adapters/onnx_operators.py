@@ -1,7 +1,7 @@
 """Algorithms as ONNX operators, for whatever runs ONNX models: which operator, with which attributes.
 
 Only what the operators' documentation says to be the same is here. ONNX has no gradients. MaxRoiPool is left out, as it
-returns no switches.
+returns no switches; so is RoiAlign of a map without pixels, outside which onnxruntime and OpenCV read.
 """
 
 from __future__ import annotations
@@ -205,6 +205,7 @@ def _resize_nearest(run: Run, q: Question) -> Answers:
 def _roi_align(run: Run, q: Question) -> Answers:
     p, rois = q.params, array(q, "rois")
     only("ONNX", q, border="kernel")
+    need(array(q, "x").size, "ONNX runtimes read outside a map without pixels, which can end the process")
     height, width = p["output_size"]
     return _one(
         q,

@@ -88,6 +88,8 @@ def _resizer(
         height, width = q.params["size"]
         how: dict[str, Any] = {"dsize": (width, height)}
         if scale is not None:
+            made = tuple(round(n * factor) for n, factor in zip(x.shape[2:], scale, strict=True))
+            need(made == (height, width), f"OpenCV rounds the size of a resize by a scale, to {made}")
             how = {"dsize": None, "fy": scale[0], "fx": scale[1]}
         planes = [cv2.resize(plane, **how, interpolation=interpolation) for plane in x.reshape(-1, *x.shape[2:])]
         return {"y": np.array(planes, x.dtype).reshape(*x.shape[:2], height, width)}

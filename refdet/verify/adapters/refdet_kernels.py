@@ -1,4 +1,4 @@
-"""refdet itself: every algorithm by its kernels, in the dtype of the question, with gradients.
+"""refdet itself: every algorithm by its kernels, in the dtype of the question, with gradients and stages.
 
 `refdet` runs the references, `refdet:numba-cpu` the kernels of that backend, and the references where it has none.
 """
@@ -14,6 +14,7 @@ from refdet.verify.adapters import Adapter
 from refdet.verify.adapters.table import need
 from refdet.verify.forward import forward_kernel, kernel_answers
 from refdet.verify.question import Question, Unavailable
+from refdet.verify.traces import stages_of
 
 # What a kernel returns as None for some arguments, and no question asks for then.
 OPTIONAL_OUTPUTS = {"batch_norm": ("new_running_mean", "new_running_var")}
@@ -31,18 +32,21 @@ def load(argument: str) -> Adapter:
         raise Unavailable(f"{error}; numba-cpu comes with: pip install 'refdet[cpu]'") from error
 
     def answer(question: Question) -> Mapping[str, Array]:
-        return _answer(backend, question)
+        return answer_with(backend, question)
 
     return Adapter(
         f"refdet:{argument}" if argument else "refdet", {"refdet": __version__} | _version_of(backend), answer
     )
 
 
-def _answer(backend: Backend, q: Question) -> Mapping[str, Array]:
+def answer_with(backend: Backend, q: Question) -> Mapping[str, Array]:
+    """Return what refdet's kernels answer when a backend runs them: outputs, gradients, stages."""
     need(forward_kernel(q.algorithm) is not None, f"refdet has no {q.algorithm}")
     names = tuple(dict.fromkeys((*q.outputs, *OPTIONAL_OUTPUTS.get(q.algorithm, ()))))
     with use_backend(backend):
-        return kernel_answers(q.algorithm, names, q.arguments, q.incoming_gradient, q.params, q.gradients)
+        answers = kernel_answers(q.algorithm, names, q.arguments, q.incoming_gradient, q.params, q.gradients)
+        stages = stages_of(q.algorithm, q.arguments, q.params) if q.stages else {}
+    return answers | {name: stages[name] for name in q.stages if name in stages}
 
 
 def _version_of(backend: Backend) -> dict[str, str]:

@@ -38,7 +38,9 @@ def _functions(scipy: Any) -> dict[str, Function]:
         return {"y": scipy.special.softmax(array(q, "x"), axis=q.params["axis"])}
 
     def log_softmax(q: Question) -> Answers:
-        return {"y": scipy.special.log_softmax(array(q, "x"), axis=q.params["axis"])}
+        x, axis = array(q, "x"), q.params["axis"]
+        need(x.shape[axis], "SciPy refuses a log_softmax of no classes")
+        return {"y": scipy.special.log_softmax(x, axis=axis)}
 
     def conv2d(q: Question) -> Answers:
         """A correlation in three dimensions for every image and every output channel, of which every s-th is kept."""

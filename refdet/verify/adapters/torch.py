@@ -6,7 +6,9 @@ another a than −¾. Where its documentation leaves open what it does (equal sc
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from refdet.verify.adapters import Adapter
@@ -80,7 +82,19 @@ def _max_unpool2d(torch: Any, t: Tensors, q: Question) -> Any:
     """At stride 1 the kernel has this size for the output to have the size asked for; torch uses neither otherwise."""
     size, x = q.params["output_size"], t["x"]
     kernel_size = [out - n + 1 for out, n in zip(size, x.shape[2:], strict=True)]
-    return torch.nn.functional.max_unpool2d(x, t["switches"], kernel_size, 1, output_size=size)
+    with _one_thread(torch):
+        return torch.nn.functional.max_unpool2d(x, t["switches"], kernel_size, 1, output_size=size)
+
+
+@contextlib.contextmanager
+def _one_thread(torch: Any) -> Iterator[None]:
+    """Give torch one thread: of values that meet in a pixel several threads keep now the one, now the other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _linear(torch: Any, t: Tensors, q: Question) -> Any:

