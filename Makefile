@@ -5,7 +5,7 @@ BIN := .venv/bin
 ORACLES := onnx onnxruntime scikit-learn pycocotools opencv-contrib-python-headless pydensecrf2 PyMaxflow
 WORKERS ?= auto
 
-.PHONY: demo test check format bench golden clean
+.PHONY: demo test check format bench golden mutation clean
 
 demo: .venv/demo-installed
 	$(BIN)/refdet demo --output demo
@@ -23,6 +23,12 @@ format: .venv/test-installed
 
 golden: .venv/test-installed
 	$(BIN)/refdet golden generate
+
+# It may be stopped, and goes on where it was.
+mutation: .venv/test-installed
+	$(BIN)/python -m tests.mutation run
+	$(BIN)/python -m tests.mutation core
+	$(BIN)/python -m tests.mutation report --markdown docs/mutation.md
 
 clean:
 	rm -rf .venv demo
