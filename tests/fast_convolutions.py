@@ -58,14 +58,16 @@ def winograd(x: Array, weight: Array, transforms: tuple[Any, Any, Any]) -> Array
 
 
 def by_fft(x: Array, weight: Array, params: Mapping[str, Any]) -> Array:
-    """Return the convolution by the theorem of convolution, in float64, rounded to float32."""
+    """Return the convolution by the theorem of convolution, in the dtype of x and weight, rounded to float32."""
+    from scipy import fft
+
     (top, bottom), (left, right) = params["padding"]
     (sy, sx), (dy, dx) = params["stride"], params["dilation"]
-    padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (top, bottom), (left, right)))
-    taps = np.zeros((*weight.shape[:2], dy * (weight.shape[2] - 1) + 1, dx * (weight.shape[3] - 1) + 1))
+    padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    taps = np.zeros((*weight.shape[:2], dy * (weight.shape[2] - 1) + 1, dx * (weight.shape[3] - 1) + 1), weight.dtype)
     taps[:, :, ::dy, ::dx] = weight
     size = [n + k - 1 for n, k in zip(padded.shape[2:], taps.shape[2:], strict=True)]
-    X, W = np.fft.rfft2(padded, size), np.fft.rfft2(taps[:, :, ::-1, ::-1], size)
+    X, W = fft.rfft2(padded, size), fft.rfft2(taps[:, :, ::-1, ::-1], size)
     groups, n_out = params["groups"], len(weight) // params["groups"]
     parts = [
         np.einsum(
@@ -73,7 +75,7 @@ def by_fft(x: Array, weight: Array, params: Mapping[str, Any]) -> Array:
         )
         for g in range(groups)
     ]
-    y = np.fft.irfft2(np.concatenate(parts, axis=1), size)
+    y: Array = fft.irfft2(np.concatenate(parts, axis=1), size)
     first_y, first_x = taps.shape[2] - 1, taps.shape[3] - 1
     last_y, last_x = padded.shape[2], padded.shape[3]
     return y[:, :, first_y:last_y:sy, first_x:last_x:sx].astype(np.float32)

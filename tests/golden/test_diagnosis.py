@@ -1,0 +1,154 @@
+"""Every deviation of the suite, applied to the reference, is named; alone, and in every combination that is stored.
+
+Two sets of deviations may give the same answers to every case: what empty boxes do does not show where boxes are a
+pixel larger. Then the smallest sets that give these answers are right, and no verifier could say more. Of equally small
+sets that no case tells apart all are named.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from refdet.core.check import Array
+from refdet.verify.adapters import Adapter
+from refdet.verify.adapters.refdet_kernels import answer_with
+from refdet.verify.alternatives import CANONICAL, Yardstick
+from refdet.verify.ask import ask_adapter, question_of
+from refdet.verify.catalogue import load_all
+from refdet.verify.deviation import deviating, named
+from refdet.verify.diagnose import diagnose
+from refdet.verify.generate import all_deviations
+from refdet.verify.question import Outcome
+from refdet.verify.suite import StoredCase, load_suite
+from refdet.verify.verdict import AlgorithmVerdict
+
+load_all()
+SUITE = load_suite()
+ALGORITHMS = sorted({case["algorithm"] for case in SUITE.manifest["cases"] if case["probes"]})
+Keys = frozenset[str]
+
+# Combinations that get no name, or that of one with the same answers wherever they are stored: what one member changes
+# beside the others is stored in no case, or it changes something only beside two others, which no probe shows.
+UNTOLD = {
+    "class_nms": [
+        "box.plus1=yes + nms.batched=agnostic + nms.cmp=ge",
+    ],
+    "detections": [
+        "box.plus1=no + code.plus1=centred",
+        "code.form=corners + code.plus1=no",
+        "box.clip=from1 + box.plus1=no + code.plus1=centred",
+        "box.clip=from1 + code.form=corners + code.plus1=no",
+        "box.clip=w + box.plus1=no + code.plus1=centred",
+        "nms.batched=agnostic + nms.order=index + nms.tie=last",
+    ],
+    "mean_field": [
+        "crf.compatibility=reward + crf.damping=none + crf.self=excluded",
+        "crf.compatibility=symmetrised + crf.damping=none + crf.norm=after",
+        "crf.compatibility=symmetrised + crf.damping=none + crf.norm=symmetric",
+        "crf.compatibility=symmetrised + crf.damping=none + crf.self=excluded",
+        "crf.compatibility=transposed + crf.damping=none + crf.norm=after",
+        "crf.compatibility=transposed + crf.damping=none + crf.norm=symmetric",
+        "crf.compatibility=transposed + crf.damping=none + crf.self=excluded",
+        "crf.damping=none + crf.norm=after + crf.self=excluded",
+        "crf.damping=none + crf.norm=after + crf.unary=logits",
+        "crf.damping=none + crf.norm=symmetric + crf.self=excluded",
+        "crf.damping=none + crf.norm=symmetric + crf.unary=logits",
+        "crf.damping=none + crf.self=excluded + crf.unary=logits",
+    ],
+    "roi_align": [
+        "roi.max=weighted + roi.plus1=yes + roi.sampling=adaptive",
+        "roi.min1=always + roi.offset=0 + roi.outside=zero_decay",
+        "roi.offset=0 + roi.outside=zero_decay + roi.plus1=yes",
+        "roi.outside=zero_decay + roi.plus1=yes + roi.sampling=adaptive",
+    ],
+    "rpn_proposals": [
+        "box.clip=from1 + box.plus1=no + code.plus1=centred",
+        "box.clip=from1 + code.form=corners + code.plus1=no",
+        "box.clip=w + code.form=corners + code.plus1=no",
+        "box.plus1=no + code.form=corners + code.plus1=no",
+        "box.plus1=yes + code.form=corners + nms.cmp=ge",
+        "box.clip=w + box.min_size=gt + box.plus1=no + code.plus1=no",
+    ],
+}
+
+
+@functools.cache
+def cases_of(algorithm: str) -> tuple[StoredCase, ...]:
+    return tuple(SUITE.cases(algorithm))
+
+
+@functools.lru_cache(maxsize=256)
+def outcomes_under(algorithm: str, keys: Keys) -> tuple[Outcome, ...]:
+    backend = deviating(named(keys, all_deviations()))
+    adapter = Adapter("deviating", {}, lambda question: answer_with(backend, question))
+    return tuple(ask_adapter(adapter, [question_of(case) for case in cases_of(algorithm)]))
+
+
+def verdict_under(algorithm: str, keys: Keys) -> AlgorithmVerdict:
+    return diagnose(algorithm, cases_of(algorithm), outcomes_under(algorithm, keys))
+
+
+def stored_sets(algorithm: str) -> list[Keys]:
+    """Return the sets that give an answer of their own somewhere, small ones first."""
+    found = {
+        frozenset(keys)
+        for case in cases_of(algorithm)
+        for alternative in case.entry["alternatives"]
+        if alternative["name"] != CANONICAL
+        for keys in alternative["deviations"]
+    }
+    return sorted(found, key=lambda keys: (len(keys), sorted(keys)))
+
+
+def same_answers(algorithm: str, one: Keys, other: Keys) -> bool:
+    """Return whether two sets of deviations give the same answers to every case."""
+    pairs = zip(outcomes_under(algorithm, one), outcomes_under(algorithm, other), strict=True)
+    for case, (a, b) in zip(cases_of(algorithm), pairs, strict=True):
+        canonical = case.answers
+        yardstick = Yardstick(
+            canonical, {name: case.rule(name) for name in canonical}, {name: case.tolerance(name) for name in canonical}
+        )
+        if not yardstick.same(answers_of(a, canonical), answers_of(b, canonical)):
+            return False
+    return True
+
+
+def answers_of(outcome: Outcome, canonical: Mapping[str, Array]) -> dict[str, Array]:
+    assert outcome.answers is not None
+    return {name: np.asarray(outcome.answers[name]).astype(x.dtype) for name, x in canonical.items()}
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_one_deviation_is_named(algorithm: str) -> None:
+    for keys in stored_sets(algorithm):
+        if len(keys) == 1:
+            verdict = verdict_under(algorithm, keys)
+            assert (verdict.kind, frozenset(verdict.deviations), verdict.also) == ("VARIANT", keys, ()), keys
+
+
+def test_every_deviation_is_named_somewhere() -> None:
+    alone = {key for algorithm in ALGORITHMS for keys in stored_sets(algorithm) if len(keys) == 1 for key in keys}
+    assert alone == {deviation.key for deviation in all_deviations()} == set(SUITE.manifest["deviations"])
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_combinations_are_named(algorithm: str) -> None:
+    untold = []
+    for keys in stored_sets(algorithm):
+        verdict = verdict_under(algorithm, keys)
+        assert verdict.kind in ("VARIANT", "UNKNOWN"), keys
+        sets = [frozenset(found) for found in (verdict.deviations, *verdict.also)]
+        if keys not in sets:
+            assert len(sets[0]) <= len(keys), (keys, sets)
+            if verdict.kind == "UNKNOWN" or not all(same_answers(algorithm, keys, found) for found in sets):
+                untold.append(" + ".join(sorted(keys)))
+    assert untold == UNTOLD.get(algorithm, [])
+
+
+def test_the_reference_deviates_in_nothing() -> None:
+    for algorithm in ALGORITHMS:
+        assert verdict_under(algorithm, frozenset()).kind == "PASS"
