@@ -1,29 +1,38 @@
-"""`refdet demo`: see the library check itself, and see a convnet see."""
+"""`refdet demo`: see three implementations verified, the library check itself, and a convnet see."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from refdet.cli.messages import UsageProblem, console
 
+if TYPE_CHECKING:
+    from refdet.verify.verdict import Report
+
+REFERENCE, ACCELERATED, LEGACY = "refdet", "refdet:numba-cpu", "legacy"
+TIME_LIMIT = 30.0  # seconds for one answer
 WIDE = 120  # columns of a terminal that has room for shapes
 
 
 def demo(
-    output: Annotated[Path, typer.Option(help="Folder for the picture; made if it does not exist.")] = Path("demo"),
+    output: Annotated[
+        Path, typer.Option(help="Folder for the pages and the picture; made if it does not exist.")
+    ] = Path("demo"),
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random inputs.")] = 0,
     image: Annotated[
         Path | None, typer.Option(help="A photograph of your own, instead of the cat that scikit-image ships.")
     ] = None,
 ) -> None:
-    """Check every op against its naive oracle and its numeric gradient, and draw what a convnet sees in a photograph.
+    """Verify three implementations, check every op, and draw what a convnet sees in a photograph.
 
-    The first part draws random input for every op and compares three ways: values with scalar loops written from the
-    definition, gradients with the same loops, and gradients with central differences. The second part runs a small
-    convnet, whose weights are written down instead of learned, and writes feature_maps.png.
+    First the golden suite is asked of the reference, of the accelerated backend if it is installed, and of an
+    implementation as it was written in 2015, whose habits are named: verify.html shows them. Then random input is drawn
+    for every op and compared three ways: values with scalar loops written from the definition, gradients with the same
+    loops, and gradients with central differences. Then a small convnet runs, whose weights are written down instead of
+    learned, and feature_maps.png is written.
 
     Examples:
 
@@ -32,10 +41,55 @@ def demo(
         refdet demo --image holiday.jpg --output pictures
     """
     photograph, title = _photograph(image)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageProblem(f"--output: cannot write to {output}: {error.strerror}") from None
+    conforms = _verify(output)
     all_passed = _check_every_op(seed)
     _draw(photograph, title, output)
-    if not all_passed:
+    if not (conforms and all_passed):
         raise typer.Exit(1)
+
+
+def _verify(output: Path) -> bool:
+    """Write a page for each implementation, and name habits; return whether those conform that should."""
+    from rich.markup import escape
+    from rich.status import Status
+
+    from refdet.cli.messages import write_text
+    from refdet.verify.question import Unavailable
+    from refdet.verify.report.html import html_page
+    from refdet.verify.report.terminal import summary
+
+    pages = {LEGACY: "verify.html", REFERENCE: "verify_refdet.html", ACCELERATED: "verify_numba-cpu.html"}
+    reports: dict[str, Report] = {}
+    for name, page in pages.items():
+        try:
+            with Status(f"asking {name}", console=console):
+                reports[name] = _asked(name)
+                text = html_page(reports[name])
+        except (LookupError, Unavailable) as reason:
+            console.print(f"{name}: not here ({escape(str(reason.args[0] if reason.args else reason))})")
+            continue
+        write_text("demo: --output", str(output / page), text)
+        if name == LEGACY:
+            console.print("Report page: ", output / page, sep="", highlight=False, soft_wrap=True)
+        console.print(f"[bold]{name}[/bold]", highlight=False)
+        for part in summary(reports[name]):
+            console.print(part)
+    console.print()
+    return not any(report.failed for name, report in reports.items() if name != LEGACY)
+
+
+def _asked(name: str) -> Report:
+    """Verify an implementation with all cases of the suite."""
+    from refdet.cli.verify_sources import open_source
+    from refdet.verify.run import select_cases
+    from refdet.verify.suite import load_suite
+
+    suite = load_suite()
+    return open_source(name, None, None, suite, TIME_LIMIT).report(select_cases(suite), lambda case_id: None)
 
 
 def _check_every_op(seed: int) -> bool:
@@ -103,7 +157,6 @@ def _draw(photograph: object, title: str, output: Path) -> None:
     from refdet.pictures.feature_maps import draw_feature_maps
 
     try:
-        output.mkdir(parents=True, exist_ok=True)
         path = output / "feature_maps.png"
         draw_feature_maps(photograph, path, title=title)  # type: ignore[arg-type]
     except OSError as error:

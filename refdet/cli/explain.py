@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from refdet.cli.deviation_texts import known_deviations, print_deviation, print_deviations_of, unknown_value
 from refdet.cli.explanations import (
     print_algorithms,
     print_code,
@@ -31,16 +32,17 @@ def explain(
     name: Annotated[
         str,
         typer.Argument(
-            help="An algorithm, kernel, function, class, file or package: nms, conv2d.backward, evaluate_voc, "
-            "DenseCRF, anchors, refdet/crf/dense.py, segmentation."
+            help="An algorithm, kernel, function, class, file, package or deviation: nms, conv2d.backward, "
+            "evaluate_voc, DenseCRF, anchors, refdet/crf/dense.py, segmentation, nms.cmp=ge."
         ),
     ],
     code: Annotated[bool, typer.Option("--code", help="Print the source as well.")] = False,
     picture: Annotated[Path | None, typer.Option(help="Draw it as well, into this .png, .svg or .pdf.")] = None,
 ) -> None:
-    """Explain one algorithm: equation, conventions, how to call it, and its golden cases.
+    """Explain one algorithm: equation, conventions, how to call it, its golden cases, and how others deviate.
 
     Of a function or a class: how to call it, and its methods. Of a file: all that are in it. Of a package: its names.
+    Of a deviation that `refdet verify` named: who does it, what it does to answers, and what to change.
 
     Examples:
 
@@ -49,6 +51,8 @@ def explain(
         refdet explain max_pool2d --code
 
         refdet explain nms --picture nms.png
+
+        refdet explain nms.cmp=ge
 
         refdet explain DenseCRF
 
@@ -81,6 +85,10 @@ def _explanation_of(name: str) -> Explanation:
     for find in FINDERS:
         if (explanation := find(dotted)) is not None:
             return explanation
+    if name in known_deviations():
+        return Explanation(name, (), partial(print_deviation, name))
+    if (problem := unknown_value(name)) is not None:
+        raise problem
     raise unknown("algorithm", name, _known_names())
 
 
@@ -181,7 +189,13 @@ def _of_algorithms(entries: list[Entry]) -> Explanation | None:
     """Return the explanation of algorithms that are in one file; its picture is that of the first."""
     if not entries:
         return None
-    return Explanation(entries[0].name, (entries[0].module,), partial(print_algorithms, entries))
+
+    def show() -> None:
+        print_algorithms(entries)
+        for entry in entries:
+            print_deviations_of(entry.name)
+
+    return Explanation(entries[0].name, (entries[0].module,), show)
 
 
 def _of_offered(full_name: str, thing: Callable[..., Any]) -> Explanation:
@@ -192,7 +206,7 @@ def _known_names() -> set[str]:
     from refdet.verify.catalogue import catalogue, public_modules, public_objects, public_packages
 
     files = (module.__name__.rpartition(".")[2] for module in (*public_modules(), *public_packages()))
-    return {*catalogue(), *public_objects(), *files}
+    return {*catalogue(), *public_objects(), *files, *known_deviations()}
 
 
 def _draw(subject: str, path: Path) -> None:

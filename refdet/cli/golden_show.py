@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from refdet.verify.suite import StoredCase
 
 WIDTH = 100  # columns of running text
+MOST_MEANT = 3  # ids that a name may be the beginning of, or a part of
 MOST_PRINTED = 128  # elements of a tensor that is printed whole
 SECTIONS = {
     "given": ("input",),
@@ -117,8 +118,10 @@ def _alternatives(case: StoredCase, deviations: Mapping[str, Mapping[str, Any]])
             yield f"  {key}  {deviations.get(key, {}).get('title', '')}".rstrip()
     for alternative in entry.get("alternatives", ()):
         yield ""
-        yield f"answer with {' or '.join(' + '.join(keys) for keys in alternative['deviations'])}"
-        for tensor in entry["tensors"]:
+        sets = " or ".join(" + ".join(keys) for keys in alternative["deviations"])
+        what = "answer with" if alternative["tensors"] else "the same answer with"
+        yield from textwrap.wrap(f"{what} {sets}", WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+        for tensor in case.listing:
             if tensor["role"] == "alt" and tensor["name"].endswith(f".{alternative['name']}"):
                 yield from _tensor(tensor, case.tensors[tensor["name"]], "")
 
@@ -147,6 +150,10 @@ def _unknown_case(name: str, ids: Sequence[str]) -> UsageProblem:
         names = f"such as {of_algorithm[0]}; `refdet explain {name.strip('/')}` lists them"
         return UsageProblem(f"{name} is an algorithm with {len(of_algorithm)} golden cases, {names}")
     algorithm, slash, rest = name.partition("/")
+    if parts := [case_id for case_id in ids if name and name in case_id]:
+        parts = [case_id for case_id in parts if case_id.startswith(name)] or parts
+        more = f", and {len(parts) - MOST_MEANT} more" if len(parts) > MOST_MEANT else ""
+        return UsageProblem(f"there is no golden case {name!r}; did you mean {' or '.join(parts[:MOST_MEANT])}{more}?")
     near = [case_id for case_id in ids if case_id.partition("/")[0] == algorithm]
     close = difflib.get_close_matches(name, near or ids, n=3, cutoff=0.4)
     if not slash or not close:  # a name without its algorithm

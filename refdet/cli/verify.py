@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
 import shlex
@@ -49,9 +50,15 @@ def verify_implementation(
     ] = "all",
     known_failures: Annotated[
         Path | None,
-        typer.Option(help="Cases that may be wrong: a case or glob a line, and # a reason.", metavar="FILE"),
+        typer.Option(
+            help="Cases that are known to be wrong: an id, an algorithm or a glob a line, and # a reason. Every case "
+            "that a line matches must fail.",
+            metavar="FILE",
+        ),
     ] = None,
-    time_limit: Annotated[float, typer.Option(help="Seconds for one answer.", metavar="S")] = 30.0,
+    time_limit: Annotated[
+        float, typer.Option(help="Seconds for one answer; a program has 60 for its hello.", metavar="S")
+    ] = 30.0,
     json_file: Annotated[
         str | None, typer.Option("--json", help="Everything, for a program; - is standard output.", metavar="FILE")
     ] = None,
@@ -73,7 +80,8 @@ def verify_implementation(
     answer that could be compared. SKIP: not implemented.
 
     There are three ways in. A library that refdet knows, or a function of
-    yours in Python, that takes a question and returns arrays by name:
+    yours in Python, that takes a question and returns arrays by name (the
+    section "A function in Python" of golden/README.md says how):
 
         refdet verify --adapter torchvision
 
@@ -173,23 +181,42 @@ def _check_files(written: dict[str, str]) -> None:
 
 
 def _open_suite(root: Path | None) -> Suite:
-    from refdet.verify.suite import Suite, load_suite
+    from refdet.verify.suite import SuiteError, foreign_suite, load_suite
 
     if root is not None and not root.is_dir():
         _refuse(f"--suite: there is no folder {root}")
-    return load_suite() if root is None else Suite(root)
+    try:
+        return load_suite() if root is None else foreign_suite(root)
+    except SuiteError as error:
+        _refuse(str(error))
 
 
 def _select(suite: Suite, patterns: list[str], tier: str) -> list[StoredCase]:
     from refdet.verify.patterns import unmatched
     from refdet.verify.run import select_cases
+    from refdet.verify.suite import SuiteError
 
     for pattern in unmatched(patterns, suite.ids):
-        _refuse(f"--select: no case of the suite is named {pattern!r}; refdet list shows the algorithms")
+        _refuse(f"--select: no case of the suite is named {pattern!r}; {_meant(pattern, suite.ids)}")
+    in_tier = [e["id"] for e in suite.manifest["cases"] if tier == "all" or e["tier"] == tier]
+    if not in_tier:
+        _refuse(f"--suite: {suite.root} has no cases{f' of the tier {tier}' if suite.ids else ''}")
+    for pattern in unmatched(patterns, in_tier):
+        _refuse(f"--select: no case that {pattern!r} names is in the tier {tier}")
     try:
         return select_cases(suite, patterns, tier=tier)
-    except LookupError:
-        _refuse(f"--select: none of these cases is in the tier {tier}: {', '.join(patterns)}")
+    except SuiteError as error:
+        _refuse(str(error))
+
+
+def _meant(pattern: str, ids: list[str]) -> str:
+    """Return what a pattern that names nothing was perhaps meant to be."""
+    parts = pattern.replace(",", " ").split()
+    if len(parts) > 1:
+        return f"repeat the option: {' '.join(f'--select {shlex.quote(part)}' for part in parts)}"
+    known = {*ids, *(case_id.partition("/")[0] for case_id in ids)}
+    close = difflib.get_close_matches(pattern, sorted(known), n=2, cutoff=0.7)
+    return f"did you mean {' or '.join(close)}?" if close else "refdet list shows the algorithms"
 
 
 @contextmanager

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_NAMED = 24  # boxes; beyond, only the wrong ones are named
+MOST_WRONG = 8  # of them that are named where there are so many boxes
 MOST_BOXES = 12  # boxes whose corners are compared in one picture
 CORNERS = ("x1", "y1", "x2", "y2")
 
@@ -35,6 +36,8 @@ def draw_kept(figure: Figure, difference: Difference, inputs: Mapping[str, Array
     ):
         _draw_choice(axes, boxes, scores, kept, wrong, remark)
         axes.set_title(f"{word}: keeps {_short_list(kept)}", loc="left")
+        if len(boxes) > MOST_NAMED and len(wrong) > MOST_WRONG:
+            axes.set_xlabel(f"dashed: {len(wrong)} of them {'are missing' if remark == 'missing' else remark}")
     strangers = [i for i in got if not 0 <= i < len(boxes)]
     if strangers:
         panels[1].set_xlabel(f"there is no box {_short_list(strangers)}", color=VERMILLION)
@@ -61,7 +64,7 @@ def _draw_choice(
         style = "--" if is_wrong else "-" if is_kept else ":"
         width = 2.4 if is_wrong or (is_kept and len(boxes) <= MOST_NAMED) else 1.2
         outline(axes, box, edgecolor=colour, linestyle=style, linewidth=width, zorder=2.5 if is_wrong else 1)
-        if is_wrong or len(boxes) <= MOST_NAMED:
+        if len(boxes) <= MOST_NAMED or (is_wrong and len(wrong) <= MOST_WRONG):
             score = f"  {short(float(scores[i]))}" if scores is not None and i < len(scores) else ""
             words = f"{i}{score}{f'  {remark}' if is_wrong else ''}"
             _name(axes, box, words, colour, i)

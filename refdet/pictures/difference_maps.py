@@ -28,6 +28,7 @@ MOST_CELLS = 48  # along an axis
 MOST_NUMBERS = 6  # along an axis, for the values to be written into the cells
 MOST_DISTANCES = 4  # in a row, likewise; and twice as many rows
 LEAST = 1e-280  # of a logarithmic scale; matplotlib takes less for nothing
+DECADES = 6  # of a scale of tolerances; beyond, it is wrong, and the number says nothing
 FURTHEST = 1e305  # stands for infinitely far on a logarithmic scale, beyond its end
 PASSES = "#EDEDED"
 REGION_ALGORITHMS = ("roi_align", "roi_pool")
@@ -78,7 +79,10 @@ def heat_map(figure: Figure, axes: Axes, difference: Difference, part: tuple[int
             colour = "white" if measured[i, j] > middle else BLACK
             axes.text(j, i, short(measured[i, j], 2), ha="center", va="center", fontsize=8, color=colour)
     _label(axes, "difference", part)
-    bar = figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02, aspect=25)
+    beyond = bool(np.any(measured > (norm.vmax or np.inf)))
+    bar = figure.colorbar(
+        image, ax=axes, shrink=0.8, pad=0.02, aspect=25, extend="max" if beyond else "neither", extendfrac=0.06
+    )
     bar.ax.yaxis.set_major_formatter(lambda value, _: short(value))
     bar.ax.yaxis.set_minor_formatter(lambda *_: "")
     bar.ax.minorticks_off()
@@ -95,6 +99,8 @@ def _scale(difference: Difference) -> tuple[LogNorm, Colormap]:
     least = difference.limit or float(np.min(wrong, initial=np.inf))
     low = math.floor(math.log10(max(least, LEAST))) if math.isfinite(least) else 0
     high = math.ceil(math.log10(max(np.max(wrong, initial=0.0), LEAST)))
+    if difference.limit:
+        high = min(high, low + DECADES)
     colours = ListedColormap(colormaps["YlOrBr"](np.linspace(0.4, 1, 256)))
     return LogNorm(10.0**low, 10.0 ** max(high, low + 1)), colours.with_extremes(bad=PASSES, over=BLACK)
 

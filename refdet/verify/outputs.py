@@ -5,7 +5,8 @@
 
 - An algorithm that has no file at all is skipped; where it has one, every other case without a file is an error.
 - A file that cannot be read, or that is one of two for the same case, is an error of its own case.
-- Files that belong to no case are named. Links to folders are not followed.
+- Files that belong to no case are named, and empty folders that belong to no algorithm. Links to folders are not
+  followed.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def read_outputs(
     answered = {PurePosixPath(file).parts[0] for file in files if "/" in file}
     present = frozenset(files)
     outcomes = [_outcome(folder, question, present, question.algorithm in answered) for question in questions]
-    return outcomes, _problems(files, sorted({*known, *(question.id for question in questions)}))
+    ids = sorted({*known, *(question.id for question in questions)})
+    return outcomes, _problems(files, ids) + _empty_folders(folder, ids)
 
 
 def _files_below(folder: Path) -> Iterable[str]:
@@ -55,8 +57,8 @@ def _outcome(folder: Path, question: Question, present: frozenset[str], algorith
     if not own:
         return Outcome(
             question.id,
-            error=f"no file: write the answers to {question.id}{FORMATS[0]} (or {FORMATS[1]}), or the reason why there "
-            f"are none to {question.id}{SKIP}",
+            error=f"no file: write the answers to ALGORITHM/CASE{FORMATS[0]} (or {FORMATS[1]}), or the reason why "
+            f"there are none to ALGORITHM/CASE{SKIP}",
         )
     if len(own) > 1:
         return Outcome(question.id, error=f"{' and '.join(own)} are both there; leave one of them")
@@ -90,9 +92,24 @@ def _problems(files: Iterable[str], ids: Sequence[str]) -> list[str]:
     return problems
 
 
+def _empty_folders(folder: Path, ids: Sequence[str]) -> list[str]:
+    """Say of each empty folder that is called like no algorithm which it might have been meant for."""
+    algorithms = sorted({case_id.partition("/")[0] for case_id in ids})
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not any(path.iterdir()))
+    return [
+        f"{one_line(name)}/ is empty, and no algorithm is called so{_nearest(name, algorithms)}"
+        for name in names
+        if name not in algorithms
+    ][:MOST_NAMED]
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; the nearest is {close[0]}" if close else ""
+
+
 def _extra_file(file: str, ids: Sequence[str]) -> str:
     case_id = str(PurePosixPath(file).with_suffix(""))
     if case_id in ids:
         return f"{one_line(file)} is not read: answers are {' or '.join(FORMATS)} files, reasons to skip {SKIP} files"
-    close = difflib.get_close_matches(case_id, ids, n=1)
-    return f"{one_line(file)} belongs to no case" + (f"; the nearest is {close[0]}" if close else "")
+    return f"{one_line(file)} belongs to no case{_nearest(case_id, ids)}"

@@ -31,7 +31,7 @@ from refdet.verify.foreign_text import one_line
 from refdet.verify.question import Question
 from refdet.verify.safetensors_bytes import without_duplicates
 from refdet.verify.suite import INPUT_ROLE
-from refdet.verify.tensor_elements import ELEMENT_TYPES, TensorFileError, tensor_of
+from refdet.verify.tensor_elements import ELEMENT_TYPES, NARROW, TensorFileError, tensor_of
 
 PROTOCOL = 1
 
@@ -149,6 +149,8 @@ def decode_tensors(tensors: Mapping[str, Any]) -> dict[str, Array]:
 
     >>> decode_tensors({"y": {"dtype": "float32", "shape": [1], "hex": "0000803f"}})
     {'y': array([1.], dtype=float32)}
+
+    The dtype may also be called as in a safetensors file, F32.
     """
     return {name: _decode_tensor(name, tensor) for name, tensor in tensors.items()}
 
@@ -157,8 +159,9 @@ def _decode_tensor(name: str, tensor: object) -> Array:
     if not isinstance(tensor, dict):
         raise TensorFileError(f"tensor {described(name)} is {described(tensor)}; it needs dtype, shape and hex")
     dtype, digits = tensor.get("dtype"), tensor.get("hex")
+    dtype = ELEMENT_TYPES.get(dtype, dtype) if isinstance(dtype, str) else dtype  # F32, as files call float32
     if not isinstance(dtype, str) or dtype not in ELEMENT_TYPES.values():
-        allowed = ", ".join(ELEMENT_TYPES.values())
+        allowed = ", ".join(word for code, word in ELEMENT_TYPES.items() if code != NARROW)
         raise TensorFileError(f"tensor {described(name)} has the dtype {described(dtype)}; write one of {allowed}")
     try:
         data = bytes.fromhex(digits) if isinstance(digits, str) else None

@@ -20,7 +20,7 @@ import numpy as np
 from refdet.core.check import Array
 from refdet.nn.checkpoint.errors import described
 from refdet.verify.adapters import Adapter, load_adapter
-from refdet.verify.ask import as_arrays
+from refdet.verify.ask import as_arrays, sentence_of
 from refdet.verify.params import decode_params
 from refdet.verify.protocol import PROTOCOL, ProtocolError, decoded, encoded
 from refdet.verify.question import Question, Skipped, Unavailable
@@ -93,8 +93,10 @@ def _run(adapter: Adapter, request: Mapping[str, Any]) -> dict[str, Any]:
         write_tensors(Path(request["answer"]), answers)
     except Skipped as reason:
         return {"type": "skip", "seq": seq, "reason": str(reason)}
+    except NotImplementedError as error:
+        return {"type": "skip", "seq": seq, "reason": str(error) or "not implemented"}
     except Exception as error:  # whatever the implementation raises is its answer to this question
-        return {"type": "error", "seq": seq, "message": f"{type(error).__name__}: {error}"}
+        return {"type": "error", "seq": seq, "message": sentence_of(error)}
     return {"type": "result", "seq": seq}
 
 

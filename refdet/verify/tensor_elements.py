@@ -34,6 +34,9 @@ ELEMENT_TYPES = {
 }
 
 
+NARROW = "F16"  # is read, and then refused where it is compared: no answer is that narrow
+
+
 class TensorFileError(Exception):
     """A tensor, or a file of tensors, that cannot be read or written; one sentence says why."""
 
@@ -41,8 +44,11 @@ class TensorFileError(Exception):
 def element_type(name: str, code: object) -> np.dtype[Any]:
     """Return the dtype that a safetensors header calls `code`, for the tensor `name`."""
     if not isinstance(code, str) or code not in ELEMENT_TYPES:
+        known = {word: code for code, word in ELEMENT_TYPES.items()}
+        called = f"; {code} is called {known[code]} here" if isinstance(code, str) and code in known else ""
+        allowed = ", ".join(name for name in ELEMENT_TYPES if name != NARROW)
         raise TensorFileError(
-            f"tensor {described(name)} has the type {described(code)}; write one of {', '.join(ELEMENT_TYPES)}"
+            f"tensor {described(name)} has the type {described(code)}{called}; write one of {allowed}"
         )
     return np.dtype(ELEMENT_TYPES[code])
 

@@ -130,10 +130,26 @@ def test_explain(name: str) -> None:
         "    stride: int | Pair = 1,",
         ">>> conv2d(",
         "conv2d.backward: Return dx",
-        "conv2d/diagonal-difference (exact)",
+        "conv2d/diagonal-difference (ulp)",
     ):
         assert part in result.stdout
     assert "def conv2d_forward" not in result.stdout
+
+
+def test_explain_lists_the_deviations_of_an_algorithm_and_explains_one() -> None:
+    assert "nms.cmp=ge: suppresses where IoU ≥ threshold\n" in run("explain", "nms").stdout
+    assert "known deviations" not in run("explain", "exp").stdout
+    text = run("explain", "nms.cmp=ge").stdout
+    for part in ("suppresses where IoU ≥ threshold", "cpu_nms.pyx", "Compare with >.", "iou-equal-to-the-threshold"):
+        assert part in text
+    assert "there is no deviation 'nms.cmp=gee'; nms.cmp has the value ge: refdet explain nms.cmp=ge" in said(
+        run("explain", "nms.cmp=gee"), 2
+    )
+    assert "'nms.cmp' is the name of deviations, without a value; nms.cmp has the value ge" in said(
+        run("explain", "nms.cmp"), 2
+    )
+    assert "did you mean nms.cmp=ge" in said(run("explain", "nmss.cmp=ge"), 2)
+    assert "there is no picture of nms.cmp=ge" in said(run("explain", "nms.cmp=ge", "--picture", "x.png"), 2)
 
 
 def test_explain_with_code() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +69,9 @@ def test_a_case_shows_answers_under_deviations() -> None:
     entry = {
         **case.entry,
         "probes": ["nms.cmp=ge", "nms.tie=last"],
-        "alternatives": [{"name": "alt1", "deviations": [["nms.cmp=ge"], ["nms.cmp=ge", "nms.tie=last"]]}],
-        "tensors": [
-            *case.entry["tensors"],
-            {"name": "kept.alt1", "role": "alt", "dtype": "int64", "shape": [0], "sha256": ""},
+        "alternatives": [
+            {"name": "canonical", "tensors": [], "deviations": [["nms.tie=last"]]},
+            {"name": "alt1", "tensors": ["kept"], "deviations": [["nms.cmp=ge"], ["nms.cmp=ge", "nms.tie=last"]]},
         ],
     }
     probing = type(case)(entry, {**case.tensors, "kept.alt1": case.tensors["kept"]})
@@ -80,6 +80,7 @@ def test_a_case_shows_answers_under_deviations() -> None:
     assert "  nms.tie=last" in lines
     at = lines.index("answer with nms.cmp=ge or nms.cmp=ge + nms.tie=last")
     assert lines[at + 1] == "  kept.alt1  int64 (0,)"
+    assert "the same answer with nms.tie=last" in lines
 
 
 def test_every_case_can_be_shown() -> None:
@@ -93,6 +94,12 @@ def test_every_case_can_be_shown() -> None:
 def test_an_unknown_case_names_the_nearest() -> None:
     assert "did you mean nms/no-boxes" in said(run("show", "nms/noboxes"))
     assert "roi_align/deck-example" in said(run("show", "deck-example"))
+    heaps = [case_id for case_id in load_suite().ids if case_id.startswith("nms/heap")]
+    assert len(heaps) == 3
+    assert f"did you mean {' or '.join(heaps)}?" in said(run("show", "nms/heap"))
+    assert "nms/heap-of-100-threshold-5-of-16, and 1 more?" in said(run("show", "heap-of-100"))
+    beginnings = r"did you mean conv2d/d\S+ or conv2d/d\S+"
+    assert re.search(beginnings, said(run("show", "conv2d/d")))
     assert "roi_align/deck-example" in said(run("show", "roi_allign/deck-example"))
     n_cases = sum(case_id.startswith("nms/") for case_id in load_suite().ids)
     assert f"nms is an algorithm with {n_cases} golden cases, such as nms/" in said(run("show", "nms"))

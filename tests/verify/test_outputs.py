@@ -48,9 +48,9 @@ def test_every_case_answered(tmp_path: Path, suffix: str) -> None:
 def test_a_missing_file_is_an_error_and_a_missing_algorithm_a_skip(tmp_path: Path) -> None:
     answered(tmp_path, RELU[1:])
     outcomes, problems = read_outputs(tmp_path, RELU + ADD)
-    assert outcomes[0].error == (
-        f"no file: write the answers to {RELU[0].id}.safetensors (or .npz), or the reason why there are none to "
-        f"{RELU[0].id}.skip"
+    assert outcomes[0].error == (  # the same for all, so that a report can put them together
+        "no file: write the answers to ALGORITHM/CASE.safetensors (or .npz), or the reason why there are none to "
+        "ALGORITHM/CASE.skip"
     )
     assert_answered(outcomes[1 : len(RELU)])
     assert {outcome.skipped for outcome in outcomes[len(RELU) :]} == {"no outputs of add"}
@@ -105,6 +105,17 @@ def test_files_of_no_case_are_named(tmp_path: Path) -> None:
         "deep/er/notes .txt belongs to no case",
         "relu/emty.npz belongs to no case; the nearest is relu/empty",
         "relu/image.pt is not read: answers are .safetensors or .npz files, reasons to skip .skip files",
+    ]
+
+
+def test_an_empty_folder_of_no_algorithm_is_named(tmp_path: Path) -> None:
+    answered(tmp_path, RELU)
+    for name in ("rellu", "add", "§"):
+        (tmp_path / name).mkdir()
+    _, problems = read_outputs(tmp_path, RELU + ADD)
+    assert problems == [
+        "rellu/ is empty, and no algorithm is called so; the nearest is relu",
+        "§/ is empty, and no algorithm is called so",
     ]
 
 

@@ -416,11 +416,18 @@ def test_the_question_as_a_line() -> None:
     assert message["gradients"] == []
 
 
+@pytest.mark.parametrize("dtype", ["float32", "F32"])
+def test_a_type_in_a_line_may_be_called_as_in_a_file(dtype: str) -> None:
+    decoded = decode_tensors({"y": {"dtype": dtype, "shape": [1], "hex": "0000803f"}})
+    np.testing.assert_array_equal(decoded["y"], np.ones(1, np.float32), strict=True)
+
+
 @pytest.mark.parametrize(
     ("tensor", "sentence"),
     [
         (7, "is 7; it needs dtype, shape and hex"),
         ({"dtype": "bfloat16", "shape": [1], "hex": "0000"}, "has the dtype 'bfloat16'; write one of bool"),
+        ({"dtype": "bfloat16", "shape": [1], "hex": "0000"}, "uint64, float32, float64$"),
         ({"dtype": "float32", "shape": [1], "hex": "0000803"}, "two hexadecimal digits for each byte"),
         ({"dtype": "float32", "shape": [1], "hex": "0000803g"}, "two hexadecimal digits"),
         ({"dtype": "float32", "shape": [1], "hex": 803}, "two hexadecimal digits"),

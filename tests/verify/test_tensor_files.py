@@ -122,6 +122,10 @@ HOSTILE = {
     "huge and empty": (safetensors_file({"y": entry("F32", [0, 2**62, 2**62], [0, 0])}), "NumPy cannot hold"),
     "many axes": (safetensors_file({"y": entry(shape=[1] * 33)}, 4), "33 axes"),
     "no shape": (safetensors_file({"y": {"dtype": "F32", "data_offsets": [0, 4]}}, 4), "no list of sizes"),
+    "the other name": (
+        safetensors_file({"y": entry("float32")}, 4),
+        "has the type 'float32'; float32 is called F32 here; write one of BOOL, .*U64, F32, F64$",
+    ),
     "bfloat16": (safetensors_file({"y": entry("BF16", [2])}, 4), "has the type 'BF16'; write one of BOOL, .*F64"),
     "dtype": (safetensors_file({"y": entry(["F32"])}, 4), "has the type a list"),
     "boolean of 2": (safetensors_file({"y": entry("BOOL", [1], [0, 1])}) + b"\2", "neither 0 nor 1"),

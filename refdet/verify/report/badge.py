@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from xml.sax.saxutils import escape
 
-from refdet.verify.report.words import printable
+from refdet.verify.report.words import habits, n_excused, plural, printable
 from refdet.verify.verdict import Report
 
 COLOURS = {
     "brightgreen": "#2c7d12",
+    "yellowgreen": "#5d6b00",
     "orange": "#b4470f",
     "red": "#c0392b",
     "lightgrey": "#6b6b6b",
@@ -38,9 +39,15 @@ def badge(report: Report) -> tuple[str, str, str]:
         return label, "nothing answered", "lightgrey"
     message = f"{len(answered) - n_failed}/{len(answered)} algorithms"
     if report.dialects:
-        message += f", {' + '.join(report.dialects)}"
+        message += f", {' or '.join(report.dialects)}"
     unexplained = any(verdict.failed and verdict.kind != "VARIANT" for verdict in answered)
-    colour = "brightgreen" if not report.failed else "red" if unexplained or not n_failed else "orange"
+    if habits(report) and not report.dialects and not unexplained:
+        message += f", {plural(len(habits(report)), 'habit')}"
+    if n := n_excused(report):
+        message += f", {plural(n, 'known failure')}"
+    colour = ("yellowgreen" if n else "brightgreen") if not report.failed else "orange"
+    if report.failed and (unexplained or not n_failed):
+        colour = "red"
     return label, printable(message), colour
 
 

@@ -15,12 +15,13 @@
 | `algorithms` | one entry each, below |
 
 An algorithm: `algorithm`; `kind`, one of PASS, VARIANT, UNKNOWN, SKIP, ERROR; `deviations`, the keys of a variant;
-`also`, other sets of keys that explain it as well; `failed`; `note`; `counts` of its cases; `cases`.
+`also`, other sets of keys that explain it as well; `failed`; `note`; `counts` of its cases; `cases`; and `nearest`,
+null or, beside UNKNOWN, the `deviations` that explain most wrong cases, the number `n_explained`, the ids `left_over`.
 
 A case: `id`; `status`, required, optional or undefined; `verdict`, pass, wrong, skip or error; `reason` of a skip or an
 error; `known`, whether it is a known failure; `failed`, whether it makes the verification fail; `why` and `tags` of the
-suite; `mismatches`; `explained_by`, sets of keys that give its very answer; the `first_stage` that differs, or "";
-gradients `not_answered`; `seconds`, or null.
+suite; `mismatches`; `rounded`, whether they are no more than what another computation rounds; `explained_by`, sets of
+keys that give its very answer; the `first_stage` that differs, or ""; gradients `not_answered`; `seconds`, or null.
 
 A mismatch, by tensor: `sentence`; `index` of the first wrong element in row-major order, null where the form is wrong;
 `expected`, `got`; `tolerances`, the distance in tolerances, null where nothing is tolerated; `n_wrong` of `n_elements`.
@@ -88,8 +89,19 @@ def _algorithm(verdict: AlgorithmVerdict) -> dict[str, Any]:
         "also": [list(keys) for keys in verdict.also],
         "failed": verdict.failed,
         "note": verdict.note,
+        "nearest": _nearest(verdict),
         "counts": {kind: verdict.count(kind) for kind in CASE_VERDICTS},
         "cases": [_case(result) for result in verdict.results],
+    }
+
+
+def _nearest(verdict: AlgorithmVerdict) -> dict[str, Any] | None:
+    if not verdict.nearest:
+        return None
+    return {
+        "deviations": list(verdict.nearest),
+        "n_explained": verdict.n_near,
+        "left_over": list(verdict.left_over),
     }
 
 
@@ -104,6 +116,7 @@ def _case(result: CaseResult) -> dict[str, Any]:
         "why": result.why,
         "tags": list(result.tags),
         "mismatches": {tensor: _mismatch(mismatch) for tensor, mismatch in result.mismatches.items()},
+        "rounded": result.nearly,
         "explained_by": [sorted(keys) for keys in result.explained_by],
         "first_stage": result.first_stage,
         "not_answered": list(result.not_answered),

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from refdet.pictures import differences
-from refdet.verify.report.html import MOST_CASES, MOST_PICTURES, html_page
+from refdet.verify.report.html import MOST_CASES, MOST_PICTURES, MOST_ROWS, html_page
 from refdet.verify.report.words import printable
-from refdet.verify.verdict import AlgorithmVerdict, Report
-from tests.verify.report.sample import NASTY, nasty_report, passing_report, sample_report, wrong
+from refdet.verify.verdict import AlgorithmVerdict, CaseResult, Report
+from tests.verify.report.sample import NASTY, nasty_report, passed, passing_report, sample_report, wrong
 
 VOID = {"meta", "img"}
 LOADING = {"src", "srcset", "data", "action", "poster", "background", "xlink:href"}
@@ -83,11 +83,36 @@ def test_the_page_shows_everything(text: str) -> None:
 
 def test_pictures_are_inside(text: str) -> None:
     page = Page(text)
-    assert len(page.pictures) == 5  # boxes, kept, y and dx, loss
+    assert len(page.pictures) == 7  # boxes, kept, y and dx, loss; and two habits show theirs
     for picture in page.pictures:
         assert picture.format == "PNG"
         assert picture.width == 1440
         assert len(np.unique(np.asarray(picture.convert("L")))) > 16  # something is drawn
+
+
+def test_the_page_begins_with_what_to_change(text: str) -> None:
+    page = Page(text)
+    assert page.words.index("2 named habits explain 2 more; 1 differs in no known way; 1 brought no answer") < 200
+    for number, key, algorithm in ((1, "box.plus1=1", "nms"), (2, "roi.offset=0", "roi_align")):
+        assert f"{number}. {key} in {algorithm}" in page.words
+        assert f"habit-{number}" in page.ids
+    assert "To look into: decode_boxes , soft_nms ." in page.words
+    assert "roi_align is explained as well by roi.sampling=fixed with roi.min1=1 ." in page.words
+    assert page.words.index("Compute widths as x2 - x1.") < page.words.index("Named habits")
+
+
+def test_a_habit_of_several_algorithms_is_described_once() -> None:
+    verdicts = [AlgorithmVerdict(name, "VARIANT", ("box.plus1=1",), failed=True) for name in ("box_iou", "nms")]
+    page = Page(html_page(dataclasses.replace(sample_report(), verdicts=tuple(verdicts))))
+    assert "1. box.plus1=1 in box_iou , nms" in page.words
+    assert page.words.count("Detectron, utils/boxes.py") == 1
+
+
+def test_many_algorithms_that_pass_take_no_row_each() -> None:
+    verdicts = [AlgorithmVerdict(f"exp{i}", "PASS", results=(passed(f"exp{i}/x"),)) for i in range(MOST_ROWS + 1)]
+    page = Page(html_page(dataclasses.replace(passing_report(), verdicts=tuple(verdicts))))
+    assert "table" not in page.tags
+    assert f"PASS {MOST_ROWS + 1} algorithms, on every case that was answered: exp0 1 exp1 1" in page.words
 
 
 def test_links_lead_to_their_algorithms(text: str) -> None:
@@ -147,3 +172,25 @@ def test_an_answer_that_cannot_be_drawn_does_not_cost_the_page() -> None:
     page = Page(html_page(dataclasses.replace(sample_report(), verdicts=(verdict,))))
     assert page.pictures == []
     assert "exp/x" in page.words
+
+
+def test_an_answer_too_large_to_be_drawn_does_not_cost_the_page() -> None:
+    huge = np.broadcast_to(np.float32(1), (1 << 22, 1 << 22))
+    case = wrong("exp/x", {"y": (huge, np.ones(2, np.float32))})
+    verdict = AlgorithmVerdict("exp", "UNKNOWN", failed=True, results=(case,))
+    assert Page(html_page(dataclasses.replace(sample_report(), verdicts=(verdict,)))).pictures == []
+
+
+def test_the_page_tells_the_nearest_habit_and_an_error_of_the_adapter() -> None:
+    case = wrong("nms/x", {"y": (np.ones(1), np.zeros(1))})
+    near = AlgorithmVerdict("nms", "UNKNOWN", failed=True, results=(case, case), nearest=("a.b=c",), n_near=2)
+    failing = [
+        AlgorithmVerdict(
+            name, "ERROR", failed=True, results=(CaseResult(f"{name}/x", name, "required", "error", "no"),)
+        )
+        for name in ("add", "exp", "log")
+    ]
+    report = dataclasses.replace(sample_report(), verdicts=(near, *failing))
+    page = Page(html_page(report))
+    assert "Nearest: a.b=c explains 2 of 2 wrong cases." in page.words
+    assert "3 of 4 algorithms fail with one error (no): look for it" in page.words
