@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from golden.deviations import anchors, boxes, code, matching, roi, suppression
+from golden.deviations import anchors, boxes, code, matching, roi_align, roi_pool, spatial_pyramid, suppression
 from refdet.boxes.transform import SCALE_CLAMP
 from refdet.core.kernel import KERNELS, use_backend
 from refdet.verify.catalogue import load_all
@@ -15,7 +15,8 @@ from refdet.verify.deviation import deviating
 from refdet.verify.forward import run_forward
 
 load_all()
-DEVIATIONS = [d for f in (anchors, boxes, code, matching, roi, suppression) for d in f.DEVIATIONS]
+FAMILIES = (anchors, boxes, code, matching, roi_align, roi_pool, spatial_pyramid, suppression)
+DEVIATIONS = [d for f in FAMILIES for d in f.DEVIATIONS]
 BY_KEY = {d.key: d for d in DEVIATIONS}
 NAN, LOWEST = np.nan, np.finfo(np.float32).min
 
@@ -435,7 +436,7 @@ def test_cmp_and_dtype_go_together() -> None:
         assert KERNELS["nms"](boxes[:2], scores[:2], threshold=0.7, offset=0).tolist() == [0]
 
 
-@pytest.mark.parametrize("key", [d.key for d in roi.DEVIATIONS if "roi_align.backward" in d.kernels])
+@pytest.mark.parametrize("key", [d.key for d in roi_align.DEVIATIONS if "roi_align.backward" in d.kernels])
 def test_gradients_are_adjoint(key: str) -> None:
     """RoIAlign is linear in the map as long as the same points win: ⟨dy, f(x)⟩ = ⟨dx, x⟩."""
     x, rois = (
