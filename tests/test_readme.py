@@ -46,3 +46,17 @@ def test_segmentation_and_random_fields_run() -> None:
 def test_every_link_leads_somewhere() -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert (Path(__file__).parents[1] / target).exists(), target
+
+
+def test_the_report_in_it_is_what_the_command_says() -> None:
+    """What stands between the dots, word by word."""
+    report = re.search(r"\$ refdet verify --adapter legacy [^\n]*\n(.*?)```", README, re.DOTALL)
+    assert report is not None
+    said = words(CliRunner().invoke(app, ["verify", "--adapter", "legacy"]).stdout)
+    for part in report[1].split("...\n"):
+        assert words(part) in said
+
+
+def words(text: str) -> str:
+    """Return text without lines, and with one space between words."""
+    return " ".join(text.replace("─", "").split())
