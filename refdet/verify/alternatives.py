@@ -96,10 +96,12 @@ def alternatives_of(
     answer: Callable[[Collection[str]], tuple[Answers, Answers]],
     yardstick: Yardstick,
     bundles: Iterable[frozenset[str]] = (),
+    untold: Collection[frozenset[str]] = (),
 ) -> Alternatives:
     """Try the deviations on a case; `answer` gives its answer under a set of keys, and as it is in the stored type.
 
     Of `bundles`, which are sets of deviations that come together, those are tried too that hold more than three probes.
+    What is `untold` is not tried: the algorithm has no case that shows all its members.
     """
     keys = [d.key for d in deviations]
     answers: dict[frozenset[str], tuple[Answers, Answers]] = {}
@@ -128,7 +130,7 @@ def alternatives_of(
     groups: list[tuple[list[frozenset[str]], Answers]] = [([], canonical)]
     n_bytes = 0
     for chosen in _tried(probes, bundles):
-        if not steady(chosen):
+        if chosen in untold or not steady(chosen):
             continue
         theirs = both(chosen)[0]
         alike = [group for group in groups if yardstick.same(theirs, group[1], APART)]

@@ -91,6 +91,13 @@ def all_deviations() -> tuple[Deviation, ...]:
     return found
 
 
+def untold_combinations(algorithm: str) -> frozenset[frozenset[str]]:
+    """Return the combinations of deviations that are not stored, as no case of the algorithm tells them."""
+    with _importable(source_tree()):
+        listed: list[str] = importlib.import_module("golden.untold").UNTOLD.get(algorithm, [])
+    return frozenset(frozenset(text.split(" + ")) for text in listed)
+
+
 def all_dialects() -> tuple[Dialect, ...]:
     """Return the dialects of the source tree."""
     with _importable(source_tree()):
@@ -144,8 +151,8 @@ def generate_algorithm(module: ModuleType) -> list[GeneratedCase]:
     concerned = {algorithm.name, *algorithm.composes}
     deviations = [d for d in all_deviations() if d.algorithms & concerned]
     core = core_cases()
-    dialects = all_dialects()
-    generated = [generate_case(algorithm, case, deviations, dialects) for case in cases]
+    dialects, untold = all_dialects(), untold_combinations(algorithm.name)
+    generated = [generate_case(algorithm, case, deviations, dialects, untold) for case in cases]
     for g in generated:
         g.entry["tier"] = "core" if g.entry["id"] in core else "extended"
     return generated

@@ -48,7 +48,11 @@ class GeneratedCase:
 
 
 def generate_case(
-    algorithm: Algorithm, case: Case, deviations: Sequence[Deviation] = (), dialects: Sequence[Dialect] = ()
+    algorithm: Algorithm,
+    case: Case,
+    deviations: Sequence[Deviation] = (),
+    dialects: Sequence[Dialect] = (),
+    untold: Collection[frozenset[str]] = (),
 ) -> GeneratedCase:
     """Compute one case: its tensors and its entry of the manifest; `deviations` are those of its algorithm."""
     try:
@@ -64,7 +68,7 @@ def generate_case(
         alternatives = (  # a reference that is wrong is wrong under deviations too
             Alternatives()
             if problem
-            else _alternatives(algorithm, case, deviations, dialects, inputs, answers, tolerances)
+            else _alternatives(algorithm, case, deviations, dialects, untold, inputs, answers, tolerances)
         )
         under_deviations = {
             f"{name}.{alternative.name}": x
@@ -204,6 +208,7 @@ def _alternatives(
     case: Case,
     deviations: Sequence[Deviation],
     dialects: Sequence[Dialect],
+    untold: Collection[frozenset[str]],
     inputs: Mapping[str, Array],
     answers: Mapping[str, Array],
     tolerances: Mapping[str, Array],
@@ -232,4 +237,4 @@ def _alternatives(
     rules = {name: rule_entry(case.compare_of(name)) for name in answers}
     bounds = {name: tolerances.get(f"{name}.bound") for name in answers}
     bundles = [frozenset(dialect.keys) for dialect in dialects]
-    return alternatives_of(deviations, under, Yardstick(answers, rules, bounds), bundles)
+    return alternatives_of(deviations, under, Yardstick(answers, rules, bounds), bundles, untold)

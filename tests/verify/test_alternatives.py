@@ -25,6 +25,7 @@ def found(
     interplay: Mapping[frozenset[str], float] | None = None,
     in_float32: Mapping[frozenset[str], float] | None = None,
     bundles: Collection[frozenset[str]] = (),
+    untold: Collection[frozenset[str]] = (),
 ) -> Alternatives:
     """Return the alternatives of a case with the answer 1, to which each deviation adds what `effects` says."""
 
@@ -35,7 +36,7 @@ def found(
 
     overflow = in_float32 or {}
     yardstick = Yardstick(answer(())[0], EXACT, {"y": None})
-    return alternatives_of([deviation(key) for key in effects], answer, yardstick, bundles)
+    return alternatives_of([deviation(key) for key in effects], answer, yardstick, bundles, untold)
 
 
 def sets(alternatives: Alternatives) -> list[list[str]]:
@@ -102,6 +103,12 @@ def test_a_bundle_of_more_than_three_comes_after_the_single_ones() -> None:
         *(["+".join(k for k in keys if k != left_out)] for left_out in keys),
     ]
     assert len(alternatives.found) == 15
+
+
+def test_what_is_untold_is_not_stored() -> None:
+    alternatives = found({"a.x=1": 1, "b.x=1": 2}, untold=[frozenset({"a.x=1", "b.x=1"})])
+    assert alternatives.probes == ("a.x=1", "b.x=1")
+    assert sets(alternatives) == [["a.x=1"], ["b.x=1"]]
 
 
 def test_two_values_of_a_name_are_not_combined() -> None:
