@@ -7,7 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from golden.deviations import anchors, boxes, code, matching, roi_align, roi_pool, spatial_pyramid, suppression
+from golden.cases.detections import params as detection_params
+from golden.deviations import (
+    anchors,
+    boxes,
+    code,
+    detections,
+    matching,
+    roi_align,
+    roi_pool,
+    spatial_pyramid,
+    suppression,
+)
 from refdet.boxes.transform import SCALE_CLAMP
 from refdet.core.kernel import KERNELS, use_backend
 from refdet.verify.catalogue import load_all
@@ -15,7 +26,7 @@ from refdet.verify.deviation import deviating
 from refdet.verify.forward import run_forward
 
 load_all()
-FAMILIES = (anchors, boxes, code, matching, roi_align, roi_pool, spatial_pyramid, suppression)
+FAMILIES = (anchors, boxes, code, detections, matching, roi_align, roi_pool, spatial_pyramid, suppression)
 DEVIATIONS = [d for f in FAMILIES for d in f.DEVIATIONS]
 BY_KEY = {d.key: d for d in DEVIATIONS}
 NAN, LOWEST = np.nan, np.finfo(np.float32).min
@@ -199,6 +210,17 @@ EXAMPLES: list[tuple[str, str, tuple[Any, ...], dict[str, Any], Any]] = [
             ("w-1", "continuous", [0, 0, 7, 3]),
             ("from1", "continuous", [1, 1, 8, 4]),
         ]
+    ),
+    # two columns of scores: the first class stays, the second moves by its width
+    *(
+        (
+            f"cls.background={taken}",
+            "detections",
+            ([[0.0, 0, 8, 8]], [[0.0, 0, 0, 0, 1, 0, 0, 0]], [[0.75, 0.25]]),
+            detection_params(background=asked),
+            expected,
+        )
+        for taken, asked, expected in [("first", "last", [8, 0, 16, 8]), ("last", "first", [0, 0, 8, 8])]
     ),
     # the transform of boxes
     (

@@ -124,6 +124,12 @@ def detect(question: Question, *, steps: Steps) -> dict[str, Any]:
     }
 
 
+def detect_with(background: str, question: Question) -> dict[str, Any]:
+    """Answer `detections` with the background where it always is."""
+    always = {**question.params, "background": background}
+    return detect(dataclasses.replace(question, params=always), steps=Steps())
+
+
 def _asked(algorithm: str, params: Options, **arguments: Any) -> Question:
     return Question("", algorithm, params, arguments, None, (), ())
 
@@ -153,4 +159,6 @@ WITNESSES = [
     Witness("box.min_size=ge", "rpn_proposals", SOURCE, partial(propose, steps=Steps(large={"comparison": ">="}))),
     *(Witness(key, "detections", SOURCE, partial(detect, steps=steps)) for key, steps in DEVIATING.items()),
     Witness("box.empty=one", "detections", SOURCE, partial(detect, steps=Steps(overlap={"both_empty": 1.0}))),
+    Witness("cls.background=first", "detections", "torchvision's roi_heads.py", partial(detect_with, "first")),
+    Witness("cls.background=last", "detections", "Detectron2's fast_rcnn.py", partial(detect_with, "last")),
 ]
