@@ -12,7 +12,7 @@ slip hides a habit, it is told beside the verdict as the nearest one, with the c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,7 +74,7 @@ def diagnose(algorithm: str, cases: Sequence[StoredCase], outcomes: Sequence[Out
     """Judge the cases of one algorithm one by one, then together."""
     results = [judge(case, outcome) for case, outcome in zip(cases, outcomes, strict=True)]
     evidence = [
-        Evidence(result, case.probes, frozenset(case.alternatives), _plain(case, outcome.answers or {}))
+        Evidence(result, case.probes, frozenset(case.alternatives), sets_without_effect(case, outcome.answers or {}))
         for case, outcome, result in zip(cases, outcomes, results, strict=True)
         if result.verdict in ("pass", "wrong")
     ]
@@ -185,10 +185,11 @@ def judge(case: StoredCase, outcome: Outcome) -> CaseResult:
     yardstick = Yardstick(
         expected, {name: case.rule(name) for name in expected}, {name: case.tolerance(name) for name in expected}
     )
+    without_effect = sets_without_effect(case, answers)
     explained_by = tuple(
         keys
         for keys, theirs in case.alternatives.items()
-        if yardstick.same(answers, theirs) and keys not in _plain(case, answers)
+        if keys not in without_effect and yardstick.same(answers, theirs)
     )
     if not mismatches:
         return CaseResult(verdict="pass", explained_by=explained_by, **about)
@@ -232,13 +233,11 @@ def _mismatches(case: StoredCase, answers: Mapping[str, Array]) -> dict[str, Mis
     return found
 
 
-def _plain(case: StoredCase, answers: Mapping[str, Array]) -> frozenset[frozenset[str]]:
+def sets_without_effect(case: StoredCase, answered: Collection[str]) -> frozenset[frozenset[str]]:
     """Return the sets of deviations whose alternative differs in no tensor that was answered."""
-    canonical = case.answers
+    canonical = {name: x for name, x in case.answers.items() if name in answered}
     return frozenset(
-        keys
-        for keys, theirs in case.alternatives.items()
-        if all(theirs[name] is canonical[name] for name in answers if name in canonical)
+        keys for keys, theirs in case.alternatives.items() if all(theirs[name] is x for name, x in canonical.items())
     )
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from refdet.verify.diagnose import Evidence
+from refdet.verify.diagnose import Evidence, sets_without_effect
 from refdet.verify.suite import StoredCase
 from refdet.verify.verdict import AlgorithmVerdict, CaseResult
 
@@ -57,8 +57,5 @@ def _found(keys: Keys, verdict: AlgorithmVerdict, evidence: Sequence[Evidence]) 
 
 def _evidence(case: StoredCase, result: CaseResult) -> Evidence:
     """Return what an answered case says about sets of deviations."""
-    canonical = {name: x for name, x in case.answers.items() if name not in result.not_answered}
-    plain = frozenset(
-        keys for keys, theirs in case.alternatives.items() if all(theirs[name] is x for name, x in canonical.items())
-    )
-    return Evidence(result, case.probes, frozenset(case.alternatives), plain)
+    answered = case.answers.keys() - set(result.not_answered)
+    return Evidence(result, case.probes, frozenset(case.alternatives), sets_without_effect(case, answered))
