@@ -14,12 +14,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from refdet.core.check import Array
 from refdet.core.geometry import Padding, Pair
 from refdet.ops.max_pool2d import MaxPool2dResidual
 from refdet.ops.pooling import PoolingWindows
+from refdet_numba.cpu.arrays import native
+from refdet_numba.cpu.compiling import compiled_parallel
 
 
 def forward(
@@ -49,17 +51,16 @@ def backward(residual: MaxPool2dResidual, dy: Array, *, needs: tuple[bool], **pa
     n_pixels = x.shape[2] * x.shape[3]
     if switches.size and np.max(switches) >= n_pixels:  # compiled code does not look where it writes
         raise IndexError(f"max_pool2d: a switch of {np.max(switches)} lies outside a plane of {n_pixels} pixels")
-    dx = _backward(_planes(dy), np.ascontiguousarray(switches).reshape(-1, *switches.shape[2:]), x.shape[2:])
+    dx = _backward(_planes(dy), native(switches).reshape(-1, *switches.shape[2:]), x.shape[2:])
     return (dx.reshape(x.shape),)
 
 
 def _planes(x: Array) -> Array:
     """Return (N·C, H, W), contiguous and in native byte order."""
-    native = np.ascontiguousarray(x, dtype=x.dtype.newbyteorder("="))
-    return native.reshape(x.shape[0] * x.shape[1], *x.shape[2:])
+    return native(x).reshape(x.shape[0] * x.shape[1], *x.shape[2:])
 
 
-@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled_parallel
 def _forward(x: Any, kernel_size: Any, stride: Any, start: Any, dilation: Any, size: Any) -> Any:
     n_planes, H, W = x.shape
     y = np.empty((n_planes, size[0], size[1]), x.dtype)
@@ -84,7 +85,7 @@ def _forward(x: Any, kernel_size: Any, stride: Any, start: Any, dilation: Any, s
     return y, switches
 
 
-@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled_parallel
 def _backward(dy: Any, switches: Any, size: Any) -> Any:
     n_planes, Ho, Wo = dy.shape
     H, W = size
