@@ -16,6 +16,7 @@ test: .venv/test-installed
 	$(BIN)/mypy
 	$(BIN)/refdet golden generate --check
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) $(PYTEST_OPTIONS)
+	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) $(PYTEST_OPTIONS) tests/backends/gpu
 
 format: .venv/test-installed
 	$(BIN)/ruff check --fix .
@@ -44,7 +45,7 @@ clean:
 
 # Each oracle is installed by itself: one that fails (some need a compiler) costs its own tests alone, and says so.
 .venv/test-installed: .venv/made pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,cpu]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,cpu,cuda-compiler]'
 	@for oracle in $(ORACLES); do \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check $$oracle \
 		|| echo "oracle $$oracle could not be installed; the tests that need it will be skipped"; \

@@ -31,6 +31,7 @@ def backends(
     if as_json:
         print_json(rows)
         return
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=f"{len(kernels)} kernels", title_justify="left")
@@ -40,7 +41,7 @@ def backends(
     table.add_column("after a round trip", justify="right")
     for row in rows:
         if row["problem"]:
-            table.add_row(row["name"], f"does not load: {row['problem']}", "", "")
+            table.add_row(row["name"], escape(f"does not load: {row['problem']}"), "", "")
         else:
             replaced = ", ".join(row["replaces"]) or "nothing"
             table.add_row(row["name"], replaced, str(len(row["reference"])), str(len(row["round_trip"])))

@@ -86,7 +86,7 @@ def find_backend(name: str, fallback: str = "reference") -> Backend:
     try:
         return Backend(name, installed[name].load(), fallback)
     except ImportError as error:
-        raise LookupError(f"backend {name!r} does not load: {error}; install what it needs first") from error
+        raise LookupError(f"backend {name!r} does not load: {error}") from error
 
 
 @contextlib.contextmanager

@@ -107,7 +107,7 @@ def backends() -> dict[str, Mapping[str, Any] | str]:
             found[name] = find_backend(name).kernels
         except Exception as error:  # whatever a third party's module raises while it is imported
             cause = error.__cause__ or error
-            found[name] = f"{type(cause).__name__}: {cause}"
+            found[name] = str(cause) if type(cause) is ImportError else f"{type(cause).__name__}: {cause}"
     return found
 
 

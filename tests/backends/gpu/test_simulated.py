@@ -1,0 +1,39 @@
+"""Kernels for the GPU in Numba's simulator: a process of its own, in which kernels are Python and threads are threads.
+
+NUMBA_ENABLE_CUDASIM=1 python -m pytest tests/backends/gpu/test_simulated.py
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+from refdet.core.kernel import KERNELS
+from refdet.verify.catalogue import load_all
+from tests.backends.parity import assert_parity, cases_of
+
+if os.environ.get("NUMBA_ENABLE_CUDASIM") != "1":
+    pytest.skip(
+        "needs NUMBA_ENABLE_CUDASIM=1 before Numba is imported; `make test` runs it so", allow_module_level=True
+    )
+
+from refdet_numba.gpu.backend import KERNELS as TABLE
+
+REQUIRED = {"array.synchronize", "array.to_device", "array.to_host", "box_iou"}
+
+load_all()
+REPLACED = sorted(set(TABLE) & set(KERNELS))
+
+
+def test_required_kernels_are_there() -> None:
+    assert set(TABLE) >= REQUIRED
+    assert not {name for name in set(TABLE) - set(KERNELS) if not name.startswith("array.")}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kernel", REPLACED)
+def test_same_answers_and_residuals(kernel: str, dtype: str) -> None:
+    module, rng = cases_of(kernel), np.random.default_rng(0)
+    assert_parity(TABLE[kernel], kernel, [*module.cases(), module.random_case(rng)], dtype=dtype)
