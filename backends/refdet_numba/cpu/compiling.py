@@ -83,7 +83,8 @@ def _compile(function: Function, fastmath: set[str] | None, *, parallel: bool, i
     options: dict[str, Any] = {"fastmath": fastmath} if fastmath else {}
     if inline:
         options["inline"] = "always"
-    with keeping.in_folder_of(Path(function.__code__.co_filename)) as is_kept:
+    threads = "parallel" if parallel else "serial"
+    with keeping.in_folder_of(Path(function.__code__.co_filename), threads) as is_kept:
         decorate = njit(parallel=parallel, nogil=True, error_model="numpy", cache=is_kept, **options)
         dispatcher: Function = decorate(function)
     return dispatcher

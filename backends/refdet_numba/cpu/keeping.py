@@ -45,10 +45,13 @@ def place() -> Path | None:
 
 
 @contextlib.contextmanager
-def in_folder_of(file: Path) -> Iterator[bool]:
-    """Have Numba keep the functions of `file` that are decorated inside the `with` block; False if it cannot."""
+def in_folder_of(file: Path, options: str) -> Iterator[bool]:
+    """Have Numba keep the functions of `file` that are decorated inside the `with` block; False if it cannot.
+
+    Functions that are compiled with other options need another folder: Numba would load the one for the other.
+    """
     folder, before = place(), config.CACHE_DIR
-    config.CACHE_DIR = str(folder / f"{file.stem}-{_digest(file)}") if folder else before
+    config.CACHE_DIR = str(folder / f"{file.stem}-{_digest(file)}" / options) if folder else before
     try:
         yield folder is not None
     finally:

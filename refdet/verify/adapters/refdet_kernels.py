@@ -29,7 +29,7 @@ def load(argument: str) -> Adapter:
     try:
         backend = find_backend(argument or "reference")
     except LookupError as error:
-        raise Unavailable(f"{error}; numba-cpu comes with: pip install 'refdet[cpu]'") from error
+        raise Unavailable(str(error.args[0])) from error
 
     def answer(question: Question) -> Mapping[str, Array]:
         return answer_with(backend, question)

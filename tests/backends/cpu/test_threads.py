@@ -6,12 +6,17 @@ here ends the process.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
 
 import pytest
 
+LAYERS = [
+    "workqueue",
+    *(layer for layer in ("omp", "tbb") if importlib.util.find_spec(f"numba.np.ufunc.{layer}pool") is not None),
+]
 PROBLEM = """
 import os, sys, threading
 import numpy as np
@@ -64,14 +69,14 @@ def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("layer", ["default", "workqueue"])
+@pytest.mark.parametrize("layer", LAYERS)
 def test_two_python_threads(layer: str) -> None:
     done = run(PROBLEM + TWO_THREADS, NUMBA_THREADING_LAYER=layer)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.parametrize("layer", ["default", "workqueue"])
+@pytest.mark.parametrize("layer", LAYERS)
 def test_a_forked_child(layer: str) -> None:
     done = run(PROBLEM + FORK, NUMBA_THREADING_LAYER=layer)
     assert done.returncode == 0, done.stderr
