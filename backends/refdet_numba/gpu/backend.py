@@ -6,7 +6,7 @@ It is the table that the entry point names; it loads only where its kernels can 
 from collections.abc import Callable
 from typing import Any
 
-from refdet_numba.gpu import box_iou, device, nms
+from refdet_numba.gpu import box_iou, device, max_pool2d, nms
 
 device.refuse_without_device()
 
@@ -16,6 +16,8 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "array.to_host": device.to_host,
     "box_iou": box_iou.box_iou,
     "class_nms": nms.class_nms,
+    "max_pool2d.backward": max_pool2d.backward,
+    "max_pool2d.forward": max_pool2d.forward,
     "nms": nms.nms,
     "nms_from_iou": nms.nms_from_iou,
 }

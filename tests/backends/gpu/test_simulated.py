@@ -21,7 +21,17 @@ if os.environ.get("NUMBA_ENABLE_CUDASIM") != "1":
 
 from refdet_numba.gpu.backend import KERNELS as TABLE
 
-REQUIRED = {"array.synchronize", "array.to_device", "array.to_host", "box_iou"}
+REQUIRED = {
+    "array.synchronize",
+    "array.to_device",
+    "array.to_host",
+    "box_iou",
+    "class_nms",
+    "max_pool2d.backward",
+    "max_pool2d.forward",
+    "nms",
+    "nms_from_iou",
+}
 
 load_all()
 REPLACED = sorted(set(TABLE) & set(KERNELS))
