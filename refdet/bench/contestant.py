@@ -11,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import IO, Any, Protocol
 
 from refdet.bench.sides import Unsupported
@@ -47,18 +49,34 @@ class Contestant(Protocol):
 class Process:
     """A side in a process of its own, started at the first question, and again after a crash.
 
-    The number of threads and the allocator's settings are in the environment before any library is imported.
+    The number of threads and the allocator's settings are in the environment before any library is imported. The
+    process may be another interpreter's, which then finds this refdet, and of what is installed beside it nothing.
+
+    The time limit is for each answer. It begins anew with each piece of news, which is that a function is compiled;
+    `on_news` is told.
     """
 
-    def __init__(self, name: str, group: str, *, threads: int, time_limit: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        group: str,
+        *,
+        threads: int,
+        time_limit: float,
+        device: str = "cpu",
+        executable: str | None = None,
+        on_news: Callable[[str], None] = lambda news: None,
+    ) -> None:
         self.name = name
-        self._command = [sys.executable, "-m", "refdet.bench.worker", name, group, str(threads)]
-        self._environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads)), **ALLOCATOR}
-        self._environment.pop("REFDET_BACKEND", None)
+        self._command = [executable or sys.executable, "-m", "refdet.bench.worker", name, group, str(threads), device]
+        self._environment = side_environment(threads)
+        self._elsewhere = executable is not None
+        self._on_news = on_news
         self._time_limit = time_limit
         self._process: subprocess.Popen[str] | None = None
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._stderr: IO[bytes] | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._greeting: dict[str, Any] = {}
         self._cannot_start: str | None = None
 
@@ -87,21 +105,33 @@ class Process:
         if self._stderr is not None:
             self._stderr.close()
             self._stderr = None
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
 
     def _start(self) -> subprocess.Popen[str]:
         if self._cannot_start is not None:
             raise SideError(self._cannot_start)
         self.close()
+        environment = self._environment
+        if self._elsewhere:
+            self._folder = tempfile.TemporaryDirectory(prefix="refdet-alone-")
+            environment = with_refdet_alone(environment, Path(self._folder.name))
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - open for as long as the process lives
-        self._process = subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            env=self._environment,
-            encoding="utf-8",
-            errors="replace",
-        )
+        try:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                env=environment,
+                encoding="utf-8",
+                errors="replace",
+            )
+        except OSError as error:
+            self._cannot_start = f"{self.name}: cannot start {self._command[0]}: {error.strerror}"
+            self.close()
+            raise SideError(self._cannot_start) from None
         self._lines = queue.Queue()
         threading.Thread(target=_read_lines, args=(self._process, self._lines), daemon=True).start()
         try:
@@ -113,6 +143,16 @@ class Process:
         return self._process
 
     def _answer(self, request: str) -> dict[str, Any]:
+        while "news" in (answer := self._next(request)):
+            self._on_news(f"{self.name}: {answer['news']}")
+        if "skip" in answer:
+            raise Unsupported(f"{self.name}: {answer['skip']}")
+        if "error" in answer:
+            raise SideError(f"{self.name}: {answer['error']}")
+        return answer
+
+    def _next(self, request: str) -> dict[str, Any]:
+        """Return the next line, read; wait no longer than the time limit."""
         try:
             line = self._lines.get(timeout=self._time_limit)
         except queue.Empty:
@@ -127,10 +167,6 @@ class Process:
         if not isinstance(answer, dict):
             self._kill()
             raise SideError(f"{self.name}: answered {request!r} with {line.strip()[:80]!r}, which is no JSON object")
-        if "skip" in answer:
-            raise Unsupported(f"{self.name}: {answer['skip']}")
-        if "error" in answer:
-            raise SideError(f"{self.name}: {answer['error']}")
         return answer
 
     def _kill(self) -> None:
@@ -153,6 +189,25 @@ class Process:
         self.close()
         how = f"exit status {status}" if status >= 0 else f"signal {_signal_name(-status)}"
         return f"crashed with {how}" + (f": {lines[-1].strip()[:200]}" if lines else "")
+
+
+def side_environment(threads: int) -> dict[str, str]:
+    """Return the environment of a process that computes on so many threads."""
+    environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads)), **ALLOCATOR}
+    environment.pop("REFDET_BACKEND", None)
+    return environment
+
+
+def with_refdet_alone(environment: dict[str, str], folder: Path) -> dict[str, str]:
+    """Return an environment in which Python finds this refdet, through a link in `folder`, before what it has itself.
+
+    The folder that refdet lies in may hold everything that is installed for this interpreter, which is not for another.
+    """
+    import refdet
+
+    (folder / "refdet").symlink_to(Path(refdet.__file__).parent, target_is_directory=True)
+    path = [str(folder), environment.get("PYTHONPATH", "")]
+    return {**environment, "PYTHONPATH": os.pathsep.join(filter(None, path)), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def _read_lines(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:

@@ -9,12 +9,22 @@ import importlib
 import importlib.util
 from typing import Any
 
-from refdet.bench import convolution, dense_crf, evaluation
+from refdet.bench import boxes, convolution, dense_crf, evaluation, proposals, regions
 from refdet.bench.workloads import Group
 
 GROUPS = {
     group.name: group
-    for group in (convolution.VGG16, convolution.OTHER, convolution.BACKWARD, evaluation.COCO, dense_crf.CRF)
+    for group in (
+        convolution.VGG16,
+        convolution.OTHER,
+        convolution.BACKWARD,
+        regions.ROI,
+        boxes.NMS,
+        boxes.IOU,
+        proposals.PROPOSALS,
+        dense_crf.CRF,
+        evaluation.COCO,
+    )
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,7 +17,8 @@ from refdet.bench.dense_crf import (
     WEIGHT_APPEARANCE,
     WEIGHT_SMOOTHNESS,
 )
-from refdet.bench.evaluation import EVALUATE
+from refdet.bench.evaluation import EVALUATE, EVALUATE_MASKS, SIDE
+from refdet.bench.proposals import EDGE_BOXES, SELECTIVE_SEARCH
 from refdet.bench.workloads import Inputs
 from refdet.core.check import Array
 
@@ -25,26 +27,42 @@ def _evaluate_coco(inputs: Inputs) -> Callable[[], Any]:
     from refdet.metrics import Detections, GroundTruths, evaluate_coco
 
     columns: dict[str, Array] = {name: array for name, array in inputs.items() if array is not None}
-    boxes = columns["truth_boxes"]
+    boxes, truth_masks, masks = columns["truth_boxes"], _masks(columns, "truth_"), _masks(columns, "")
+    areas = boxes[:, 2] * boxes[:, 3]
+    if truth_masks is not None:
+        areas = np.array([mask.counts[1::2].sum() for mask in truth_masks], np.float64)
     truths = GroundTruths(
         np.arange(1, len(boxes) + 1),
         columns["truth_images"],
         columns["truth_categories"],
         boxes,
-        boxes[:, 2] * boxes[:, 3],
+        areas,
         columns["is_crowd"],
+        truth_masks,
     )
-    found = Detections.of_boxes(columns["images"], columns["categories"], columns["scores"], columns["boxes"])
+    which = columns["images"], columns["categories"], columns["scores"]
+    found = Detections.of_boxes(*which, columns["boxes"]) if masks is None else Detections.of_masks(*which, masks)
     images, categories = (
         np.unique(np.concatenate([columns[f"truth_{name}"], columns[name]])).tolist()
         for name in ("images", "categories")
     )
+    kind = "bbox" if masks is None else "segm"
 
     def call() -> Any:
-        evaluation = evaluate_coco(truths, found, image_ids=images, category_ids=categories)
+        evaluation = evaluate_coco(truths, found, kind=kind, image_ids=images, category_ids=categories)
         return evaluation.precision, evaluation.recall
 
     return call
+
+
+def _masks(columns: Mapping[str, Array], prefix: str) -> tuple[Any, ...] | None:
+    """Return the masks of all rows, if there are any."""
+    from refdet.masks.rle import RLE
+
+    if prefix + "counts" not in columns:
+        return None
+    counts, starts = columns[prefix + "counts"], columns[prefix + "starts"].tolist()
+    return tuple(RLE(counts[i:j], (SIDE, SIDE)) for i, j in itertools.pairwise(starts))
 
 
 def _infer_dense_crf(inputs: Inputs) -> Callable[[], Any]:
@@ -67,7 +85,24 @@ def _infer_dense_crf(inputs: Inputs) -> Callable[[], Any]:
     return call
 
 
+def _selective_search(inputs: Inputs) -> Callable[[], Any]:
+    from refdet.proposals import selective_search
+
+    image = np.asarray(inputs["image"])
+    return lambda: selective_search(image, rng=None, order="hierarchy")
+
+
+def _edge_boxes(inputs: Inputs) -> Callable[[], Any]:
+    from refdet.proposals import edge_boxes, gradient_edges
+
+    image = np.asarray(inputs["image"])
+    return lambda: edge_boxes(*gradient_edges(image))
+
+
 PROCEDURES: Mapping[str, Callable[[Inputs], Callable[[], Any]]] = {
+    EDGE_BOXES: _edge_boxes,
     EVALUATE: _evaluate_coco,
+    EVALUATE_MASKS: _evaluate_coco,
     INFER: _infer_dense_crf,
+    SELECTIVE_SEARCH: _selective_search,
 }

@@ -15,9 +15,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from refdet.bench.workloads import Group, Target, Workload
+from refdet.bench.workloads import Group, Target, Work, Workload
 
 Status = Literal["ok", "disagrees", "skipped", "failed"]
+Unit = Literal["ratio", "bytes", "seconds"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Row:
     note: str = ""
     difference: float | None = None
     timings: tuple[Timing, Timing] | None = None
+    work: Work | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -73,7 +75,7 @@ class Verdict:
     """One limit of a target; `value` is None where it could not be measured on every row."""
 
     what: str
-    unit: Literal["ratio", "bytes"]
+    unit: Unit
     limit: float
     value: float | None
 
@@ -91,6 +93,12 @@ class GroupResult:
     against: str
     rows: tuple[Row, ...]
     greetings: tuple[Mapping[str, Any], Mapping[str, Any]] = ({}, {})  # versions and threads that each side stated
+    group_name: str = ""  # by which a process finds the group, if not by its own name
+
+    @property
+    def address(self) -> str:
+        """By what name the command line finds the group."""
+        return self.group_name or self.group.name
 
     @property
     def agrees(self) -> bool:
@@ -105,6 +113,12 @@ class GroupResult:
     def verdicts(self) -> list[Verdict]:
         targets = [t for t in self.group.targets if (t.side, t.against) == (self.side, self.against)]
         return [verdict for target in targets for verdict in judge(target, self.rows)]
+
+
+def not_run(group: Group, side: str, against: str, reason: str, *, group_name: str = "") -> GroupResult:
+    """Return the result of a comparison that could not take place."""
+    rows = tuple(Row(workload, "skipped", reason) for workload in group.workloads)
+    return GroupResult(group, side, against, rows, group_name=group_name)
 
 
 def summarise(rows: Sequence[Row]) -> Summary:
@@ -123,16 +137,20 @@ def judge(target: Target, rows: Sequence[Row]) -> list[Verdict]:
     """Hold the rows against each limit of the target."""
     summary = summarise(rows)
     peaks = [row.timings[0].peak_bytes if row.timings else None for row in rows]
-    limits: list[tuple[str, Literal["ratio", "bytes"], float | None, float | None]] = [
+    limits: list[tuple[str, Unit, float | None, float | None]] = [
         ("sum", "ratio", target.total, summary.total_ratio),
         ("geometric mean", "ratio", target.geometric_mean, summary.geometric_mean),
         ("slowest workload", "ratio", target.each, _largest([row.ratio for row in rows])),
         ("memory of any call", "bytes", target.peak_bytes, _largest(peaks)),
     ]
+    medians = {row.workload.name: row.timings[0].median for row in rows if row.timings}
     return [
-        Verdict(what, unit, limit, value if summary.complete else None)
-        for what, unit, limit, value in limits
-        if limit is not None
+        *(
+            Verdict(what, unit, limit, value if summary.complete else None)
+            for what, unit, limit, value in limits
+            if limit is not None
+        ),
+        *(Verdict(name, "seconds", limit, medians.get(name)) for name, limit in target.seconds),
     ]
 
 

@@ -1,15 +1,16 @@
 """Who can take part in a comparison, and how each is called.
 
-`reference` is refdet's own NumPy, any other plain name a refdet backend (`numba-cpu`), `torch` is PyTorch on the CPU,
-`pycocotools` the COCO API, `pydensecrf` the fully connected CRFs of Krähenbühl & Koltun, and `package.module:attribute`
-a function that takes the number of threads and returns a `Side`. A side turns a workload into a call without arguments;
-converting inputs and outputs between array types happens before and after it, untimed. A library is imported only when
-its side is opened, in the side's own process.
+`reference` is refdet's own NumPy, any other plain name a refdet backend (`numba-cpu`) or one of `LIBRARIES`, and
+`package.module:attribute` a function that takes the number of threads and returns a `Side`. A side turns a workload
+into a call without arguments; converting inputs and outputs between array types happens before and after it, untimed. A
+library is imported only when its side is opened, in the side's own process, which may be another interpreter's: this
+module and those of the libraries import of third-party packages NumPy and the library alone.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import subprocess
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from typing import Any, NamedTuple, Protocol
@@ -22,7 +23,28 @@ from refdet.bench.workloads import Inputs, Workload
 from refdet.core.check import Array
 from refdet.core.kernel import KERNELS, Backend, find_backend, use_backend
 
-LIBRARIES = {"torch": "torch", "pycocotools": "pycocotools", "pydensecrf": "pydensecrf2"}  # module: package
+
+class Library(NamedTuple):
+    """A library that can take part, as `side` in refdet/bench/<module>_side.py."""
+
+    module: str
+    side: str
+    needs: tuple[str, ...]  # modules
+    packages: tuple[str, ...]  # that pip installs
+    has_devices: bool = False  # whether it can compute on a GPU too
+
+
+LIBRARIES = {
+    "torch": Library("torch", "TorchSide", ("torch",), ("torch",), has_devices=True),
+    "torchvision": Library(
+        "torchvision", "TorchvisionSide", ("torch", "torchvision"), ("torchvision",), has_devices=True
+    ),
+    "onnxruntime": Library("onnxruntime", "OnnxruntimeSide", ("onnxruntime", "onnx"), ("onnxruntime", "onnx")),
+    "pycocotools": Library("pycocotools", "PycocotoolsSide", ("pycocotools",), ("pycocotools",)),
+    "faster-coco-eval": Library("faster_coco_eval", "FasterCocoEvalSide", ("faster_coco_eval",), ("faster-coco-eval",)),
+    "pydensecrf": Library("pydensecrf", "PydensecrfSide", ("pydensecrf",), ("pydensecrf2",)),
+}
+BACKENDS = {"numba-cpu": ("numba", "cpu"), "numba-cuda": ("numba_cuda", "cuda")}  # needed module, extra of refdet
 
 
 class Unsupported(Exception):  # noqa: N818 - not an error: the side says why it has no part in a workload
@@ -58,8 +80,10 @@ class RefdetSide:
     """refdet under one of its backends; a kernel that the backend lacks is not timed."""
 
     def __init__(self, backend: str) -> None:
+        import refdet.boxes  # noqa: F401 - declares kernels
+
         self._backend: Backend = find_backend(backend, "reference" if backend == "reference" else "error")
-        self.traces_memory = backend == "reference"
+        self.traces_memory = "array.to_device" not in self._backend.kernels
         self.versions = {"numpy": np.__version__}
         library = backend.partition("-")[0]
         if library != "reference" and importlib.util.find_spec(library):
@@ -119,35 +143,51 @@ def _as_list(result: Any) -> list[Array]:
     return [np.asarray(array) for array in results if array is not None]
 
 
-def open_side(name: str, threads: int) -> Side:
-    """Import what the side needs and return it, limited to `threads` threads."""
-    if name == "torch":
-        from refdet.bench.torch_side import TorchSide
-
-        return TorchSide(threads)
-    if name == "pycocotools":
-        from refdet.bench.pycocotools_side import PycocotoolsSide
-
-        return PycocotoolsSide(threads)
-    if name == "pydensecrf":
-        from refdet.bench.pydensecrf_side import PydensecrfSide
-
-        return PydensecrfSide(threads)
+def open_side(name: str, threads: int, device: str = "cpu") -> Side:
+    """Import what the side needs and return it, limited to `threads` threads; `device` is "cpu" or "cuda"."""
+    if name in LIBRARIES:
+        module = f"refdet.bench.{LIBRARIES[name].module}_side"
+        make = getattr(importlib.import_module(module), LIBRARIES[name].side)
+        opened: Side = make(threads, device) if LIBRARIES[name].has_devices else make(threads)
+        return opened
     if ":" in name:
         side: Side = load_attribute(name)(threads)
         return side
     return RefdetSide(name)
 
 
-def check_side(name: str) -> None:
-    """Raise a LookupError, in one sentence, if nothing of this name can take part; imports nothing."""
+def check_side(name: str, *, executable: str | None = None) -> None:
+    """Raise a LookupError, in one sentence, if nothing of this name can take part; imports nothing.
+
+    `executable` is the interpreter that has the library, if it is another than this.
+    """
     backends = ["reference", *sorted(entry.name for entry in entry_points(group="refdet.backends"))]
     if name in LIBRARIES:
-        if importlib.util.find_spec(name) is None:
-            raise LookupError(f"{name} is not installed; pip install {LIBRARIES[name]}, or name another side")
+        _check_library(name, executable)
+    elif executable is not None:
+        raise LookupError(f"{name} is no library that another interpreter has; those are: {', '.join(LIBRARIES)}")
     elif ":" in name:
         load_attribute(name)
     elif name not in backends:
         raise LookupError(
             f"no side named {name!r}; there are: {', '.join([*backends, *LIBRARIES])}, and package.module:attribute"
         )
+    elif name in BACKENDS and importlib.util.find_spec(BACKENDS[name][0]) is None:
+        module, extra = BACKENDS[name]
+        raise LookupError(f"{name} needs {module}, which is not installed; pip install 'refdet[{extra}]'")
+
+
+def _check_library(name: str, executable: str | None) -> None:
+    """Raise a LookupError if an interpreter lacks what a library needs."""
+    needs, packages = LIBRARIES[name].needs, " ".join(LIBRARIES[name].packages)
+    if executable is None:
+        if any(importlib.util.find_spec(module) is None for module in needs):
+            raise LookupError(f"{name} is not installed; pip install {packages}, or name another side")
+        return
+    program = f"import importlib.util as u, sys; sys.exit(any(u.find_spec(m) is None for m in {('numpy', *needs)!r}))"
+    try:
+        status = subprocess.run([executable, "-c", program], capture_output=True, timeout=60).returncode
+    except (OSError, subprocess.SubprocessError):
+        raise LookupError(f"{executable} does not run Python") from None
+    if status:
+        raise LookupError(f"{executable} does not have {' and '.join(('numpy', *needs))}, which {name} needs there")

@@ -1,7 +1,9 @@
-"""PyTorch on the CPU as a contestant.
+"""PyTorch as a contestant, on the CPU or on a GPU.
 
-Inputs become contiguous tensors in the layout given (NCHW) before the call; gradients are off; a gradient is computed
-by calling the backward function itself, so that no graph is built inside the timed call.
+Inputs become contiguous tensors in the layout given (NCHW), on the device, before the call; gradients are off; a
+gradient is computed by calling the backward function itself, so that no graph is built inside the timed call. On a GPU
+arithmetic is float32 throughout (TF32 is off), cuDNN may choose its algorithm by trying (`benchmark`), which happens
+while warming up, and a call ends when the device has finished.
 """
 
 from __future__ import annotations
@@ -18,27 +20,72 @@ Tensors = Mapping[str, Any]
 Params = Mapping[str, Any]
 
 
-class TorchSide:
-    traces_memory = False
+class Device:
+    """Where torch computes, "cpu" or "cuda", and how it is set up there."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, name: str) -> None:
         import torch
 
         torch.set_num_threads(threads)
         torch.set_grad_enabled(False)
-        self.versions = {"torch": torch.__version__, "torch parallel backend": _parallel_backend(torch)}
+        self.name = name
+        self.versions = {"torch": str(torch.__version__)}
+        if name == "cpu":
+            backend = f"{_parallel_backend(torch)}, {torch.get_num_threads()} threads"
+            self.versions["torch parallel backend"] = backend
+            return
+        if not torch.cuda.is_available():
+            built = torch.version.cuda
+            why = "finds no GPU" if built else "is built without CUDA"
+            raise RuntimeError(f"torch {torch.__version__} {why}; --device cuda needs one that has both")
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.benchmark = True
+        self.versions |= {
+            "CUDA": str(torch.version.cuda),
+            "cuDNN": str(torch.backends.cudnn.version()),
+            "GPU": str(torch.cuda.get_device_name()),
+        }
 
-    def prepare(self, workload: Workload, inputs: Inputs) -> Runnable:
+    def tensors(self, inputs: Inputs) -> Tensors:
+        """Return the arrays as contiguous tensors on the device."""
         import torch
 
-        if workload.kernel not in KERNELS:
-            raise Unsupported(f"refdet.bench knows no call of torch for {workload.kernel}")
-        tensors = {
-            name: None if array is None else torch.from_numpy(np.ascontiguousarray(array))
+        return {
+            name: None if array is None else torch.from_numpy(np.ascontiguousarray(array)).to(self.name)
             for name, array in inputs.items()
         }
-        call = KERNELS[workload.kernel](tensors, workload.params)
-        return Runnable(call, lambda result: [t.numpy() for t in _as_tuple(result) if t is not None])
+
+    def finished(self, call: Callable[[], Any]) -> Callable[[], Any]:
+        """Return the call such that it ends when the device has finished."""
+        if self.name == "cpu":
+            return call
+        import torch
+
+        synchronize = torch.cuda.synchronize
+
+        def finished() -> Any:
+            result = call()
+            synchronize()
+            return result
+
+        return finished
+
+
+class TorchSide:
+    traces_memory = False
+
+    def __init__(self, threads: int, device: str = "cpu") -> None:
+        self._device = Device(threads, device)
+        self.versions = self._device.versions
+
+    def prepare(self, workload: Workload, inputs: Inputs) -> Runnable:
+        if workload.kernel not in KERNELS:
+            raise Unsupported(f"refdet.bench knows no call of torch for {workload.kernel}")
+        call = KERNELS[workload.kernel](self._device.tensors(inputs), workload.params)
+        return Runnable(
+            self._device.finished(call), lambda result: [t.cpu().numpy() for t in _as_tuple(result) if t is not None]
+        )
 
 
 def _as_tuple(result: Any) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from refdet.cli.announcements import show_announcements
 from refdet.cli.backends import backends
 from refdet.cli.bench import bench
 from refdet.cli.catalogue import list_algorithms
@@ -124,9 +125,12 @@ def _refdet(
         refdet eval truth.json found.json  how good detections are, in COCO's figures or VOC's
 
         refdet crf cat.png --unary it.png  labels that follow the edges of a photograph
+
+        refdet bench --list                what can be timed, and against whom
     """
     from refdet.core.kernel import active_backend
 
+    show_announcements()
     try:
         active_backend()
     except LookupError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import logging
 import os
 import signal
 import time
@@ -11,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from refdet.bench.sides import RefdetSide, Runnable, Unsupported
-from refdet.bench.workloads import Group, Inputs, Target, Workload
+from refdet.bench.workloads import Group, Inputs, Target, Work, Workload
 
 SIDES = "tests.bench.fakes:"
 
@@ -103,6 +105,21 @@ class Threads(Numpy):
         names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
         self.versions = {"threads": str(threads), **{name: os.environ.get(name, "") for name in names}}
         self.versions["MALLOC_MMAP_MAX_"] = os.environ.get("MALLOC_MMAP_MAX_", "")
+        self.versions["path"] = os.environ.get("PYTHONPATH", "")
+
+
+class Compiling(Numpy):
+    """Says twice, as a backend does, that it compiles, the first time that it is called."""
+
+    def __init__(self, threads: int) -> None:
+        super().__init__(threads)
+        self._is_compiled = False
+
+    def add(self, name: str, x: Any, y: Any) -> Any:
+        for part in () if self._is_compiled else range(2):
+            logging.getLogger("refdet.backends").info("compiling part %d (once)", part)
+        self._is_compiled = True
+        return x + y
 
 
 def refuses_to_start(threads: int) -> RefdetSide:
@@ -110,3 +127,8 @@ def refuses_to_start(threads: int) -> RefdetSide:
 
 
 DEMANDING = Group("demanding", TINY.title, TINY.workloads, (Target(SIDES + "Unable", "reference", total=1.0),))
+COUNTED = Group(
+    "counted",
+    "Additions of which the work is stated",
+    tuple(dataclasses.replace(workload, work=lambda inputs: Work(6, 144)) for workload in TINY.workloads),
+)

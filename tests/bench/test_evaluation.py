@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 
 import numpy as np
 import pytest
 
 from refdet.bench.agreement import compare
-from refdet.bench.evaluation import COCO, N_DETECTIONS, inputs
-from refdet.bench.sides import RefdetSide, Unsupported, open_side
+from refdet.bench.drawn_masks import N_NUMBERS, draw_masks
+from refdet.bench.evaluation import COCO, N_DETECTIONS, N_MASKS, SIDE, inputs, inputs_with_masks
+from refdet.bench.sides import RefdetSide, Side, Unsupported, open_side
+from refdet.bench.workloads import Workload
 from refdet.core.check import Array
+from refdet.masks import rle_decode
+from refdet.masks.rle import RLE
+from tests.bench import small
 
 
 def test_the_data_are_what_they_are_said_to_be() -> None:
@@ -28,22 +32,53 @@ def test_the_data_are_what_they_are_said_to_be() -> None:
     assert len(np.unique(drawn["scores"])) < 1001  # ties
 
 
+def test_masks_fill_their_boxes() -> None:
+    """Every column of the box has one run, which lies in the box; the waves take at most 40 % of the height away."""
+    rng = np.random.default_rng(0)
+    boxes = np.array([[0.0, 0, 40, 30], [10.5, 20.25, 31.5, 7.25], [600, 600, 40, 40], [3, 4, 0.5, 0.5]])
+    counts, starts = draw_masks(boxes, rng.random((4, N_NUMBERS)), SIDE)
+    assert (counts[np.setdiff1d(np.arange(len(counts)), starts)] > 0).all()  # only a first count may be 0
+    for (x, y, w, h), i, j in zip(boxes.tolist(), starts[:-1].tolist(), starts[1:].tolist(), strict=True):
+        mask = rle_decode(RLE(counts[i:j], (SIDE, SIDE)))
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        assert (columns[0], columns[-1] + 1) == (np.floor(x), np.ceil(x + w))
+        assert rows[0] >= np.floor(y)
+        assert rows[-1] < np.ceil(y + h)
+        assert (np.diff(mask.astype(int), axis=0, prepend=0) == 1).sum(axis=0).max() == 1
+        assert mask.sum() >= 0.4 * w * h
+
+
+def test_masks_of_what_was_found_are_like_those_of_the_objects() -> None:
+    drawn = {n: np.asarray(x) for n, x in inputs_with_masks(np.random.default_rng(0), n_images=9, n_objects=60).items()}
+    assert len(drawn["starts"]) == 9 * N_MASKS + 1
+    assert len(drawn["truth_starts"]) == 60 + 1
+    for prefix in ("", "truth_"):
+        totals = np.add.reduceat(drawn[prefix + "counts"], drawn[prefix + "starts"][:-1])
+        assert (totals == SIDE**2).all()
+
+
+def outputs(side: Side, workload: Workload) -> list[Array]:
+    runnable = side.prepare(workload, workload.inputs(0))
+    return runnable.outputs(runnable.call())
+
+
 @pytest.mark.oracle
-def test_both_sides_agree() -> None:
-    pytest.importorskip("pycocotools", reason="pycocotools, which is compared with, is not installed")
-    workload = dataclasses.replace(COCO.workloads[0], make_inputs=functools.partial(inputs, n_images=30, n_objects=216))
-    ours, theirs = (
-        (runnable := side.prepare(workload, workload.inputs(0))).outputs(runnable.call())
-        for side in (RefdetSide("reference"), open_side("pycocotools", 1))
-    )
+@pytest.mark.parametrize("workload", small.COCO.workloads, ids=lambda workload: workload.name)
+@pytest.mark.parametrize("library", ["pycocotools", "faster-coco-eval"])
+def test_both_sides_agree(library: str, workload: Workload) -> None:
+    module = library.replace("-", "_")
+    pytest.importorskip(module, reason=f"{library}, which is compared with, is not installed")
+    ours, theirs = outputs(RefdetSide("reference"), workload), outputs(open_side(library, 1), workload)
     assert compare(ours, theirs, workload.tolerance).problem is None
     assert (ours[0] > 0.1).any()
     assert compare([1.001 * y for y in ours], theirs, workload.tolerance).problem is not None
 
 
 @pytest.mark.oracle
-def test_pycocotools_says_what_it_cannot_do() -> None:
-    pytest.importorskip("pycocotools", reason="pycocotools, which is compared with, is not installed")
+@pytest.mark.parametrize("library", ["pycocotools", "faster-coco-eval"])
+def test_libraries_say_what_they_cannot_do(library: str) -> None:
+    module = library.replace("-", "_")
+    pytest.importorskip(module, reason=f"{library}, which is compared with, is not installed")
     workload = dataclasses.replace(COCO.workloads[0], kernel="conv2d.forward")
-    with pytest.raises(Unsupported, match=r"pycocotools has no conv2d\.forward"):
-        open_side("pycocotools", 1).prepare(workload, {})
+    with pytest.raises(Unsupported, match=rf"{library} has no conv2d\.forward"):
+        open_side(library, 1).prepare(workload, {})
