@@ -31,7 +31,8 @@ class Conv2dResidual(NamedTuple):
     bias: Array | None
 
 
-def _output_size(x: Array, weight: Array, stride: Pair, padding: Padding, dilation: Pair) -> Pair:
+def output_size(x: Array, weight: Array, stride: Pair, padding: Padding, dilation: Pair) -> Pair:
+    """Return (Ho, Wo)."""
     height, width = (
         conv_output_size(n, k, stride=s, before=p[0], after=p[1], dilation=d)
         for n, k, s, p, d in zip(x.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True)
@@ -67,7 +68,7 @@ def _check(
         raise ValueError(f"conv2d: weight must have a kernel of at least 1 × 1, got shape {shape_of(weight)}")
     if bias is not None:
         check_shape("conv2d", "bias", bias, (O,), "one per output channel")
-    size = _output_size(x, weight, stride, padding, dilation)
+    size = output_size(x, weight, stride, padding, dilation)
     check_windows_fit(
         "conv2d", size, size=x.shape[2:], kernel_size=weight.shape[2:], dilation=dilation, padding=padding
     )
@@ -84,7 +85,7 @@ def _check_backward(
     groups: int,
 ) -> None:
     x, weight, _ = residual
-    size = _output_size(x, weight, stride, padding, dilation)
+    size = output_size(x, weight, stride, padding, dilation)
     check_gradient("conv2d", dy, (int(x.shape[0]), int(weight.shape[0]), *size), x)
 
 
@@ -102,7 +103,7 @@ def conv2d_forward(
 ) -> tuple[Array, Conv2dResidual | None]:
     """Return y (N, O, Ho, Wo)."""
     geometry = Geometry(weight.shape[2:], stride, padding, dilation, groups)
-    y = correlate(x, weight, _output_size(x, weight, stride, padding, dilation), geometry)
+    y = correlate(x, weight, output_size(x, weight, stride, padding, dilation), geometry)
     if bias is not None:
         y += bias[:, None, None]
     return y, Conv2dResidual(x, weight, bias) if keep_residual else None

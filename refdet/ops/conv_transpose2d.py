@@ -44,7 +44,8 @@ class ConvTranspose2dResidual(NamedTuple):
     bias: Array | None
 
 
-def _output_size(x: Array, weight: Array, stride: Pair, padding: Padding, output_padding: Pair, dilation: Pair) -> Pair:
+def output_size(x: Array, weight: Array, stride: Pair, padding: Padding, output_padding: Pair, dilation: Pair) -> Pair:
+    """Return (Ho, Wo)."""
     height, width = (
         conv_transpose_output_size(n, k, stride=s, before=p[0], after=p[1], output_padding=e, dilation=d)
         for n, k, s, p, e, d in zip(
@@ -86,7 +87,7 @@ def _check(
                 f"conv_transpose2d: output_padding must be smaller than the larger of stride {stride} "
                 f"and dilation {dilation}, got {output_padding}"
             )
-    size = _output_size(x, weight, stride, padding, output_padding, dilation)
+    size = output_size(x, weight, stride, padding, output_padding, dilation)
     if min(size) < 1:
         raise ValueError(
             f"conv_transpose2d: the output would be {size[0]} × {size[1]}: padding {padding} crops everything that x "
@@ -106,7 +107,7 @@ def _check_backward(
     groups: int,
 ) -> None:
     x, weight, _ = residual
-    size = _output_size(x, weight, stride, padding, output_padding, dilation)
+    size = output_size(x, weight, stride, padding, output_padding, dilation)
     check_gradient("conv_transpose2d", dy, (int(x.shape[0]), int(weight.shape[1]) * groups, *size), x)
 
 
@@ -124,7 +125,7 @@ def conv_transpose2d_forward(
     keep_residual: bool,
 ) -> tuple[Array, ConvTranspose2dResidual | None]:
     """Return y (N, Cout, Ho, Wo): what `correlate` would map back to x."""
-    size = _output_size(x, weight, stride, padding, output_padding, dilation)
+    size = output_size(x, weight, stride, padding, output_padding, dilation)
     y = correlate_input_adjoint(x, weight, size, Geometry(weight.shape[2:], stride, padding, dilation, groups))
     if bias is not None:
         y = y + bias[:, None, None]

@@ -6,7 +6,7 @@ It is the table that the entry point names; it loads only where its kernels can 
 from collections.abc import Callable
 from typing import Any
 
-from refdet_numba.gpu import box_iou, device, max_pool2d, nms
+from refdet_numba.gpu import box_iou, conv2d, conv_transpose2d, device, max_pool2d, nms
 
 device.refuse_without_device()
 
@@ -16,6 +16,10 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "array.to_host": device.to_host,
     "box_iou": box_iou.box_iou,
     "class_nms": nms.class_nms,
+    "conv2d.backward": conv2d.backward,
+    "conv2d.forward": conv2d.forward,
+    "conv_transpose2d.backward": conv_transpose2d.backward,
+    "conv_transpose2d.forward": conv_transpose2d.forward,
     "max_pool2d.backward": max_pool2d.backward,
     "max_pool2d.forward": max_pool2d.forward,
     "nms": nms.nms,
