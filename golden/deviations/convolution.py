@@ -10,8 +10,8 @@ import numpy as np
 from golden.op_wrapping import Params, changing, fitted
 from refdet.core.check import Array
 from refdet.core.geometry import Pair
-from refdet.ops.conv2d import _output_size as conv_size
-from refdet.ops.conv_transpose2d import _output_size as conv_transpose_size
+from refdet.ops.conv2d import output_size as conv_size
+from refdet.ops.conv_transpose2d import output_size as conv_transpose_size
 from refdet.verify.deviation import Body, Deviation
 
 SIZES: dict[str, Callable[..., Pair]] = {"conv2d": conv_size, "conv_transpose2d": conv_transpose_size}

@@ -1,0 +1,23 @@
+"""Correlation's transpose with respect to its weights: every dy meets the pixels that its window read.
+
+Which algorithm computes it depends on shapes alone. Winograd's and the direct one multiply values that the definition
+does not bring together; where that made a result that is not finite, the matrix products decide.
+"""
+
+from __future__ import annotations
+
+from refdet.core.check import Array
+from refdet.ops.correlation import Geometry
+from refdet_numba.cpu.weight_adjoint_by_gemm import weight_adjoint_by_gemm
+from refdet_numba.cpu.weight_adjoint_by_winograd import weight_adjoint_by_winograd, winograd_pays
+from refdet_numba.cpu.weight_adjoint_directly import directly_pays, weight_adjoint_directly
+
+
+def correlate_weight_adjoint(x: Array, dy: Array, geometry: Geometry) -> Array:
+    """Return dweight (O, C/g, kh, kw) from x (N, C, H, W) and dy (N, O, Ho, Wo)."""
+    dweight = None
+    if directly_pays(x.shape, dy.shape, geometry):
+        dweight = weight_adjoint_directly(x, dy, geometry)
+    elif winograd_pays(x.shape, dy.shape, geometry):
+        dweight = weight_adjoint_by_winograd(x, dy, geometry)
+    return weight_adjoint_by_gemm(x, dy, geometry) if dweight is None else dweight
