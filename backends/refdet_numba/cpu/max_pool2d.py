@@ -1,12 +1,16 @@
-"""Max pooling in one pass over the windows.
+"""Max pooling, a few rows of windows at a time: first down, then across (`window_rows`).
 
-    for each plane (in parallel):
-        for each window (i, j):
-            for each tap (a, b) that lies on a real pixel, in row-major order:
-                keep the pixel if it is the first, larger than the best, or the first NaN
+    for each plane (in parallel), for some rows i of windows at a time:
+        tall[i, left + w] = the largest of the pixels of column w under the vertical taps of row i; −∞ at padding
+        best[u] = the largest of tall[u + b·dilation] over the horizontal taps b
+        y[i, j] = best[i, j·stride]
 
-A plane belongs to one thread and its windows are visited in row-major order, so the result, and the order in which the
-gradients of one pixel are added, do not depend on the number of threads.
+with the index h·W + w of every number beside it. The larger number is kept, of equal ones the one with the smaller
+index, which is the first in row-major order, and a NaN rather than a number, again the first: in whatever order they
+are compared, the same wins. All loops run over neighbours and choose without branches. A plane belongs to one thread,
+so the result, and the order in which the gradients of one pixel are added, do not depend on the number of threads.
+
+Workspace: per thread 2·max(2048, pitch) numbers and as many indices, where pitch is the length of a padded row.
 """
 
 from __future__ import annotations
@@ -14,14 +18,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import prange
+from numba import get_thread_id, prange
 
 from refdet.core.check import Array
 from refdet.core.geometry import Padding, Pair
 from refdet.ops.max_pool2d import MaxPool2dResidual
 from refdet.ops.pooling import PoolingWindows
-from refdet_numba.cpu.arrays import native
-from refdet_numba.cpu.compiling import compiled_parallel
+from refdet_numba.cpu.compiling import compiled, compiled_parallel
+from refdet_numba.cpu.planes import planes_of
+from refdet_numba.cpu.switches import add_at_switches
+from refdet_numba.cpu.threads import per_thread
+from refdet_numba.cpu.window_rows import window_rows
 
 
 def forward(
@@ -36,11 +43,17 @@ def forward(
     keep_residual: bool,
 ) -> tuple[tuple[Array, Array], MaxPool2dResidual | None]:
     """Return (y, switches) and the residual, as the reference does."""
-    windows = PoolingWindows(kernel_size, stride, padding, dilation, ceil_mode, convention)
-    size = windows.output_size(x.shape[2:])
-    (top, _), (left, _) = padding
-    y, switches = _forward(_planes(x), kernel_size, stride, (top, left), dilation, size)
-    shape = (*x.shape[:2], *size)
+    windows, size = PoolingWindows(kernel_size, stride, padding, dilation, ceil_mode, convention), x.shape[2:]
+    planes = planes_of(x)
+    y = np.empty((len(planes), *windows.output_size(size)), planes.dtype)
+    switches = np.empty(y.shape, np.int64)
+    narrow = y.itemsize == 4 and size[0] * size[1] < 2**31  # as many indices as numbers fit in a register
+    plan, index = window_rows(windows, size), np.dtype(np.int32 if narrow else np.int64)
+    n, none = plan.at_once * plan.pitch, int(np.iinfo(index.name).max)  # no pixel: later than all
+    work = [per_thread((n,), dtype) for dtype in (y.dtype, index, y.dtype, index)]
+    work[0][:], work[1][:] = -np.inf, none  # the padding, which stays
+    _forward(planes, plan, none, *work, y, switches)
+    shape = (*x.shape[:2], *y.shape[1:])
     outputs = (y.reshape(shape), switches.reshape(shape))
     return outputs, MaxPool2dResidual(x, outputs[1]) if keep_residual else None
 
@@ -48,52 +61,65 @@ def forward(
 def backward(residual: MaxPool2dResidual, dy: Array, *, needs: tuple[bool], **params: Any) -> tuple[Array | None, ...]:
     """Return dx: every dy added to the pixel that won its window."""
     x, switches = residual
-    n_pixels = x.shape[2] * x.shape[3]
-    if switches.size and np.max(switches) >= n_pixels:  # compiled code does not look where it writes
-        raise IndexError(f"max_pool2d: a switch of {np.max(switches)} lies outside a plane of {n_pixels} pixels")
-    dx = _backward(_planes(dy), native(switches).reshape(-1, *switches.shape[2:]), x.shape[2:])
-    return (dx.reshape(x.shape),)
-
-
-def _planes(x: Array) -> Array:
-    """Return (N·C, H, W), contiguous and in native byte order."""
-    return native(x).reshape(x.shape[0] * x.shape[1], *x.shape[2:])
+    return (add_at_switches("max_pool2d", dy, switches, x.shape[2:]),)
 
 
 @compiled_parallel
-def _forward(x: Any, kernel_size: Any, stride: Any, start: Any, dilation: Any, size: Any) -> Any:
-    n_planes, H, W = x.shape
-    y = np.empty((n_planes, size[0], size[1]), x.dtype)
-    switches = np.empty((n_planes, size[0], size[1]), np.int64)
-    for plane in prange(n_planes):
-        for i in range(size[0]):
-            for j in range(size[1]):
-                best, switch = x.dtype.type(-np.inf), np.int64(-1)
-                for a in range(kernel_size[0]):
-                    h = i * stride[0] + a * dilation[0] - start[0]
-                    if h < 0 or h >= H:
-                        continue
-                    for b in range(kernel_size[1]):
-                        w = j * stride[1] + b * dilation[1] - start[1]
-                        if w < 0 or w >= W:
-                            continue
-                        value = x[plane, h, w]
-                        if switch < 0 or value > best or (np.isnan(value) and not np.isnan(best)):
-                            best, switch = value, np.int64(h * W + w)
-                y[plane, i, j] = best
-                switches[plane, i, j] = switch
-    return y, switches
+def _forward(
+    x: Any, plan: Any, none: int, talls: Any, tall_indices: Any, bests: Any, indices: Any, y: Any, switches: Any
+) -> None:
+    Ho, Wo = y.shape[1:]
+    for plane in prange(x.shape[0]):
+        thread = get_thread_id()
+        tall, tall_index, best, index = talls[thread], tall_indices[thread], bests[thread], indices[thread]
+        for start in range(0, Ho, plan.at_once):
+            stop = min(Ho, start + plan.at_once)
+            for i in range(start, stop):
+                _largest_of_columns(x, plane, i, plan, none, (i - start) * plan.pitch + plan.before, tall, tall_index)
+            _largest_of_rows(tall, tall_index, plan, (stop - start) * plan.pitch, best, index)
+            for i in range(start, stop):
+                for j in range(Wo):
+                    u = (i - start) * plan.pitch + j * plan.across
+                    y[plane, i, j] = best[u]
+                    switches[plane, i, j] = -1 if index[u] == none else index[u]
 
 
-@compiled_parallel
-def _backward(dy: Any, switches: Any, size: Any) -> Any:
-    n_planes, Ho, Wo = dy.shape
-    H, W = size
-    dx = np.zeros((n_planes, H, W), dy.dtype)
-    for plane in prange(n_planes):
-        for i in range(Ho):
-            for j in range(Wo):
-                switch = switches[plane, i, j]
-                if switch >= 0:
-                    dx[plane, switch // W, switch % W] += dy[plane, i, j]
-    return dx
+@compiled
+def _largest_of_columns(x: Any, plane: int, i: int, plan: Any, none: int, to: int, tall: Any, tall_index: Any) -> None:
+    """Write the largest pixel of every column under row i of windows, and its index, from position `to` on."""
+    is_first, W, kind = True, x.shape[2], tall_index.dtype.type
+    begin = np.uint64(to)  # unsigned: compiled code need not ask whether it counts from the end
+    for a in range(plan.taps.shape[0]):
+        if not plan.taps[a, 0] <= i < plan.taps[a, 1]:
+            continue
+        h = i * plan.down + plan.taps[a, 2]
+        start = kind(h * W)
+        for w in range(W):
+            u = begin + np.uint64(w)
+            if is_first:
+                tall[u], tall_index[u] = x[plane, h, w], start + kind(w)
+            else:
+                v, b = x[plane, h, w], tall[u]
+                wins = (v > b) | ((v != v) & (b == b))
+                tall[u] = v if wins else b
+                tall_index[u] = start + kind(w) if wins else tall_index[u]
+        is_first = False
+    if is_first:
+        for w in range(W):
+            u = begin + np.uint64(w)
+            tall[u], tall_index[u] = -np.inf, none
+
+
+@compiled
+def _largest_of_rows(tall: Any, tall_index: Any, plan: Any, n: int, best: Any, index: Any) -> None:
+    """Write the largest under the horizontal taps of the window at each of n positions."""
+    for position in range(n):
+        best[position], index[position] = tall[position], tall_index[position]
+    for b in range(1, plan.n_across):
+        shift = np.uint64(b * plan.dilation)
+        for position in range(n - b * plan.dilation):
+            u = np.uint64(position)
+            v, i, most, first = tall[u + shift], tall_index[u + shift], best[u], index[u]
+            wins = (v > most) | ((v == most) & (i < first)) | ((v != v) & ((most == most) | (i < first)))
+            best[u] = v if wins else most
+            index[u] = i if wins else first

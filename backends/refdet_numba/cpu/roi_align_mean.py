@@ -1,0 +1,167 @@
+"""RoIAlign that takes the mean: two passes of weighted sums over neighbouring numbers, block of channels by block.
+
+    for each block of channels, each chunk of regions (in parallel):
+        for each region, each row p of bins:
+            band[w] = Σ_h A[p, h] · x[h, w]                    the columns that the region reads, of all channels
+            for each q:  crop[p, q] = Σ_w B[q, w] · band[w]
+
+and for the gradient, whose sum over regions stays in their order because one thread has a block of an image to itself:
+
+    for each image, each block of channels (in parallel):
+        for each region of the image in its order, each p:
+            dband[w] = Σ_q B[q, w] · dcrop[p, q]
+            dx[h, w] += A[p, h] · dband[w]                     for every h
+
+A region with g × g points in a bin costs about (g + 1)·W' + (g + 1)·PW products per p, where W' is the number of
+columns that it reads, not the 4 · g² · PW of point by point.
+
+Workspace: the copy of x of `channel_blocks` in the forward pass, WIDTH·H·W numbers per thread in the backward pass, and
+per thread WIDTH·(W + PH·PW) numbers in both.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import get_thread_id, prange
+
+from refdet.core.check import Array
+from refdet_numba.cpu.arrays import native
+from refdet_numba.cpu.channel_blocks import WIDTH, channel_blocks, read_lanes, write_lanes
+from refdet_numba.cpu.compiling import ROUNDED_ONCE, compiled, compiled_parallel
+from refdet_numba.cpu.roi_align_weights import AxisWeights
+from refdet_numba.cpu.threads import per_thread
+
+CHUNK = 32  # regions of a task
+
+
+def mean_crops(x: Array, images: Array, rows: AxisWeights, columns: AxisWeights) -> Array:
+    """Return y (R, C, PH, PW)."""
+    C, (R, PH), PW = x.shape[1], rows.counts.shape, columns.counts.shape[1]
+    blocks = channel_blocks(x)
+    y = np.empty((R, C, PH * PW), blocks.dtype)
+    _forward(blocks, x.shape[3], images, rows, columns, *_workspace(x, PH * PW, y.dtype), y)
+    return y.reshape(R, C, PH, PW)
+
+
+def mean_crops_adjoint(dy: Array, images: Array, rows: AxisWeights, columns: AxisWeights, shape: Any) -> Array:
+    """Return dx of `shape` (N, C, H, W)."""
+    dx = np.empty(shape, dy.dtype.newbyteorder("="))
+    R, C, PH, PW = dy.shape
+    H, W = shape[2:]
+    sums = per_thread((H * W * WIDTH,), dx.dtype)
+    dcrops = native(dy).reshape(R, C, PH * PW)
+    _backward(dcrops, W, images, rows, columns, *_workspace(dx, PH * PW, dx.dtype), sums, dx.reshape(*shape[:2], H * W))
+    return dx
+
+
+def _workspace(x: Array, n_bins: int, dtype: Any) -> tuple[Array, Array]:
+    return per_thread((x.shape[3] * WIDTH,), dtype), per_thread((n_bins * WIDTH,), dtype)
+
+
+@compiled_parallel
+def _forward(blocks: Any, W: int, images: Any, rows: Any, columns: Any, bands: Any, crops: Any, y: Any) -> None:
+    n_blocks = blocks.shape[1]
+    R, C = y.shape[:2]
+    PH, PW = rows.counts.shape[1], columns.counts.shape[1]
+    n_chunks = (R + CHUNK - 1) // CHUNK
+    step = np.int64(WIDTH)  # of the type of W · WIDTH, so that one compilation serves both
+    for task in prange(n_blocks * n_chunks):
+        block, chunk = task // n_chunks, task % n_chunks
+        first = block * WIDTH
+        n_lanes = min(WIDTH, C - first)
+        band, crop = bands[get_thread_id()], crops[get_thread_id()]
+        for r in range(chunk * CHUNK, min(R, (chunk + 1) * CHUNK)):
+            x = blocks[images[r], block].reshape(-1)
+            for p in range(PH):
+                for run in range(columns.n_runs[r]):
+                    start, stop = columns.runs[r, run, 0], columns.runs[r, run, 1]
+                    _weigh(
+                        x[start * WIDTH :],
+                        rows.pixels[r, p],
+                        W * WIDTH,
+                        rows.weights[r, p],
+                        rows.counts[r, p],
+                        band[start * WIDTH : stop * WIDTH],
+                    )
+                for q in range(PW):
+                    out = crop[(p * PW + q) * WIDTH : (p * PW + q + 1) * WIDTH]
+                    _weigh(band, columns.pixels[r, q], step, columns.weights[r, q], columns.counts[r, q], out)
+            write_lanes(crop, n_lanes, y[r, first : first + n_lanes].reshape(-1))
+
+
+@compiled(fastmath=ROUNDED_ONCE)
+def _weigh(x: Any, pixels: Any, step: int, weights: Any, count: int, out: Any) -> None:
+    """Write Σ_k weights[k] · x[pixels[k] · step + i] into out[i]."""
+    n = out.size
+    done = min(count, 4)
+    if count == 0:
+        out[:] = 0
+        return
+    x0, w0 = x[pixels[0] * step :][:n], weights[0]
+    if count == 1:
+        for i in range(n):
+            out[i] = w0 * x0[i]
+        return
+    x1, w1 = x[pixels[1] * step :][:n], weights[1]
+    if count == 2:
+        for i in range(n):
+            out[i] = w0 * x0[i] + w1 * x1[i]
+        return
+    x2, w2 = x[pixels[2] * step :][:n], weights[2]
+    if count == 3:
+        for i in range(n):
+            out[i] = w0 * x0[i] + w1 * x1[i] + w2 * x2[i]
+        return
+    x3, w3 = x[pixels[3] * step :][:n], weights[3]
+    for i in range(n):
+        out[i] = w0 * x0[i] + w1 * x1[i] + w2 * x2[i] + w3 * x3[i]
+    while done + 1 < count:
+        x0, w0 = x[pixels[done] * step :][:n], weights[done]
+        x1, w1 = x[pixels[done + 1] * step :][:n], weights[done + 1]
+        for i in range(n):
+            out[i] = out[i] + w0 * x0[i] + w1 * x1[i]
+        done += 2
+    if done < count:
+        _add(weights[done], x[pixels[done] * step :], out)
+
+
+@compiled(fastmath=ROUNDED_ONCE)
+def _add(weight: Any, x: Any, out: Any) -> None:
+    """Add weight · x to out."""
+    for i in range(out.size):
+        out[i] += weight * x[i]
+
+
+@compiled_parallel
+def _backward(
+    dy: Any, W: int, images: Any, rows: Any, columns: Any, bands: Any, crops: Any, sums: Any, dx: Any
+) -> None:
+    N, C = dx.shape[:2]
+    PH, PW = rows.counts.shape[1], columns.counts.shape[1]
+    n_blocks = (C + WIDTH - 1) // WIDTH
+    for task in prange(N * n_blocks):
+        n, first = task // n_blocks, task % n_blocks * WIDTH
+        n_lanes = min(WIDTH, C - first)
+        dband, dcrop, total = bands[get_thread_id()], crops[get_thread_id()], sums[get_thread_id()]
+        total[:] = 0
+        dcrop[:] = 0
+        for r in range(images.size):
+            if images[r] != n:
+                continue
+            read_lanes(dy[r, first : first + n_lanes].reshape(-1), n_lanes, dcrop)
+            for p in range(PH):
+                for run in range(columns.n_runs[r]):
+                    dband[columns.runs[r, run, 0] * WIDTH : columns.runs[r, run, 1] * WIDTH] = 0
+                for q in range(PW):
+                    part = dcrop[(p * PW + q) * WIDTH : (p * PW + q + 1) * WIDTH]
+                    for k in range(columns.counts[r, q]):
+                        column = columns.pixels[r, q, k]
+                        _add(columns.weights[r, q, k], part, dband[column * WIDTH : (column + 1) * WIDTH])
+                for k in range(rows.counts[r, p]):
+                    row = total[rows.pixels[r, p, k] * W * WIDTH :]
+                    for run in range(columns.n_runs[r]):
+                        start, stop = columns.runs[r, run, 0] * WIDTH, columns.runs[r, run, 1] * WIDTH
+                        _add(rows.weights[r, p, k], dband[start:stop], row[start:stop])
+        write_lanes(total, n_lanes, dx[n, first : first + n_lanes].reshape(-1))
