@@ -7,7 +7,9 @@ steps of an iteration are those of `refdet.crf.mean_field` and `refdet.crf.mean_
 conventions. To differentiate through the inference, use the function `mean_field`.
 
 The parts of an iteration, such as splatting, blurring and slicing, run on the backend in use:
-`with refdet.use_backend("numba-cpu"):` around both the making of a DenseCRF and its inference.
+`with refdet.use_backend("numba-cpu"):` around both the making of a DenseCRF and its inference. A backend may also
+replace all parallel updates at once: a function in its table by the name of `PARALLEL` takes the place of
+`parallel_inference` below.
 
 Conventions:
 
@@ -29,7 +31,8 @@ from typing import NamedTuple
 import numpy as np
 
 from refdet.core.check import Array, check_choice, check_floating, check_rank, check_shape, integer, sequence, shape_of
-from refdet.crf.filters import EXPONENTS, FILTERS, Shape, make_filter
+from refdet.core.kernel import active_backend
+from refdet.crf.filters import EXPONENTS, FILTERS, NormalisedFilter, Shape, make_filter
 from refdet.crf.free_energy import free_energy
 from refdet.crf.mean_field import (
     by_label,
@@ -45,6 +48,13 @@ from refdet.crf.mean_field_sequential import sweep
 from refdet.crf.model import check_dtypes, check_features, check_filters, check_rows, leaves_out_self
 
 SCHEDULES = ("parallel", "sequential")
+PARALLEL = "DenseCRF.infer"
+
+
+GoesOn = Callable[[int, Array, Array], bool]  # the number of the iteration, the free energy after it, the largest |Δq|
+Steps = tuple[
+    Array, list[Array], list[Array]
+]  # q, the free energy before the first iteration and after each, |Δq| each
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +163,7 @@ class DenseCRF:
         check_filters("DenseCRF", names, dimensions, shape, exclude_self, n_points)
         for k in kernels:
             check_features("DenseCRF", k.features, k.filter, shape)
-        self.unary, self.kernels = by_label(unary), tuple(kernels)
+        self.unary, self.kernels = np.copy(unary), tuple(kernels)
         self._filters = [
             make_filter(k.filter, k.features, normalisation=k.normalisation, exclude_self=exclude_self, shape=shape)
             for k in kernels
@@ -178,36 +188,30 @@ class DenseCRF:
         iterations = integer("DenseCRF.infer", "iterations", iterations, low=0)
         check_choice("DenseCRF.infer", "schedule", schedule, SCHEDULES)
         damping = check_damping("DenseCRF.infer", damping)
-        update = self._sequential() if schedule == "sequential" else self._parallel
         if schedule == "sequential" and damping:
             raise ValueError(f"DenseCRF.infer: damping is for the parallel schedule, got {damping!r} with 'sequential'")
-        q = initialise(self.unary)
-        pairwise = self._pairwise(q)
-        free_energies, changes = [free_energy(q, self.unary, pairwise)], []
-        for t in range(1, iterations + 1):
-            new = damp(q, update(q, pairwise), damping)
-            change = np.max(np.abs(new - q), initial=0)
-            q = new
-            pairwise = self._pairwise(q)
-            free_energies.append(free_energy(q, self.unary, pairwise))
-            changes.append(change)
+
+        def goes_on(t: int, energy: Array, change: Array) -> bool:
             try:
                 if on_iteration is not None:
-                    on_iteration(Progress(t, iterations, float(free_energies[-1]), float(change)))
+                    on_iteration(Progress(t, iterations, float(energy), float(change)))
             except StopIteration:
-                break
-        return Inference(q, np.array(free_energies, q.dtype), np.array(changes, q.dtype))
+                return False
+            return True
 
-    def _pairwise(self, q: Array) -> Array:
-        """Return p_i(l) = Σ_m Σ_l' μ⁽ᵐ⁾(l, l') Σ_j k_m(f_i, f_j) Q_j(l')."""
-        return compatibility_transform(message_passing(self._filters, q), self._compatibilities, like=q)
+        watch = None if on_iteration is None else goes_on
+        problem = self.unary, self._filters, self._compatibilities
+        if schedule == "sequential":
+            found = inference(*problem, self._sequential(), iterations=iterations, goes_on=watch)
+        else:
+            infer = active_backend().kernels.get(PARALLEL, parallel_inference)
+            found = infer(*problem, iterations=iterations, damping=damping, goes_on=watch)
+        q, free_energies, changes = found
+        return Inference(q, np.array(free_energies, q.dtype), np.array(changes, q.dtype))
 
     @property
     def _compatibilities(self) -> list[Array]:
         return [k.compatibility for k in self.kernels]
-
-    def _parallel(self, q: Array, pairwise: Array) -> Array:
-        return normalise(local_update(self.unary, pairwise))
 
     def _sequential(self) -> Callable[[Array, Array], Array]:
         """Return the update of one point after the other, for which the pairwise energies at the start are no use."""
@@ -218,6 +222,56 @@ class DenseCRF:
                 )
         matrices = [f.matrix() for f in self._filters]
         return lambda q, pairwise: sweep(q, self.unary, matrices, self._compatibilities)
+
+
+def parallel_inference(
+    unary: Array,
+    filters: Sequence[NormalisedFilter],
+    compatibilities: Sequence[Array],
+    *,
+    iterations: int,
+    damping: float,
+    goes_on: GoesOn | None,
+) -> Steps:
+    """Update all points at once, again and again; see `inference`."""
+
+    def update(q: Array, pairwise: Array) -> Array:
+        return damp(q, normalise(local_update(psi, pairwise)), damping)
+
+    psi = by_label(unary)
+    return inference(psi, filters, compatibilities, update, iterations=iterations, goes_on=goes_on)
+
+
+def inference(
+    unary: Array,
+    filters: Sequence[NormalisedFilter],
+    compatibilities: Sequence[Array],
+    update: Callable[[Array, Array], Array],
+    *,
+    iterations: int,
+    goes_on: GoesOn | None,
+) -> Steps:
+    """Begin from the softmax of −ψ; an update has q and p, the pairwise energies under q, and returns the next q.
+
+    After each, `goes_on` may say False, with which it ends.
+    """
+
+    def pairwise_energies(q: Array) -> Array:
+        """Return p_i(l) = Σ_m Σ_l' μ⁽ᵐ⁾(l, l') Σ_j k_m(f_i, f_j) Q_j(l')."""
+        return compatibility_transform(message_passing(filters, q), compatibilities, like=q)
+
+    q = initialise(unary)
+    pairwise = pairwise_energies(q)
+    free_energies, changes = [free_energy(q, unary, pairwise)], []
+    for t in range(1, iterations + 1):
+        new = update(q, pairwise)
+        changes.append(np.max(np.abs(new - q), initial=0))
+        q = new
+        pairwise = pairwise_energies(q)
+        free_energies.append(free_energy(q, unary, pairwise))
+        if goes_on is not None and not goes_on(t, free_energies[-1], changes[-1]):
+            break
+    return q, free_energies, changes
 
 
 def _check_finite(name: str, x: Array, where: str) -> None:

@@ -217,6 +217,9 @@ def lattice_embed(features: Tensor | Array) -> tuple[Tensor, Array]:
 
 def check_embeddable(op: str, features: Array) -> None:
     """Refuse points whose coordinates are not finite, or have too little fraction left in the lattice."""
+    d = features.shape[1]  # |e_m| ≤ Σ |c_j| + d |c_{m−1}|, so that most need not be elevated
+    if np.max(np.abs(features), initial=0) <= MAX_COORDINATE / (4 * d * np.max(axis_lengths(d))):  # False for NaN
+        return
     finite = np.all(np.isfinite(features), axis=1)
     if not np.all(finite):
         i = int(np.argmin(finite))

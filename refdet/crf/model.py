@@ -142,9 +142,9 @@ def check_filters(
 
 def check_features(op: str, features: Array, name: str, shape: Shape | None) -> None:
     """Refuse what no filter can work with: NaN and ±∞, too many points for a matrix, no grid for a truncated filter."""
-    finite = np.all(np.isfinite(features), axis=1)
+    finite = np.isfinite(features)
     if not np.all(finite):
-        i = int(np.argmin(finite))
+        i = int(np.argmin(np.all(finite, axis=1)))
         raise ValueError(f"{op}: features must be finite, got {features[i].tolist()} at point {i}")
     if name == "lattice":
         check_embeddable(op, features)
