@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from refdet.boxes.nms import check_scored_boxes
+from refdet.boxes.nms import check_scored_boxes, nms_kernel
 from refdet.boxes.top_k import descending
 from refdet.core.check import Array, check_number, integer
 
@@ -47,6 +47,8 @@ def adaptive_nms(boxes: Array, scores: Array, *, threshold: float, eta: float, m
     beta = check_number(op, "threshold", threshold, low=0, high=1)
     check_number(op, "eta", eta, low=0, high=1, open_low=True)
     limit = integer(op, "max_boxes", max_boxes, low=0)
+    if eta == 1:  # the ordinary one, in the same order
+        return nms_kernel(boxes.astype(np.float64), scores.astype(np.float64), threshold=beta, offset=0)[:limit]
     order = descending(scores)
     corners = boxes[order].astype(np.float64).T
     kept = np.zeros(min(limit, len(order)), np.int64)  # places in `order`

@@ -89,7 +89,8 @@ def _interpolated(field: Array, step_x: Array, step_y: Array) -> Array:
     top, left = np.floor(y).astype(np.int64), np.floor(x).astype(np.int64)
     bottom, right = np.minimum(top + 1, H - 1), np.minimum(left + 1, W - 1)
     down, across = y - top, x - left
-    above = field[top, left] * (1 - across) + field[top, right] * across
-    below = field[bottom, left] * (1 - across) + field[bottom, right] * across
+    values, top_row, bottom_row = field.ravel(), top * W, bottom * W
+    above = values[top_row + left] * (1 - across) + values[top_row + right] * across
+    below = values[bottom_row + left] * (1 - across) + values[bottom_row + right] * across
     interpolated: Array = above * (1 - down) + below * down
     return interpolated

@@ -148,7 +148,7 @@ def merge_graph(
 def colour_distances(field: Array, edges: Array) -> Array:
     """Return the Euclidean distance of the colours at the two ends of each edge, (E,), of a field (H, W, C)."""
     colours = field.reshape(-1, field.shape[2])
-    difference = colours[edges[:, 0]] - colours[edges[:, 1]]
+    difference = colours.take(edges[:, 0], axis=0) - colours.take(edges[:, 1], axis=0)  # rows: faster than by indexing
     distances: Array = np.sqrt((difference**2).sum(axis=1))
     return distances
 

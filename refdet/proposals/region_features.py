@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 from refdet.core.check import Array
-from refdet.core.pixel_graph import pixel_edges
+from refdet.core.pixel_graph import AHEAD
 from refdet.proposals.gaussian import gradient
 
 COLOUR_BINS = 25
@@ -62,11 +62,12 @@ def region_boxes(labels: Array, n: int) -> Array:
     >>> region_boxes(np.array([[0, 0, 1], [2, 0, 1]]), 3).tolist()
     [[0.0, 0.0, 2.0, 2.0], [2.0, 0.0, 3.0, 2.0], [0.0, 1.0, 1.0, 2.0]]
     """
-    row, column = np.indices(labels.shape)
     boxes = np.empty((n, 4))
-    boxes[:, :2], boxes[:, 2:] = np.inf, -np.inf
-    for i, (lowest, position) in enumerate(((True, column), (True, row), (False, column + 1), (False, row + 1))):
-        (np.minimum if lowest else np.maximum).at(boxes[:, i], labels.ravel(), position.ravel())
+    for axis, (first, last) in enumerate(((1, 3), (0, 2))):  # along rows y1 and y2, along columns x1 and x2
+        lines = np.moveaxis(labels, axis, 0)
+        label, position = lines.ravel(), np.repeat(np.arange(len(lines)), lines.shape[1])
+        boxes[label[::-1], first] = position[::-1]  # of several positions of one label, the last one stays
+        boxes[label, last] = position + 1
     return boxes
 
 
@@ -76,10 +77,16 @@ def neighbouring_regions(labels: Array) -> Array:
     >>> neighbouring_regions(np.array([[0, 0, 1], [2, 0, 1]])).tolist()
     [[0, 1], [0, 2]]
     """
+    H, W = labels.shape
     n = int(labels.max()) + 1
-    ends = np.sort(labels.ravel()[pixel_edges((labels.shape[0], labels.shape[1]), neighbours=8)], axis=1)
-    first, second = ends[ends[:, 0] != ends[:, 1]].T
-    return np.stack(np.divmod(np.unique(first * n + second), n), axis=1)
+    pairs = []
+    for down, right in AHEAD[8]:
+        here = labels[max(0, -down) : H - max(0, down), : W - right]
+        there = labels[max(0, down) : H + min(0, down), right:]
+        differ = here != there
+        lower, upper = np.minimum(here[differ], there[differ]), np.maximum(here[differ], there[differ])
+        pairs.append(lower * n + upper)
+    return np.stack(np.divmod(np.unique(np.concatenate(pairs)), n), axis=1)
 
 
 def region_histograms(labels: Array, codes: Array, n: int, n_bins: int) -> Array:
@@ -89,9 +96,9 @@ def region_histograms(labels: Array, codes: Array, n: int, n_bins: int) -> Array
     array([[0.5, 0. , 0.5],
            [0. , 1. , 0. ]])
     """
-    counts = np.zeros(n * n_bins, np.int64)
+    first_bin, counts = labels.ravel() * n_bins, np.zeros(n * n_bins, np.int64)
     for layer in np.moveaxis(codes, 2, 0):
-        counts += np.bincount((labels * n_bins + layer).ravel(), minlength=n * n_bins)
+        counts += np.bincount(first_bin + layer.ravel(), minlength=n * n_bins)
     histograms = counts.reshape(n, n_bins).astype(np.float64)
     shares: Array = histograms / histograms.sum(axis=1, keepdims=True)
     return shares
@@ -108,14 +115,15 @@ def colour_codes(field: Array) -> Array:
 
 def texture_codes(field: Array) -> Array:
     """Return the bin of every pixel in each direction of each channel: (H, W, 8 C), < 80 C."""
-    along_x, along_y = gradient(field, TEXTURE_SIGMA)
-    codes = []
+    along_x, along_y = (np.moveaxis(slope, 2, 0) for slope in gradient(field, TEXTURE_SIGMA))  # (C, H, W)
+    codes = np.empty((DIRECTIONS, *along_x.shape), np.int32)  # a layer lies in one piece, as it is read
     for i in range(DIRECTIONS):
         angle = 2 * np.pi * i / DIRECTIONS
         response = np.maximum(0, np.cos(angle) * along_x + np.sin(angle) * along_y)
-        codes.append(_bins(response, TEXTURE_BINS, highest=STEEPEST))
-    layers = np.concatenate(codes, axis=2)
-    return layers + TEXTURE_BINS * np.arange(layers.shape[2])
+        codes[i] = _bins(response, TEXTURE_BINS, highest=STEEPEST)
+    layers = codes.reshape(-1, *field.shape[:2])
+    layers += TEXTURE_BINS * np.arange(len(layers), dtype=np.int32)[:, None, None]
+    return np.moveaxis(layers, 0, 2)
 
 
 def _bins(values: Array, n_bins: int, *, highest: float) -> Array:

@@ -147,6 +147,10 @@ def _suppression_by_matrix(rng: RNG) -> Iterator[tuple[Any, Any]]:
     yield (rng.random((900, 900)) ** 8, rng.integers(0, 200, 900) / 200), {"threshold": 0.5}
 
 
+def _best(rng: RNG) -> Iterator[tuple[Any, Any]]:
+    yield (rng.integers(0, 500, 5000) / 500,), {"k": 3000}
+
+
 def _overlap_table(rng: RNG, n: int, m: int) -> Array:
     return rng.integers(0, 11, (n, m)) / 10 * (rng.random((n, m)) < 0.2)
 
@@ -328,4 +332,5 @@ MAKERS: dict[str, Callable[[RNG], Iterator[tuple[Any, Any]]]] = {
     "score_edge_boxes": _recorded(_edges, "score_edge_boxes"),
     "soft_nms": _suppression(method="gaussian", sigma=0.5, min_score=0.001),
     "spatial_pyramid_pool": _pyramid,
+    "top_k": _best,
 }

@@ -87,7 +87,7 @@ def test_required_kernels_are_there(backend: str) -> None:
 
 @pytest.mark.parametrize("backend", sorted(TABLES))
 def test_a_backend_replaces_kernels_that_exist(backend: str) -> None:
-    unknown = set(TABLES[backend]) - set(KERNELS) - {"array.to_host", "array.to_device"}
+    unknown = set(TABLES[backend]) - set(KERNELS) - {"array.to_host", "array.to_device", "DenseCRF.infer"}
     assert not unknown
 
 
