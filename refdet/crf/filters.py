@@ -208,7 +208,8 @@ def make_filter(
         kernel = LatticeFilter(features)
     else:
         raise ValueError(f"filter {name!r} is not one of {FILTERS}, or lacks the shape (H, W) of the image")
-    return NormalisedFilter(kernel, normalisation, np.ones((len(features), 1), np.result_type(features)))
+    ones = np.ones_like(features, shape=(len(features), 1), dtype=np.result_type(features))
+    return NormalisedFilter(kernel, normalisation, ones)
 
 
 def split_features(features: Array, dimensions: Sequence[int]) -> list[Array]:

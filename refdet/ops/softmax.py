@@ -45,8 +45,10 @@ def _check_backward(op: str) -> Any:
 
 def _below_maximum(x: Array, axis: int) -> Array:
     """Return x − max x, every element ≤ 0."""
+    if x.shape[axis] == 0:
+        return x
     with np.errstate(invalid="ignore", over="ignore"):  # ∞ − ∞ is NaN; the gap of two huge logits −∞
-        below: Array = x - np.amax(x, axis=axis, keepdims=True, initial=-np.inf)
+        below: Array = x - np.amax(x, axis=axis, keepdims=True)
     return below
 
 
