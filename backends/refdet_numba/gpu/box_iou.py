@@ -23,8 +23,8 @@ TILE = (4, 8) if IN_SIMULATOR else (8, 32)  # rows and columns of a block
 def box_iou(boxes: Any, others: Any, crowd: Any, *, offset: int, empty: str) -> Any:
     """Return iou, (N, M), in the dtype of the boxes."""
     n, m = len(boxes), len(others)
-    iou = np.empty_like(boxes, shape=(n, m))
-    flags = np.zeros_like(boxes, shape=(m,), dtype=np.bool_) if crowd is None else contiguous(crowd)
+    iou = np.empty_like(boxes, shape=(n, m), order="C")
+    flags = np.zeros_like(boxes, shape=(m,), dtype=np.bool_, order="C") if crowd is None else contiguous(crowd)
     blocks = (blocks_for(m, TILE[1]), blocks_for(n, TILE[0]))
     scalars = boxes.dtype.type(offset), boxes.dtype.type(np.nan if empty == "nan" else 0)
     launch(_iou, blocks, TILE[::-1], contiguous(boxes), contiguous(others), flags, *scalars, iou)

@@ -29,8 +29,8 @@ from refdet_numba.gpu.implicit_gemm import Grid, multiply_into, table
 def correlate(x: Any, weight: Any, bias: Any, output_size: Pair, geometry: Geometry) -> Any:
     """Return y (N, O, Ho, Wo) from x (N, C, H, W) and weight (O, C/g, kh, kw)."""
     O, C_per_group, kh, kw = weight.shape
-    y = np.empty_like(x, shape=(x.shape[0], O, *output_size))
-    bias = np.zeros_like(x, shape=(O,)) if bias is None else contiguous(bias)
+    y = np.empty_like(x, shape=(x.shape[0], O, *output_size), order="C")
+    bias = np.zeros_like(x, shape=(O,), order="C") if bias is None else contiguous(bias)
     (top, _), (left, _) = geometry.padding
     grid = Grid(*output_size, (-top, -left), geometry.stride, (0, 0), (1, 1))
     steps = forward_steps(C_per_group, (kh, kw), geometry.dilation)
@@ -44,8 +44,8 @@ def correlate_input_adjoint(dy: Any, weight: Any, bias: Any, input_size: Pair, g
     O, C_per_group = weight.shape[:2]
     G = geometry.groups
     C = C_per_group * G
-    dx = np.empty_like(dy, shape=(dy.shape[0], C, *input_size))
-    bias = np.zeros_like(dy, shape=(C,)) if bias is None else contiguous(bias)
+    dx = np.empty_like(dy, shape=(dy.shape[0], C, *input_size), order="C")
+    bias = np.zeros_like(dy, shape=(C,), order="C") if bias is None else contiguous(bias)
     by_group = weight.reshape(G, O // G, *weight.shape[1:]).swapaxes(1, 2)  # (G, C/g, O/g, kh, kw)
     axes = zip(input_size, geometry.kernel_size, geometry.stride, geometry.dilation, geometry.padding, strict=True)
     for rows, columns in itertools.product(*(_phases(*axis) for axis in axes)):

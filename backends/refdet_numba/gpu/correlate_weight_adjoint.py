@@ -37,7 +37,7 @@ def correlate_weight_adjoint(x: Any, dy: Any, geometry: Geometry) -> Any:
     tiles = blocks_for(n_terms, PS) * blocks_for(O // G, MS) * G
     n_pieces = max(1, min(blocks_for(BLOCKS, max(tiles, 1)), n_positions // POSITIONS))
     length = blocks_for(n_positions, n_pieces)
-    partial = np.empty_like(dy, shape=(n_pieces, O, n_terms))
+    partial = np.empty_like(dy, shape=(n_pieces, O, n_terms), order="C")
     (top, _), (left, _) = geometry.padding
     numbers = (*geometry.stride, -top, -left, G, length)
     steps = forward_steps(C_per_group, geometry.kernel_size, geometry.dilation)
@@ -50,25 +50,26 @@ def correlate_weight_adjoint(x: Any, dy: Any, geometry: Geometry) -> Any:
 def _kernel(dtype: Any) -> Any:
     """Return the kernel for arrays of a dtype."""
 
-    @jit()
+    @jit(launch_bounds=(THREADS, 2 if dtype is float32 else 1))  # two blocks on a multiprocessor: 128 registers each
     def weight_adjoint(dy: Any, x: Any, steps: Any, numbers: Any, partial: Any) -> None:
-        stride_h, stride_w, base_h, base_w, groups, length = numbers
+        stride_h, stride_w, base_h, base_w = int32(numbers[0]), int32(numbers[1]), int32(numbers[2]), int32(numbers[3])
+        groups, length = int32(numbers[4]), int32(numbers[5])
         gradients = cuda.shared.array((TS, ROW_M), dtype)
         pixels = cuda.shared.array((TS, ROW_P), dtype)
         sums = cuda.local.array((M, P), dtype)
         zero = dtype(0)
-        N, O, rows, columns = dy.shape
-        C, H, W = x.shape[1:]
-        n_outputs, n_channels, n_terms = O // groups, C // groups, len(steps)
-        piece, group = cuda.blockIdx.z // groups, cuda.blockIdx.z % groups
+        N, O, rows, columns = int32(dy.shape[0]), int32(dy.shape[1]), int32(dy.shape[2]), int32(dy.shape[3])
+        C, H, W = int32(x.shape[1]), int32(x.shape[2]), int32(x.shape[3])
+        n_outputs, n_channels, n_terms = O // groups, C // groups, int32(len(steps))
+        piece, group = int32(cuda.blockIdx.z) // groups, int32(cuda.blockIdx.z) % groups
         begin, end = piece * length, min((piece + 1) * length, N * rows * columns)
         thread = int32(cuda.threadIdx.x)
         thread_m, thread_p = thread // ACROSS, thread % ACROSS
-        first_m, first_t = cuda.blockIdx.y * MS, cuda.blockIdx.x * PS
+        first_m, first_t = int32(cuda.blockIdx.y) * int32(MS), int32(cuda.blockIdx.x) * int32(PS)
 
         copied_t = first_t + thread % PS  # the term whose pixels this thread copies, at all positions
         copies_term = copied_t < n_terms
-        channel, step_h, step_w = 0, 0, 0
+        channel, step_h, step_w = int32(0), int32(0), int32(0)
         if copies_term:
             channel, step_h, step_w = steps[copied_t, 0], steps[copied_t, 1], steps[copied_t, 2]
 

@@ -24,6 +24,7 @@ from numba import float32, float64, int32, types
 
 from refdet_numba.gpu.assembly import Assembled, array
 from refdet_numba.gpu.device import blocks_for, launch
+from refdet_numba.gpu.implicit_gemm_routes import faster
 from refdet_numba.gpu.shim import IN_SIMULATOR, cuda, jit
 
 M, P, TS = (4, 2, 32) if IN_SIMULATOR else (4, 4, 16)
@@ -49,6 +50,9 @@ def multiply_into(y: Any, x: Any, weight: Any, steps: Any, bias: Any, grid: Grid
 
     weight is (G·m, T); steps (T, 3) int32: channel within the group, rows and columns from the base; bias (G·m,).
     """
+    other = faster(y, x, weight, grid, groups)
+    if other is not None:
+        return other(y, x, weight, steps, bias, grid, groups)
     n_positions = x.shape[0] * grid.rows * grid.columns
     n_outputs = y.shape[1] // groups
     blocks = blocks_for(n_positions, PS), blocks_for(n_outputs, MS), groups
@@ -59,7 +63,7 @@ def multiply_into(y: Any, x: Any, weight: Any, steps: Any, bias: Any, grid: Grid
 def _kernel(dtype: Any) -> Any:
     """Return the kernel for arrays of a dtype."""
 
-    @jit()
+    @jit(launch_bounds=(THREADS, 2 if dtype is float32 else 1))  # two blocks on a multiprocessor: 128 registers each
     def implicit_gemm(x: Any, weight: Any, steps: Any, bias: Any, numbers: Any, y: Any) -> None:
         rows, columns, base_h, base_w, stride_h, stride_w = numbers[:6]
         place_h, place_w, spacing_h, spacing_w = numbers[6:]

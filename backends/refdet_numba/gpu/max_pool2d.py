@@ -40,7 +40,7 @@ def forward(
     """Return (y, switches) and the residual, as the reference does."""
     windows = PoolingWindows(kernel_size, stride, padding, dilation, ceil_mode, convention)
     shape = (*x.shape[:2], *windows.output_size(x.shape[2:]))
-    y, switches = np.empty_like(x, shape=shape), np.empty_like(x, shape=shape, dtype=np.int64)
+    y, switches = np.empty_like(x, shape=shape, order="C"), np.empty_like(x, shape=shape, dtype=np.int64, order="C")
     nothing = x.dtype.type(-np.inf)
     launch(_forward, blocks_for(y.size, THREADS), THREADS, contiguous(x), geometry(windows), nothing, y, switches)
     return (y, switches), MaxPool2dResidual(x, switches) if keep_residual else None
@@ -49,7 +49,7 @@ def forward(
 def backward(residual: MaxPool2dResidual, dy: Any, *, needs: tuple[bool], **params: Any) -> tuple[Any | None, ...]:
     """Return dx: every dy added to the pixel that won its window."""
     x, switches = residual
-    dx = np.empty_like(x, shape=x.shape, dtype=dy.dtype)
+    dx = np.empty_like(x, shape=x.shape, dtype=dy.dtype, order="C")
     blocks, zero = blocks_for(dx.size, THREADS), dy.dtype.type(0)
     windows = geometry(PoolingWindows(**params))
     launch(_backward, blocks, THREADS, contiguous(dy), contiguous(switches), windows, zero, dx)

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numba import boolean, float32, float64, int64, uint64
 
+from refdet.boxes.top_k import descending
 from refdet_numba.gpu.assembly import Assembled, array
 from refdet_numba.gpu.box_iou import area, overlap
 from refdet_numba.gpu.device import blocks_for, contiguous, launch
@@ -32,25 +33,21 @@ SWEEPERS = 8 if IN_SIMULATOR else 1024  # threads
 
 def nms(boxes: Any, scores: Any, *, threshold: float, offset: int) -> Any:
     """Return the indices of the boxes that are kept, (K,) int64, in descending order of score."""
-    order = _ranked(scores)
+    order = descending(scores)
     return _survivors_of_boxes(boxes, order, np.zeros_like(order), threshold, offset)
 
 
 def class_nms(boxes: Any, scores: Any, classes: Any, *, threshold: float, offset: int) -> Any:
     """Return the indices of the boxes that are kept in any class, in descending order of score."""
-    order = _ranked(scores)
+    order = descending(scores)
     return _survivors_of_boxes(boxes, order, contiguous(classes[order].astype(np.int64)), threshold, offset)
 
 
 def nms_from_iou(iou: Any, scores: Any, *, threshold: float) -> Any:
     """Return the indices of the boxes that are kept; of a pair, the row of the one with the higher score is read."""
-    order = _ranked(scores)
+    order = descending(scores)
     arguments = contiguous(iou), order, iou.dtype.type(threshold)
     return order[_survivors(order, _suppressions_of_overlaps, arguments)]
-
-
-def _ranked(scores: Any) -> Any:
-    return np.argsort(-scores, kind="stable").astype(np.int64)
 
 
 def _survivors_of_boxes(boxes: Any, order: Any, classes: Any, threshold: float, offset: int) -> Any:
@@ -63,9 +60,9 @@ def _survivors(order: Any, suppressions: Any, arguments: tuple[Any, ...]) -> Any
     """Return which ranks survive, (N,) booleans."""
     n = len(order)
     n_words = blocks_for(n, WORD)
-    words = np.empty_like(order, shape=(min(n, ROWS), n_words), dtype=np.uint64)
-    out = np.zeros_like(order, shape=(n_words,), dtype=np.uint64)
-    is_kept = np.empty_like(order, shape=(n,), dtype=np.bool_)
+    words = np.empty_like(order, shape=(min(n, ROWS), n_words), dtype=np.uint64, order="C")
+    out = np.zeros_like(order, shape=(n_words,), dtype=np.uint64, order="C")
+    is_kept = np.empty_like(order, shape=(n,), dtype=np.bool_, order="C")
     for first in range(0, n, ROWS):
         n_rows = min(ROWS, n - first)
         launch(suppressions, (n_words, blocks_for(n_rows, WORD)), WORD, *arguments, first, words)
