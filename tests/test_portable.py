@@ -1,5 +1,7 @@
 """Kernels flagged portable run, forward and backward, on an array type that refuses to become NumPy's.
 
+A kernel that they call and that is not portable is brought to the host and back, as a backend without it does.
+
 Their input is that of the golden cases: kinks, ties, empties and all conventions included. Each result must have the
 bits of the NumPy run.
 """
@@ -12,11 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from refdet.core.kernel import KERNELS
+from refdet.core.kernel import KERNELS, use_backend
 from refdet.verify.case import Case
 from refdet.verify.catalogue import algorithm_of, catalogue
 from refdet.verify.generate import case_module
-from tests.duck import DuckArray, unwrapped, values_of, wrapped
+from tests.duck import DUCKS, DuckArray, unwrapped, values_of, wrapped
 
 PORTABLE = [name for name, entry in catalogue().items() if entry.portable]
 
@@ -25,7 +27,9 @@ def on_both(function: Any, arguments: tuple[Any, ...], options: dict[str, Any]) 
     """Return the result on NumPy arrays and that on duck arrays."""
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # overflow in the overflow cases
-        return function(*arguments, **options), function(*wrapped(arguments), **options)
+        here = function(*arguments, **options)
+        with use_backend(DUCKS):
+            return here, function(*wrapped(arguments), **options)
 
 
 def assert_same_bits(there: Any, here: Any, what: str) -> None:
@@ -80,7 +84,8 @@ def test_all_elementwise_kernels_are_portable() -> None:
         "minimum", "cast", "sum", "mean", "amax", "matmul", "reshape", "transpose", "broadcast_to", "index", "concat",
         "stack", "pad", "linear", "relu", "leaky_relu", "sigmoid", "tanh", "softmax", "log_softmax", "dropout",
         "batch_norm", "l2_normalize", "local_response_norm", "softmax_cross_entropy", "smooth_l1", "l1",
-        "squared_error", "hinge", "binary_cross_entropy_with_logits", "global_avg_pool2d",
+        "squared_error", "hinge", "binary_cross_entropy_with_logits", "global_avg_pool2d", "decode_boxes", "clip_boxes",
+        "large_enough", "top_k", "rpn_proposals", "detections",
     }  # fmt: skip
     assert required <= set(PORTABLE), sorted(required - set(PORTABLE))
 

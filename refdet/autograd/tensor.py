@@ -395,7 +395,7 @@ def _is_number(x: object) -> bool:
 
 def _indices(k: Any) -> Array:
     """Return a copy of an array or list of indices; an empty list holds integers, as in NumPy."""
-    copied = np.array(k)
+    copied = np.copy(k)
     return copied if copied.size else copied.astype(np.int64) if copied.dtype.kind == "f" else copied
 
 

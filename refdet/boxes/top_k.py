@@ -41,7 +41,7 @@ def _check(scores: Array, *, k: int) -> None:
         raise ValueError(f"top_k: k must be at least 0, got {k!r}")
 
 
-@kernel("top_k", check=_check)
+@kernel("top_k", check=_check, portable=True)
 def top_k_kernel(scores: Array, *, k: int) -> Array:
     """Return the indices of the min(k, N) largest scores, largest first."""
     return descending(scores)[:k]

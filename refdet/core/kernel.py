@@ -61,7 +61,7 @@ def kernel(
 ) -> Callable[[Callable[P, R]], Kernel[P, R]]:
     """Declare a reference kernel; `check` has its signature and raises on bad input.
 
-    `portable` promises that the body uses nothing but NumPy's dispatch protocols, so that it runs on any array type.
+    `portable` promises that the body, of NumPy's dispatch protocols and other kernels alone, runs on any array type.
     """
     return lambda reference: Kernel(name, reference, check, portable)
 

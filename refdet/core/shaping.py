@@ -155,7 +155,8 @@ def _check_gather(x: Array, *, key: Any, keep_residual: bool) -> None:
 
 
 def _check_gather_backward(residual: ShapingResidual, dy: Array, *, needs: tuple[bool], key: Any) -> None:
-    check_gradient("gather", dy, np.broadcast_to(np.zeros(()), residual.x.shape)[key].shape, residual.x)
+    nothing = np.broadcast_to(np.zeros_like(residual.x, shape=()), residual.x.shape)
+    check_gradient("gather", dy, shape_of(nothing[key]), residual.x)
 
 
 @kernel("gather.forward", check=_check_gather)

@@ -63,7 +63,7 @@ from refdet.core.check import (
     shape_of,
 )
 from refdet.core.kernel import kernel
-from refdet.detection.composition import best_of_each, check_limit, inheriting
+from refdet.detection.composition import best_of_each, check_limit
 
 BACKGROUNDS = ("first", "last", "none")
 
@@ -112,7 +112,7 @@ def _check(
         raise ValueError(f"{op}: scores must have a column for the background, got {shape_of(scores)}")
     if len(scores) != n_proposals:
         raise ValueError(f"{op}: scores must have {n_proposals} rows, one per proposal, got {shape_of(scores)}")
-    n_objects = len(_objects(n_columns, background))
+    n_objects = _length(_objects(n_columns, background))
     widths = sorted({4, 4 * n_objects, 4 * n_columns})
     if len(deltas) != n_proposals or shape_of(deltas)[1] not in widths:
         raise ValueError(
@@ -137,18 +137,21 @@ def _check(
     check_limit(op, "post_nms", post_nms)
 
 
-def _objects(n_columns: int, background: str) -> Array:
+def _objects(n_columns: int, background: str) -> slice:
     """Return the columns that are not the background."""
-    columns = np.arange(n_columns)
-    return {"first": columns[1:], "last": columns[:-1], "none": columns}[background]
+    return slice(1 if background == "first" else 0, n_columns - 1 if background == "last" else n_columns)
 
 
-def _of_objects(boxes: Array, objects: Array, n_columns: int) -> Array:
+def _length(columns: slice) -> int:
+    return int(columns.stop - columns.start)
+
+
+def _of_objects(boxes: Array, objects: slice, n_columns: int) -> Array:
     """Return (R, C, 4), the boxes of the classes that are not the background, from (R, B, 4)."""
     n_blocks = shape_of(boxes)[1]
-    if n_blocks == len(objects):
+    if n_blocks == _length(objects):
         return boxes
-    return boxes[:, objects if n_blocks == n_columns else np.zeros_like(objects)]
+    return boxes[:, objects] if n_blocks == n_columns else np.repeat(boxes, _length(objects), axis=1)
 
 
 def detections_stages(
@@ -193,7 +196,7 @@ def detections_stages(
     finite = np.flatnonzero(np.all(np.isfinite(decoded), axis=(1, 2)) & np.all(np.isfinite(scores), axis=1))
     clipped = np.reshape(
         clip_boxes(np.reshape(decoded[finite], (-1, 4)), height=height, width=width, convention=clip_convention),
-        (len(finite), len(objects), 4),
+        (len(finite), _length(objects), 4),
     )
     above_score = scores[finite][:, objects] > float(score_threshold)
 
@@ -201,7 +204,7 @@ def detections_stages(
     if min_size is not None:
         is_large = large_enough(clipped[rows, columns], min_size)
         rows, columns = rows[is_large], columns[is_large]
-    candidates = np.stack([finite[rows], objects[columns]], axis=1)  # (M, 2)
+    candidates = np.stack([finite[rows], columns + objects.start], axis=1)  # (M, 2)
     s, classes = scores[candidates[:, 0], candidates[:, 1]], candidates[:, 1]
     best = best_of_each(s, classes, pre_nms)
     survivors = class_nms(clipped[rows, columns][best], s[best], classes[best], nms_threshold, offset=offset)
@@ -209,8 +212,7 @@ def detections_stages(
     return DetectionStages(decoded, finite, clipped, above_score, candidates, before_nms, before_nms[survivors])
 
 
-@kernel("detections", check=_check)
-@inheriting
+@kernel("detections", check=_check, portable=True)
 def detections_kernel(
     proposals: Array,
     deltas: Array,
@@ -253,10 +255,10 @@ def detections_kernel(
         offset=offset,
         post_nms=post_nms,
     )
-    of, classes = stages.kept[:post_nms].T
+    of, classes = stages.kept[:post_nms, 0], stages.kept[:post_nms, 1]
     rows = np.searchsorted(stages.finite, of)
-    columns = np.searchsorted(_objects(shape_of(scores)[1], background), classes)
-    return stages.clipped[rows, columns], scores[of, classes], classes.copy()
+    columns = classes - _objects(shape_of(scores)[1], background).start
+    return stages.clipped[rows, columns], scores[of, classes], np.copy(classes)
 
 
 def detections(

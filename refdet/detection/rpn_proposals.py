@@ -49,7 +49,7 @@ from refdet.boxes.transform import CONVENTIONS as TRANSFORM_CONVENTIONS
 from refdet.boxes.transform import decode_boxes
 from refdet.core.check import Array, check_choice, check_integer, check_number, check_shape, integer, shape_of
 from refdet.core.kernel import kernel
-from refdet.detection.composition import best_of_each, check_limit, inheriting
+from refdet.detection.composition import best_of_each, check_limit
 
 ORDERS = ("filter_first", "topk_first")
 
@@ -139,10 +139,9 @@ def rpn_proposals_stages(
     """
     decoded = decode_boxes(anchors, deltas, convention=transform_convention, clamp=clamp)
     finite = np.flatnonzero(np.all(np.isfinite(decoded), axis=1) & np.isfinite(scores))
-    level = np.zeros(len(scores), np.int64) if levels is None else levels
 
     def best(indices: Array) -> Array:
-        return indices[best_of_each(scores[indices], level[indices], pre_nms)]
+        return indices[best_of_each(scores[indices], None if levels is None else levels[indices], pre_nms)]
 
     preselected = best(finite) if order == "topk_first" else None
     candidates = finite if preselected is None else preselected
@@ -155,19 +154,18 @@ def rpn_proposals_stages(
     if levels is None:
         survivors = nms(boxes, s, nms_threshold, offset=offset)
     else:
-        survivors = class_nms(boxes, s, level[before_nms], nms_threshold, offset=offset)
+        survivors = class_nms(boxes, s, levels[before_nms], nms_threshold, offset=offset)
     return ProposalStages(decoded, finite, preselected, clipped, large, before_nms, before_nms[survivors])
 
 
 def _in_their_places(clipped: Array, candidates: Array, decoded: Array) -> Array:
     """Return boxes by index of anchor: clipped where they are candidates."""
-    boxes = decoded.copy()
+    boxes = np.copy(decoded)
     boxes[candidates] = clipped
     return boxes
 
 
-@kernel("rpn_proposals", check=_check)
-@inheriting
+@kernel("rpn_proposals", check=_check, portable=True)
 def rpn_proposals_kernel(
     anchors: Array,
     deltas: Array,

@@ -146,16 +146,22 @@ def sampling_from(op: str, output_size: int | Pair, scale: float, sampling_ratio
 
 def check_number_of_points(op: str, rois: Array, sampling: Sampling) -> None:
     """Refuse a region so large that to sample it once per pixel would take all memory."""
-    for r, (_, x1, y1, x2, y2) in enumerate(rois.tolist()):
+    if sampling.ratio:
+        return
+    PH, PW = sampling.output_size
+    corners = rois[:, 1:].astype(np.float64) * sampling.scale
+    lengths = corners[:, 2:] - corners[:, :2]  # (R, 2): w, h
+    fits = (lengths[:, 0] / PW <= MOST_POINTS) & (lengths[:, 1] / PH <= MOST_POINTS)
+    if not np.all(fits).item():
+        r = int(np.argmin(fits))
+        x1, y1, x2, y2 = rois[r, 1:].tolist()
         (_, height), (_, width) = sampling.span(y1, y2), sampling.span(x1, x2)
-        PH, PW = sampling.output_size
         g_h, g_w = sampling.points_per_bin(height, PH), sampling.points_per_bin(width, PW)
-        if max(g_h, g_w) > MOST_POINTS:
-            raise ValueError(
-                f"{op}: rois[{r}] covers {height:g} × {width:g} pixels of the map, so that an adaptive sampling_ratio "
-                f"asks for {g_h} × {g_w} points in each bin, where {MOST_POINTS} along an axis is the limit; clip "
-                "regions to their image, or fix sampling_ratio"
-            )
+        raise ValueError(
+            f"{op}: rois[{r}] covers {height:g} × {width:g} pixels of the map, so that an adaptive sampling_ratio "
+            f"asks for {g_h} × {g_w} points in each bin, where {MOST_POINTS} along an axis is the limit; clip "
+            "regions to their image, or fix sampling_ratio"
+        )
 
 
 def roi_sampling_points(
