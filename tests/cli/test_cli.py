@@ -129,7 +129,8 @@ def test_explain(name: str) -> None:
         "how to call refdet.ops.conv2d",
         "    stride: int | Pair = 1,",
         ">>> conv2d(",
-        "conv2d.backward: Return dx",
+        "\nconv2d.backward (replaced by numba-cpu",
+        "): Return dx, dweight and db[o]",
         "conv2d/diagonal-difference (ulp)",
     ):
         assert part in result.stdout
