@@ -33,7 +33,8 @@ def _check(
     counts: Array, starts: Array, other_counts: Array, other_starts: Array, crowd: Array | None, *, size: Pair
 ) -> None:
     check_counts("rle_iou", counts, size=size)
-    check_counts("rle_iou", other_counts, size=size)
+    check_integer("rle_iou", counts=other_counts)
+    check_rank("rle_iou", "counts", other_counts, "n")
     for name, bounds in (("starts", starts), ("other_starts", other_starts)):
         check_rank("rle_iou", name, bounds, "n")
         check_integer("rle_iou", **{name: bounds})

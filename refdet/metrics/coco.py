@@ -145,11 +145,13 @@ def _curves(
     precision, found_scores = np.full((2, T, R, *shape), -1.0)
     recall = np.full((T, *shape), -1.0)
     recall_thresholds = np.array(settings.recall_thresholds)
-    for k, a in zip(*np.nonzero(n_positive.T), strict=True):
+    for k, of_category in enumerate(members):
         for m, limit in enumerate(settings.max_detections):
-            best = members[k][chosen.ranks[members[k]] < limit]
-            curve = curve_of(verdicts[a][:, best], scores[best], n_positive[a, k], recall_thresholds)
-            precision[:, :, k, a, m], found_scores[:, :, k, a, m], recall[:, k, a, m] = curve
+            best = of_category[chosen.ranks[of_category] < limit]
+            best_scores = scores[best]
+            for a in np.flatnonzero(n_positive[:, k]):
+                curve = curve_of(verdicts[a].take(best, axis=1), best_scores, n_positive[a, k], recall_thresholds)
+                precision[:, :, k, a, m], found_scores[:, :, k, a, m], recall[:, k, a, m] = curve
     return CocoEvaluation(
         settings.kind,
         precision,

@@ -130,7 +130,7 @@ def _iou(rng: RNG) -> Iterator[tuple[Any, Any]]:
 
 
 def _coco_iou(rng: RNG) -> Iterator[tuple[Any, Any]]:
-    yield (_boxes(rng, 700), _boxes(rng, 300), rng.random(300) < 0.2), {}
+    yield (_boxes(rng, 1000), _boxes(rng, 300), rng.random(300) < 0.2), {}
 
 
 def _suppression(*, by_class: bool = False, **params: Any) -> Callable[[RNG], Iterator[tuple[Any, Any]]]:
@@ -176,11 +176,10 @@ def _match_detections(rng: RNG) -> Iterator[tuple[Any, Any]]:
 
 
 def _coco_match(rng: RNG) -> Iterator[tuple[Any, Any]]:
-    crowd = rng.random(60) < 0.2
-    yield (
-        (_overlap_table(rng, 100, 60), crowd | (rng.random(60) < 0.2), crowd),
-        {"thresholds": tuple(np.arange(10) / 20 + 0.5)},
-    )
+    crowd = rng.random((20, 60)) < 0.2
+    ignored = crowd | (rng.random((20, 60)) < 0.2)
+    table = _overlap_table(rng, 2000, 60).reshape(20, 100, 60)
+    yield (table, ignored, crowd), {"thresholds": tuple(np.arange(10) / 20 + 0.5)}
 
 
 def _mask(rng: RNG, shape: tuple[int, int] = (150, 170)) -> Array:

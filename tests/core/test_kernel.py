@@ -94,7 +94,7 @@ def test_unknown_backend_is_named_with_the_installed_ones(install: Any) -> None:
 
 def test_a_backend_whose_library_is_absent_says_so(install: Any) -> None:
     install("other", None)
-    with pytest.raises(LookupError, match="backend 'other' does not load: No module named 'numba'$"):
+    with pytest.raises(LookupError, match=r"backend 'other' does not load: No module named 'numba'$"):
         find_backend("other")
 
 

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from refdet.masks.rle import RLE, rle_encode
+from refdet.masks.rle_iou import rle_iou
 from refdet.metrics.coco import evaluate_coco
 from refdet.metrics.coco_evaluation import CocoEvaluation
 from refdet.metrics.coco_match import COCO_THRESHOLDS
 from refdet.metrics.coco_settings import COCO_RECALLS
+from refdet.metrics.coco_similarity import mask_similarity
 from refdet.metrics.records import Detections, GroundTruths
 
 Box = tuple[float, float, float, float]
@@ -377,6 +379,27 @@ def test_masks_of_several_sizes_are_named() -> None:
         ValueError, match=r"evaluate_coco: masks of image 1 differ in size \(H, W\): \(3, 4\) and \(8, 10\)"
     ):
         run(truths, found, kind="segm")
+
+
+def test_masks_of_several_images_do_not_meet() -> None:
+    """Masks of images of different sizes, some of them true up to the last pixel, compared together and one by one."""
+    rng = np.random.default_rng(0)
+    sizes = [(3, 4), (8, 10), (1, 5), (8, 10), (6, 2), (0, 3)]
+    images = np.arange(len(sizes)).repeat(5)
+    truth_masks, masks = ([rle_encode(rng.random(sizes[i]) < rng.choice([0.5, 0.9, 1])) for i in images] for _ in "ab")
+    truths = truths_at(*[square(0)] * len(images), images=images, crowd=rng.random(len(images)) < 0.3)
+    found = Detections.of_masks(images, np.ones_like(images), rng.random(len(images)), masks)
+    similarity = mask_similarity("test", found, with_masks(truths, *truth_masks))
+    rows = np.arange(len(images)).reshape(len(sizes), 5)
+    rows[rng.random(rows.shape) < 0.3] = -1
+    rows = -np.sort(-rows, axis=1)
+    some = np.flatnonzero((rows >= 0).any(axis=1))
+    for b, table in zip(some, similarity(rows[some], rows[some]), strict=True):
+        n = np.count_nonzero(rows[b] >= 0)
+        d, g = ([of_all[i] for i in rows[b, :n]] for of_all in (masks, truth_masks))
+        np.testing.assert_array_equal(table[:n, :n], rle_iou(d, g, truths.is_crowd[rows[b, :n]]))
+        assert (table[n:] == -1).all()
+        assert (table[:, n:] == -1).all()
 
 
 def test_keypoints_without_sigmas_are_named() -> None:

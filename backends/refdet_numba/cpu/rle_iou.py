@@ -6,7 +6,8 @@
             go through the runs of both, that which ends first being replaced by the next of its mask:
                 what two true runs have in common counts
 
-All is whole numbers but for the quotient, so the result is exact in any order.
+All is whole numbers but for the quotient, so the result is exact in any order. Where there is little to do one thread
+does it all, as starting the others would take longer; the shapes alone decide.
 
 Workspace: 3 · (D + G) integers.
 """
@@ -22,7 +23,6 @@ from refdet.core.check import Array
 from refdet.core.geometry import Pair
 from refdet_numba.cpu.arrays import native
 from refdet_numba.cpu.compiling import compiled, compiled_parallel
-
 
 FEW_STEPS = 2**18  # from one run to the next, all pairs together: one thread takes less than a millisecond
 
@@ -51,7 +51,9 @@ def _masks(name: str, counts: Array, starts: Array) -> tuple[Array, Array]:
 def _measure(counts: Any, starts: Any, other_counts: Any, other_starts: Any, crowd: Any, iou: Any) -> None:
     extent, other_extent = _extents(counts, starts), _extents(other_counts, other_starts)
     for i in prange(len(iou)):
-        _measure_one(counts[starts[i] : starts[i + 1]], extent[i], other_counts, other_starts, other_extent, crowd, iou[i])
+        _measure_one(
+            counts[starts[i] : starts[i + 1]], extent[i], other_counts, other_starts, other_extent, crowd, iou[i]
+        )
 
 
 @compiled
@@ -60,7 +62,9 @@ def _measure_on_one_thread(
 ) -> None:
     extent, other_extent = _extents(counts, starts), _extents(other_counts, other_starts)
     for i in range(len(iou)):
-        _measure_one(counts[starts[i] : starts[i + 1]], extent[i], other_counts, other_starts, other_extent, crowd, iou[i])
+        _measure_one(
+            counts[starts[i] : starts[i + 1]], extent[i], other_counts, other_starts, other_extent, crowd, iou[i]
+        )
 
 
 @compiled

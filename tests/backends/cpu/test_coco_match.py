@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -14,9 +16,13 @@ pytest.importorskip("numba")
 from refdet_numba.cpu.coco_box_iou import coco_box_iou
 from refdet_numba.cpu.coco_match import coco_match
 
+ON_ONE_THREAD, ON_SEVERAL = 2**62, 0  # less is done on one thread
 
+
+@pytest.mark.parametrize("few", [ON_ONE_THREAD, ON_SEVERAL])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_overlaps_of_a_batch(dtype: str) -> None:
+def test_overlaps_of_a_batch(dtype: str, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.import_module("refdet_numba.cpu.coco_box_iou"), "FEW_PAIRS", few)
     rng = np.random.default_rng(0)
     d, g = (
         difficult_boxes(rng, 2400, dtype).reshape(3, 4, 200, 4),
@@ -27,8 +33,10 @@ def test_overlaps_of_a_batch(dtype: str) -> None:
         assert_identical(coco_box_iou(*some), coco_box_iou_kernel.reference(*some))
 
 
+@pytest.mark.parametrize("few", [ON_ONE_THREAD, ON_SEVERAL])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_matching_of_problems_that_share_overlaps(dtype: str) -> None:
+def test_matching_of_problems_that_share_overlaps(dtype: str, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.import_module("refdet_numba.cpu.coco_match"), "FEW_COMPARISONS", few)
     rng = np.random.default_rng(0)
     iou = (rng.integers(0, 20, (40, 30, 9)) / 20).astype(dtype)
     iou[rng.random(iou.shape) < 0.03] = np.nan

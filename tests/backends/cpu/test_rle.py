@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -44,7 +46,10 @@ def masks(n: int, seed: int) -> list[RLE]:
     return found
 
 
-def test_overlaps_of_many_masks() -> None:
+@pytest.mark.parametrize("few", [0, 2**62])
+def test_overlaps_of_many_masks(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On several threads, and on one."""
+    monkeypatch.setattr(importlib.import_module("refdet_numba.cpu.rle_iou"), "FEW_STEPS", few)
     d, g = masks(60, 0), masks(25, 1)
     crowd = np.random.default_rng(0).random(25) < 0.3
     for some, others in ((d, g), (d[:1], g), (d[:0], g), (d, g[:0])):
