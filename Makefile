@@ -15,8 +15,8 @@ test: .venv/test-installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/refdet golden generate --check
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) $(PYTEST_OPTIONS)
-	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) $(PYTEST_OPTIONS) tests/backends/gpu
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(PYTEST_OPTIONS)
+	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(PYTEST_OPTIONS) tests/backends/gpu
 
 format: .venv/test-installed
 	$(BIN)/ruff check --fix .

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from refdet.core.check import Array
-from refdet.core.kernel import Backend, use_backend
+from refdet.core.kernel import Backend, active_backend, use_backend
 from refdet.crf.filters import LatticeFilter, NormalisedFilter, Shape, make_filter, split_features
 from refdet.crf.mean_field import MeanFieldResidual, mean_field_backward
 from refdet_numba.cpu import lattice_blur, lattice_embed, lattice_index, lattice_slice, lattice_splat
@@ -43,19 +43,15 @@ from refdet_numba.cpu.mean_field_pass import (
 LINE = 64  # bytes
 LABELS = 8  # a row holds a multiple of this: some vectors of `lanes`, 4 or 8 numbers each
 
-FILTER_STEPS = Backend(
-    "numba-cpu",
-    {
-        "lattice_blur.forward": lattice_blur.forward,
-        "lattice_embed.backward": lattice_embed.backward,
-        "lattice_embed.forward": lattice_embed.forward,
-        "lattice_index": lattice_index.lattice_index,
-        "lattice_slice.forward": lattice_slice.forward,
-        "lattice_splat.backward": lattice_splat.backward,
-        "lattice_splat.forward": lattice_splat.forward,
-    },
-    "reference",
-)
+FILTER_STEPS: dict[str, Callable[..., Any]] = {
+    "lattice_blur.forward": lattice_blur.forward,
+    "lattice_embed.backward": lattice_embed.backward,
+    "lattice_embed.forward": lattice_embed.forward,
+    "lattice_index": lattice_index.lattice_index,
+    "lattice_slice.forward": lattice_slice.forward,
+    "lattice_splat.backward": lattice_splat.backward,
+    "lattice_splat.forward": lattice_splat.forward,
+}
 
 
 def infer(
@@ -74,11 +70,15 @@ def infer(
     inference.begin()
     for t in range(iterations + 1):
         change = inference.change
-        energies.append(number(inference.advance(ends=t == iterations)))
+        energy = inference.advance(ends=t == iterations)
+        with np.errstate(over="ignore"):  # energies beyond the range of float32 are infinite
+            energies.append(number(energy))
         if t:
             changes.append(number(change))
             if goes_on is not None and not goes_on(t, energies[-1], changes[-1]):
-                return inference.previous(), energies, changes
+                break
+    ended_early = len(changes) < iterations  # and the next q has already been computed
+    return inference.previous() if ended_early else inference.current(), energies, changes
     return inference.current(), energies, changes
 
 
@@ -97,7 +97,7 @@ def forward(
     keep_residual: bool,
 ) -> tuple[Array, MeanFieldResidual | None]:
     """Return q after the last iteration, (N, L)."""
-    with use_backend(FILTER_STEPS):
+    with use_backend(_filter_steps()):
         made = [
             make_filter(name, f, normalisation=how, exclude_self=exclude_self, shape=shape)
             for f, name, how in zip(split_features(features, dimensions), filters, normalisation, strict=True)
@@ -119,9 +119,14 @@ def backward(
 ) -> tuple[Array | None, ...]:
     """Return the gradients of the unaries, the features and the compatibilities."""
     body: Any = mean_field_backward.reference
-    with use_backend(FILTER_STEPS):
+    with use_backend(_filter_steps()):
         gradients: tuple[Array | None, ...] = body.__wrapped__(residual, dq, needs=needs, **params)
     return gradients
+
+
+def _filter_steps() -> Backend:
+    """Return what filters are made of here; what is lacking runs its reference, or is refused, as the caller wants."""
+    return Backend("numba-cpu", FILTER_STEPS, active_backend().fallback)
 
 
 class Inference:
@@ -163,7 +168,7 @@ class Inference:
         for cost, m in zip(self.costs, on_lattices, strict=True):
             scale = filters[m].kernel.scale  # type: ignore[attr-defined]
             cost[: self.n_labels, : self.n_labels] = scale * compatibilities[m].T
-        self.costs = self.costs.reshape(-1, width)
+        self.costs = self.costs.reshape(len(on_lattices) * width, width)
         self.pairwise = rows(PARTS * TILE, width, dtype)
         self.scalars = rows(PARTS * TILE, 2, dtype)
         self.entropy, self.change = 0.0, 0.0

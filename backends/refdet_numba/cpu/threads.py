@@ -34,6 +34,7 @@ def _after_fork_in_child() -> None:
     global _forked_from_threads, _lock, _blas
     _forked_from_threads = _forked_from_threads or numba_parallel._is_initialized
     _lock = threading.RLock()  # whoever held it in the parent does not exist here
+    _blas.give_back()
     _blas = _OneThreadForBlas()
 
 
@@ -78,21 +79,27 @@ class _OneThreadForBlas:
         with self._lock:
             self._users -= 1
             if self._users == 0:
-                for library, n_threads in self._before:
-                    library.set_num_threads(n_threads)
+                self.give_back()
+
+    def give_back(self) -> None:
+        for library, n_threads in self._before:
+            library.set_num_threads(n_threads)
+        self._before = []
 
 
 _blas = _OneThreadForBlas()
 
 
 def single_threaded_blas() -> contextlib.AbstractContextManager[None]:
-    """Keep every BLAS of this process on the thread that calls it, inside the `with` block."""
+    """Keep the BLAS that compiled code calls, SciPy's, on the thread that calls it, inside the `with` block."""
     return _blas
 
 
 @functools.cache
 def _blas_libraries() -> list[Any]:
-    import scipy.linalg.cython_blas  # noqa: F401 - the BLAS that compiled code calls; loaded before libraries are listed
+    import scipy.linalg.cython_blas  # noqa: F401 - loaded before libraries are listed
     from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
+    loaded = ThreadpoolController().select(user_api="blas").lib_controllers
+    own = [library for library in loaded if "scipy" in library.filepath]  # in a wheel; else one that NumPy shares
+    return own or list(loaded)

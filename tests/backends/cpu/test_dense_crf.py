@@ -69,6 +69,22 @@ def test_inference(kind: str, n_labels: int, damping: float, normalisation: str,
     assert_agree(found, expected)
 
 
+def test_inference_that_is_ended_after_its_last_iteration() -> None:
+    def enough(progress: Progress) -> None:
+        if progress.iteration == progress.iterations:
+            raise StopIteration
+
+    with use_backend("numba-cpu"):
+        crf = crf_of("potts", 4, "float32")
+        np.testing.assert_array_equal(crf.infer(3, on_iteration=enough).q, crf.infer(3).q)
+
+
+def test_no_labels() -> None:
+    kernels = [GaussianPotential(np.zeros((5, 1)), np.zeros((0, 0)))]
+    with use_backend("numba-cpu"):
+        assert DenseCRF(np.zeros((5, 0)), kernels).infer(2).q.shape == (5, 0)
+
+
 def test_inference_that_is_watched_and_ended() -> None:
     """The same bits as without a spectator; and q is that of the iteration after which it ends."""
     reports: list[Progress] = []

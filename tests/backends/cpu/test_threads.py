@@ -101,6 +101,27 @@ before = threads()
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_child_forked_meanwhile_has_the_threads_of_blas_again() -> None:
+    program = """
+import os, sys
+from threadpoolctl import threadpool_info
+from refdet_numba.cpu.threads import single_threaded_blas
+def threads():
+    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+with single_threaded_blas():
+    pass
+before = threads()
+with single_threaded_blas():
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if threads() == before else 3)
+    _, status = os.waitpid(child, 0)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+    assert run(program, OPENBLAS_NUM_THREADS="2").returncode == 0
+
+
 def test_where_nothing_can_be_kept_it_compiles_all_the_same() -> None:
     program = """
 import numpy as np
