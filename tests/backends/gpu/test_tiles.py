@@ -411,7 +411,7 @@ def test_the_plain_route_is_taken_until_another_is_asked_for(monkeypatch: pytest
     capability = (9, 0)
     current = SimpleNamespace(get_current_device=lambda: SimpleNamespace(compute_capability=capability))
     monkeypatch.setattr(routes, "cuda", current)
-    x, weight = np.empty((1, 64, 130, 130), np.float32), np.empty((64, 64), np.float32)
+    x, weight = np.zeros((1, 64, 130, 130), np.float32), np.zeros((64, 64), np.float32)
     grid = Grid(130, 130, (0, 0), (1, 1), (0, 0), (1, 1))
     assert routes.faster(x, x, weight, grid, 1) is None
     assert routes.faster(x, x, weight, grid, 1, routes.WIDE) is implicit_gemm_wide.multiply_into
