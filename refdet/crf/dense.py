@@ -50,11 +50,10 @@ from refdet.crf.model import check_dtypes, check_features, check_filters, check_
 SCHEDULES = ("parallel", "sequential")
 PARALLEL = "DenseCRF.infer"
 
-
 GoesOn = Callable[[int, Array, Array], bool]  # the number of the iteration, the free energy after it, the largest |Δq|
-Steps = tuple[
-    Array, list[Array], list[Array]
-]  # q, the free energy before the first iteration and after each, |Δq| each
+
+# q, the free energies before the first iteration and after each, the largest |Δq| of each
+Steps = tuple[Array, list[Array], list[Array]]
 
 
 @dataclass(frozen=True, eq=False)

@@ -214,7 +214,7 @@ def make_filter(
 
 def split_features(features: Array, dimensions: Sequence[int]) -> list[Array]:
     """Return the columns that belong to each kernel."""
-    return np.split(features, np.cumsum(dimensions)[:-1], axis=1) if len(dimensions) else []
+    return np.split(features, np.cumsum(dimensions)[:-1].tolist(), axis=1) if len(dimensions) else []
 
 
 def grid_sigma(features: Array, shape: Shape) -> tuple[float, float]:

@@ -215,22 +215,34 @@ def mean_field_backward(
     iterations: int,
     damping: float,
 ) -> Gradients:
+    """Return the gradients of the unaries, the features and the compatibilities."""
+    kernels = _filters(residual.features, dimensions, filters, shape, normalisation, exclude_self)
+    return backwards(residual, dq, kernels, needs=needs, dimensions=dimensions, damping=float(damping))
+
+
+def backwards(
+    residual: MeanFieldResidual,
+    dq: Array,
+    kernels: Sequence[NormalisedFilter],
+    *,
+    needs: tuple[bool, bool, bool],
+    dimensions: tuple[int, ...],
+    damping: float,
+) -> Gradients:
     """Run the iterations backwards; b is the gradient of ψ + p, the negated logits of an update."""
-    unary, features, compatibilities, updates = residual
-    damping = float(damping)
+    features, compatibilities, updates = residual.features, residual.compatibilities, residual.updates
     qs = [updates[0]]
-    for update in updates[1:]:
-        qs.append(damp(qs[-1], update, damping))
+    for t in range(1, len(updates)):
+        qs.append(damp(qs[-1], updates[t], damping))
     dunary = np.zeros_like(updates[0])
-    dfeatures = [np.zeros(f.shape, dunary.dtype) for f in split_features(features, dimensions)]
-    dcompatibilities = np.zeros(compatibilities.shape, dunary.dtype)
-    kernels = _filters(features, dimensions, filters, shape, normalisation, exclude_self)
-    for t in range(iterations, 0, -1):
+    dfeatures = [np.zeros_like(f, dtype=dunary.dtype) for f in split_features(features, dimensions)]
+    dcompatibilities = np.zeros_like(compatibilities, dtype=dunary.dtype)
+    for t in range(len(updates) - 1, 0, -1):
         b = (1 - damping) * gradient_of_energy(updates[t], dq)
         dq = damping * dq
         dunary += b
-        for m, (k, mu) in enumerate(zip(kernels, compatibilities, strict=True)):
-            dmessage = b @ mu
+        for m, k in enumerate(kernels):
+            dmessage = b @ compatibilities[m]
             if needs[1]:
                 dfeatures[m] += k.features_gradient(dmessage, qs[t - 1])
             if needs[2]:
@@ -239,7 +251,7 @@ def mean_field_backward(
     dunary += gradient_of_energy(updates[0], dq)
     return (
         dunary if needs[0] else None,
-        np.concatenate([np.zeros((len(unary), 0), dunary.dtype), *dfeatures], axis=1) if needs[1] else None,
+        np.concatenate([dunary[:, :0], *dfeatures], axis=1) if needs[1] else None,
         dcompatibilities if needs[2] else None,
     )
 

@@ -7,7 +7,7 @@
 
 Filters are the classes of `refdet.crf.filters`, whose steps are kernels; here they run on this backend, and one that it
 lacks is an error. A softmax is that of the reference: its largest logit is found, then the sum, then the quotients.
-`backward` is the reference's formula in NumPy's words. The host waits only while the filters are made.
+`backward` is the reference's, on these filters. The host waits only while the filters are made.
 
 Workspace for N points, L labels and K kernels: (K + 4) N L numbers at the same time, beside the filters' own; the
 residual has T + 1 arrays of N L, and backward as many again.
@@ -23,12 +23,19 @@ import numpy as np
 from numba import float32, float64, types
 
 from refdet.core.kernel import Backend, use_backend
-from refdet.crf.filters import ExactFilter, Filter, LatticeFilter, NormalisedFilter, Shape, TruncatedFilter
+from refdet.crf.filters import (
+    ExactFilter,
+    Filter,
+    LatticeFilter,
+    NormalisedFilter,
+    Shape,
+    TruncatedFilter,
+    split_features,
+)
 from refdet.crf.mean_field import (
     MeanFieldResidual,
+    backwards,
     compatibility_transform,
-    damp,
-    gradient_of_energy,
     message_passing,
 )
 from refdet_numba.gpu import (
@@ -121,32 +128,8 @@ def backward(
     damping: float,
 ) -> tuple[Any | None, ...]:
     """Return the gradients of the unaries, the features and the compatibilities."""
-    unary, features, compatibilities, updates = residual
-    damping = float(damping)
-    qs = [updates[0]]
-    for t in range(1, iterations + 1):
-        qs.append(damp(qs[-1], updates[t], damping))
-    dq, dunary = dy, np.zeros_like(unary, shape=unary.shape)
-    dfeatures = [np.zeros_like(f, shape=f.shape) for f in _split(features, dimensions)]
-    dcompatibilities = np.zeros_like(compatibilities, shape=compatibilities.shape)
-    kernels = _filters(features, dimensions, filters, shape, normalisation, exclude_self)
-    for t in range(iterations, 0, -1):
-        b = (1 - damping) * gradient_of_energy(updates[t], dq)
-        dq = damping * dq
-        dunary += b
-        for m, k in enumerate(kernels):
-            dmessage = b @ compatibilities[m]
-            if needs[1]:
-                dfeatures[m] += k.features_gradient(dmessage, qs[t - 1])
-            if needs[2]:
-                dcompatibilities[m] += b.T @ k.apply(qs[t - 1])
-            dq = dq + k.transpose(dmessage)
-    dunary += gradient_of_energy(updates[0], dq)
-    return (
-        dunary if needs[0] else None,
-        np.concatenate([features[:, :0], *dfeatures], axis=1) if needs[1] else None,
-        dcompatibilities if needs[2] else None,
-    )
+    kernels = _filters(residual.features, dimensions, filters, shape, normalisation, exclude_self)
+    return backwards(residual, dy, kernels, needs=needs, dimensions=dimensions, damping=float(damping))
 
 
 def _filters(
@@ -167,14 +150,8 @@ def _filters(
     ones = np.ones_like(features, shape=(len(features), 1))
     return [
         NormalisedFilter(made(name, f), how, ones)
-        for f, name, how in zip(_split(features, dimensions), names, normalisation, strict=True)
+        for f, name, how in zip(split_features(features, dimensions), names, normalisation, strict=True)
     ]
-
-
-def _split(features: Any, dimensions: Sequence[int]) -> list[Any]:
-    """Return the columns that belong to each kernel."""
-    ends = np.cumsum(dimensions, dtype=np.int64).tolist()
-    return [features[:, end - d : end] for d, end in zip(dimensions, ends, strict=True)]
 
 
 @jit()
