@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from refdet.core.kernel import KERNELS
 from refdet.ops.max_pool2d import MaxPool2dResidual
@@ -98,6 +100,14 @@ def test_same_answers_and_residuals(backend: str, kernel: str, dtype: str, layou
     module, rng = cases_of(kernel), np.random.default_rng(0)
     cases = [*module.cases(), *(module.random_case(rng) for _ in range(5))]
     assert_parity(TABLES[backend][kernel], kernel, cases, dtype=dtype, layout=layout)
+
+
+@pytest.mark.parametrize(("backend", "kernel"), REPLACED)
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=10)
+def test_same_answers_on_whatever_the_generator_draws(backend: str, kernel: str, seed: int) -> None:
+    case = cases_of(kernel).random_case(np.random.default_rng(seed))
+    assert_parity(TABLES[backend][kernel], kernel, [case], dtype=("float32", "float64")[seed % 2])
 
 
 def test_a_switch_outside_its_plane_is_refused_before_compiled_code_writes_there() -> None:
