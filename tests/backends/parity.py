@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import pickle
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -54,7 +55,10 @@ def assert_parity(
     layout: str = "contiguous",
     seed: int = 0,
 ) -> None:
-    """Give `body` and the reference of `kernel` the same cases and compare answers and residuals."""
+    """Give `body` and the reference of `kernel` the same cases and compare answers and residuals.
+
+    `body` must leave its arguments as they were.
+    """
     reference = KERNELS[kernel].reference
     assert body is not reference
     algorithm, rng = cases_of(kernel).ALGORITHM, np.random.default_rng(seed)
@@ -63,7 +67,7 @@ def assert_parity(
         inputs = list(inputs_of(algorithm, case, dtype, layout))
         what = f"{kernel} on {case.name}"
         if forward is None:
-            assert_same(body(*inputs, **case.params), reference(*inputs, **case.params), what)
+            assert_same(answer(body, inputs, case.params, what), reference(*inputs, **case.params), what)
             continue
         expected = forward(*inputs, keep_residual=True, **case.params)
         if kernel.endswith(".backward"):
@@ -74,10 +78,17 @@ def assert_parity(
                 for name, x in zip(case.arguments(algorithm), inputs, strict=True)
             )
             arguments, options = (expected[1], dy), {"needs": needs, **case.params}
-            assert_same(body(*arguments, **options), reference(*arguments, **options), what)
+            assert_same(answer(body, arguments, options, what), reference(*arguments, **options), what)
         else:
-            assert_same(body(*inputs, keep_residual=True, **case.params), expected, what)
+            assert_same(answer(body, inputs, {"keep_residual": True, **case.params}, what), expected, what)
             assert body(*inputs, keep_residual=False, **case.params)[1] is None, what
+
+
+def answer(body: Callable[..., Any], arguments: Sequence[Any], options: dict[str, Any], what: str) -> Any:
+    before = pickle.dumps(arguments)
+    answered = body(*arguments, **options)
+    assert pickle.dumps(arguments) == before, f"{what}: an argument was written to"
+    return answered
 
 
 def cases_of(kernel: str) -> ModuleType:
