@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -84,7 +84,7 @@ def assert_parity(
             assert body(*inputs, keep_residual=False, **case.params)[1] is None, what
 
 
-def answer(body: Callable[..., Any], arguments: Sequence[Any], options: dict[str, Any], what: str) -> Any:
+def answer(body: Callable[..., Any], arguments: Sequence[Any], options: Mapping[str, Any], what: str) -> Any:
     before = pickle.dumps(arguments)
     answered = body(*arguments, **options)
     assert pickle.dumps(arguments) == before, f"{what}: an argument was written to"
