@@ -35,7 +35,7 @@ from refdet.core.check import Array
 from refdet.crf.filters import LatticeFilter, NormalisedFilter
 from refdet_numba.cpu.arrays import native
 from refdet_numba.cpu.compiling import compiled, compiled_parallel
-from refdet_numba.cpu.mean_field_pass import BLOCK
+from refdet_numba.cpu.mean_field_vertices import BLOCK
 from refdet_numba.cpu.threads import per_thread
 
 PARTS = 16

@@ -8,7 +8,7 @@
 
 Points next to each other share most of their corners: a key that equals that of the point before it is not looked up.
 In mixed radix a neighbour is a constant away, so that its number is found by merging two sorted lists. Everything is in
-integers and the parts depend on the number of keys alone. Keys too wide for 63 bits go the reference's way.
+integers and the parts depend on the number of keys alone. Keys too wide for 63 bits are left to the reference.
 
 Workspace for n keys: 12 n bytes, and for each thread a hash table of 12 · 2^⌈log₂ n/8⌉ bytes.
 """
@@ -22,7 +22,7 @@ import numpy as np
 from numba import get_thread_id, prange
 
 from refdet.core.check import Array
-from refdet.core.kernel import KERNELS
+from refdet.core.kernel import KERNELS, active_backend
 from refdet.crf.lattice_index import MISSING, neighbour_offsets
 from refdet_numba.cpu.arrays import native
 from refdet_numba.cpu.compiling import compiled, compiled_parallel
@@ -46,7 +46,7 @@ def lattice_index(keys: Array) -> tuple[Array, Array, Array]:
     rows = native(keys, np.int64).reshape(n_points * n_corners, d)
     radix = radix_of(rows, reach=d)
     if radix is None:
-        found: tuple[Array, Array, Array] = KERNELS["lattice_index"].reference(keys)
+        found: tuple[Array, Array, Array] = by_the_reference("lattice_index", keys)
         return found
     ids = np.empty((n_points, n_corners), np.int64)
     local = np.empty((n_points, n_corners), np.int32)
@@ -70,9 +70,9 @@ def lattice_index(keys: Array) -> tuple[Array, Array, Array]:
 
 
 def radix_of(rows: Array, *, reach: int) -> Radix | None:
-    """Return how to write the keys and all at most `reach` away; None if 63 bits are too few, or there are no keys."""
+    """Return how to write the keys and all at most `reach` away; None if 63 bits are too few."""
     if len(rows) == 0:
-        return None
+        return Radix(np.zeros(rows.shape[1], np.int64), np.zeros(rows.shape[1], np.int64))
     bounds = np.empty((PARTS, 2, rows.shape[1]), np.int64)
     _bounds(rows, bounds)
     low, high = bounds[:, 0].min(axis=0).tolist(), bounds[:, 1].max(axis=0).tolist()
@@ -81,6 +81,16 @@ def radix_of(rows: Array, *, reach: int) -> Radix | None:
         return None
     steps = [math.prod(widths[j + 1 :]) for j in range(len(widths))]
     return Radix(np.array(low) - reach, np.array(steps, np.int64))
+
+
+def by_the_reference(kernel: str, *arrays: Array, **params: Any) -> Any:
+    """Return what the reference does with keys that are too wide, unless the caller has ruled that out."""
+    backend = active_backend()
+    if backend.fallback == "error":
+        raise NotImplementedError(
+            f"backend {backend.name!r} has no kernel {kernel!r} for keys wider than 63 bits, and fallback='error'"
+        )
+    return KERNELS[kernel].reference(*arrays, **params)
 
 
 def find(vertices: Array, offsets: Array, radix: Radix) -> Array:

@@ -6,11 +6,10 @@ Workspace: none beside the answer; `traversal="walk"` holds the d + 1 neighbours
 from __future__ import annotations
 
 from refdet.core.check import Array
-from refdet.core.kernel import KERNELS
 from refdet.crf.lattice_index import neighbour_offsets
 from refdet.crf.lattice_neighbourhood import tap_offsets, tap_steps, walk
 from refdet_numba.cpu.arrays import native
-from refdet_numba.cpu.lattice_index import find, radix_of
+from refdet_numba.cpu.lattice_index import by_the_reference, find, radix_of
 
 
 def lattice_neighbourhood(vertices: Array, *, size: int, traversal: str) -> Array:
@@ -19,7 +18,7 @@ def lattice_neighbourhood(vertices: Array, *, size: int, traversal: str) -> Arra
     d = rows.shape[1]
     radix = radix_of(rows, reach=max(size, 1) * d)
     if radix is None:
-        found: Array = KERNELS["lattice_neighbourhood"].reference(vertices, size=size, traversal=traversal)
+        found: Array = by_the_reference("lattice_neighbourhood", vertices, size=size, traversal=traversal)
         return found
     if traversal == "exact":
         return find(rows, tap_offsets(d, size), radix)

@@ -9,7 +9,7 @@
 The sums run through the points as the reference's do, so they have the same bits, and no two threads add to one column
 or row.
 
-Workspace: 8 · 8 ⌈V/8⌉ M bytes (float64 sums for M vertices and V columns).
+Workspace: 8 · 8 ⌈V/8⌉ M bytes (float64 sums for M vertices and V columns), 8 V M for V < 8.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def spread(values: Array, weights: Array, ids: Array, n_vertices: int) -> Array:
     """Return Σ weights[i, k] · values[i] over all i, k with ids[i, k] = v, for every v: (M, V)."""
     n_values = values.shape[1]
     z = np.empty((n_vertices, n_values), np.result_type(values))
-    sums = np.zeros((-(-n_values // COLUMNS), n_vertices, COLUMNS))
+    sums = np.zeros((-(-n_values // COLUMNS), n_vertices, min(n_values, COLUMNS)))
     _spread(native(values), native(weights), native(ids, np.int64), sums, z)
     return z
 
@@ -78,10 +78,13 @@ def _spread(values: Any, weights: Any, ids: Any, sums: Any, z: Any) -> None:
     n_points, n_values = values.shape
     for block in prange(len(sums)):
         first, total = block * COLUMNS, sums[block]
-        width = min(COLUMNS, n_values - first)
+        width = min(total.shape[1], n_values - first)
         for i in range(n_points):
             for k in range(ids.shape[1]):
                 weight, v = np.float64(weights[i, k]), ids[i, k]
+                if width == 1:  # as the loop would, at half the time
+                    total[v, 0] += weight * values[i, first]
+                    continue
                 for j in range(width):
                     total[v, j] += weight * values[i, first + j]
         for v in range(len(z)):
@@ -91,7 +94,14 @@ def _spread(values: Any, weights: Any, ids: Any, sums: Any, z: Any) -> None:
 
 @compiled_parallel
 def _interpolate(z: Any, weights: Any, ids: Any, scale: Any, y: Any) -> None:
+    number = y.dtype.type
     for i in prange(len(y)):
+        if z.shape[1] == 1:  # one sum, which need not go through memory
+            total = number(0)
+            for k in range(ids.shape[1]):
+                total = number(total + weights[i, k] * z[ids[i, k], 0])
+            y[i, 0] = total * scale
+            continue
         for c in range(z.shape[1]):
             y[i, c] = 0
         for k in range(ids.shape[1]):

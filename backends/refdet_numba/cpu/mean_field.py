@@ -1,4 +1,6 @@
-"""Mean-field inference: the lattices of all kernels in one pass over the points for each iteration (`mean_field_pass`).
+"""Mean-field inference: the lattices of all kernels in one pass over the points for each iteration.
+
+An iteration is `pass_over_points` (`mean_field_pass`), then `add_up`, `blur`, `transform` (`mean_field_vertices`).
 
 `infer` is what `DenseCRF.infer` calls; `forward` makes the filters itself. Filters that are no lattices are applied to
 all of q before the pass, and the energies they cause handed to it. `backward` runs the reference's formula with the
@@ -8,10 +10,10 @@ filters on this backend: of its time the filters take the most.
 watches, who may end the inference before that.
 
 Workspace for N points, L labels, M vertices and S slots (`crf_lattices`), in rows of 8 ⌈L/8⌉ numbers of the dtype: 2 N
-for ψ and q (N more each for a watched inference, for filters that are no lattices, for damping with a residual), S, 2 M
-for blurred and transformed vertices, at most 2 (M' + 1) times the number of lattices for blurring, with M' the vertices
-of the largest, 256 for each lattice, 1024; and 12 bytes for each corner of a point (16 where left and right of the
-normalisation differ), 8 (d + 2) for each vertex.
+for ψ and q (N more each for a watched inference, for filters that are no lattices, for damping with a residual), S, for
+each thread the slots of one part, 2 M for blurred and transformed vertices, at most 2 (M' + 1) times the number of
+lattices for blurring, with M' the vertices of the largest, 256 for each lattice, 2048; and 12 bytes for each corner of
+a point (16 where left and right of the normalisation differ), 8 (d + 2) for each vertex.
 """
 
 from __future__ import annotations
@@ -20,25 +22,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numba import get_num_threads
 
 from refdet.core.check import Array
 from refdet.core.kernel import Backend, active_backend, use_backend
 from refdet.crf.filters import LatticeFilter, NormalisedFilter, Shape, make_filter, split_features
-from refdet.crf.mean_field import MeanFieldResidual, mean_field_backward
+from refdet.crf.mean_field import MeanFieldResidual, backwards
 from refdet_numba.cpu import lattice_blur, lattice_embed, lattice_index, lattice_slice, lattice_splat
 from refdet_numba.cpu.crf_lattices import PARTS, side_by_side
 from refdet_numba.cpu.lanes import LANE_BYTES
-from refdet_numba.cpu.mean_field_pass import (
-    BLOCK,
-    CHANGE,
-    ENERGY,
-    ENTROPY,
-    IS_NAN,
-    TILE,
-    blur,
-    pass_over_points,
-    transform,
-)
+from refdet_numba.cpu.mean_field_pass import TILE, pass_over_points
+from refdet_numba.cpu.mean_field_vertices import BLOCK, add_up, blur, transform
 
 LINE = 64  # bytes
 LABELS = 8  # a row holds a multiple of this: some vectors of `lanes`, 4 or 8 numbers each
@@ -79,7 +73,6 @@ def infer(
                 break
     ended_early = len(changes) < iterations  # and the next q has already been computed
     return inference.previous() if ended_early else inference.current(), energies, changes
-    return inference.current(), energies, changes
 
 
 def forward(
@@ -98,10 +91,7 @@ def forward(
 ) -> tuple[Array, MeanFieldResidual | None]:
     """Return q after the last iteration, (N, L)."""
     with use_backend(_filter_steps()):
-        made = [
-            make_filter(name, f, normalisation=how, exclude_self=exclude_self, shape=shape)
-            for f, name, how in zip(split_features(features, dimensions), filters, normalisation, strict=True)
-        ]
+        made = _filters(features, dimensions, filters, shape, normalisation, exclude_self)
         inference = Inference(unary, made, list(compatibilities), damping=float(damping), recorded=keep_residual)
         inference.begin()
         updates = [inference.update()] if keep_residual else []
@@ -115,13 +105,36 @@ def forward(
 
 
 def backward(
-    residual: MeanFieldResidual, dq: Array, *, needs: tuple[bool, bool, bool], **params: Any
+    residual: MeanFieldResidual,
+    dq: Array,
+    *,
+    needs: tuple[bool, bool, bool],
+    dimensions: tuple[int, ...],
+    filters: tuple[str, ...],
+    shape: Shape | None,
+    normalisation: tuple[str, ...],
+    exclude_self: bool,
+    iterations: int,
+    damping: float,
 ) -> tuple[Array | None, ...]:
     """Return the gradients of the unaries, the features and the compatibilities."""
-    body: Any = mean_field_backward.reference
     with use_backend(_filter_steps()):
-        gradients: tuple[Array | None, ...] = body.__wrapped__(residual, dq, needs=needs, **params)
-    return gradients
+        made = _filters(residual.features, dimensions, filters, shape, normalisation, exclude_self)
+        return backwards(residual, dq, made, needs=needs, dimensions=dimensions, damping=float(damping))
+
+
+def _filters(
+    features: Array,
+    dimensions: tuple[int, ...],
+    names: tuple[str, ...],
+    shape: Shape | None,
+    normalisation: tuple[str, ...],
+    exclude_self: bool,
+) -> list[NormalisedFilter]:
+    return [
+        make_filter(name, f, normalisation=how, exclude_self=exclude_self, shape=shape)
+        for f, name, how in zip(split_features(features, dimensions), names, normalisation, strict=True)
+    ]
 
 
 def _filter_steps() -> Backend:
@@ -162,6 +175,7 @@ class Inference:
         self.blurred = rows(len(self.lattices.blocks) * BLOCK, width, dtype)
         self.z = rows(int(self.lattices.first_vertex[-1]), width, dtype)
         self.slots = rows(len(self.lattices.vertex_of), width, dtype)
+        self.most_slots = int(np.max(np.diff(self.lattices.first_slot)))
         self.closed = rows(1, width, dtype)
         self.closed[0] = np.where(np.arange(width) < self.n_labels, 0, -np.inf)
         self.costs = np.zeros((len(on_lattices), width, width), dtype)
@@ -199,18 +213,22 @@ class Inference:
         x = self.lattices
         results = np.zeros((PARTS, 4))
         given = self.psi[:0] if begins else self._given()
+        n_threads, width = get_num_threads(), self.psi.shape[1]
+        own_z = rows(n_threads * self.most_slots, width, self.psi.dtype).reshape(n_threads, self.most_slots, width)
         pass_over_points(
             *(self.psi, self.q, self.spare, self.updates, given),
             *(x.corners, x.out_weights, x.in_weights, x.first_slot, x.vertex_of, self.z, self.slots),
-            *(self.closed, self.pairwise, self.scalars, self.damping, begins, ends, results),
+            *(own_z, self.closed, self.pairwise, self.scalars, self.damping, begins, ends, results),
         )
+        energies, entropies, changes, are_nan = results.T.tolist()
         if not ends:
             self.q, self.spare = self.spare, self.q
-            blur(self.slots, x.slots_from, x.slots_of, x.neighbours, x.first_vertex, x.n_axes, self.tables)
+            add_up(self.slots, x.slots_from, x.slots_of, x.n_axes, x.blocks, self.tables)
+            blur(x.neighbours, x.first_vertex, x.n_axes, self.tables)
             transform(self.tables, x.n_axes, x.blocks, self.costs, self.blurred, self.z)
-            self.entropy = 0.0 if self.damping else float(np.sum(results[:, ENTROPY]))
-            self.change = np.nan if np.any(results[:, IS_NAN]) else float(np.max(results[:, CHANGE]))
-        return float(np.sum(results[:, ENERGY]))
+            self.entropy = 0.0 if self.damping else sum(entropies)
+            self.change = np.nan if any(are_nan) else max(changes)
+        return float(sum(energies))
 
     def _given(self) -> Array:
         """Return the pairwise energies that filters cause which are no lattices."""

@@ -1,21 +1,18 @@
-"""The two halves of an iteration of mean-field inference: over the points, and over the vertices of the lattices.
+"""The half of an iteration of mean-field inference that is over the points; the other is `mean_field_vertices`.
 
     for each part of the points (in parallel):
-        for each 32 points:
+        gather        z of the part's own vertices, next to each other
+        for each 64 points:
             slice     p_i(l) = Σ_m n^α Σ over corners of weight · z⁽ᵐ⁾(l)
             energy    F += Σ_l q log q + ψ q + ½ q p                             of the old q
             update    q ← δ q + (1 − δ) · 1/Z exp(−ψ − p)
             splat     z' += n^β · weight · q                                     on the part's own vertices
-    for each lattice and each vector of labels (in parallel):
-        for each vertex:  z ← Σ of what the parts have for it, in their order
-        for each axis:  for each vertex:  blur
-    for each 256 vertices (in parallel):  z⁽ᵐ⁾(l) ← scale · Σ_l' μ⁽ᵐ⁾(l, l') z⁽ᵐ⁾(l')
 
-so that the energies and probabilities of a point are read and written once an iteration. The compatibility transform
-works on labels, slicing on points: which of them comes first makes no difference, and vertices are fewer than points.
+so that the energies and probabilities of a point are read and written once an iteration; while 64 points are sliced,
+those of the next 64 are fetched into the cache.
 
 log q is not computed: it is x − m − log Z of the update, x the logits and m the largest. The Z, which lie between 1 and
-L, are multiplied over 32 points before their logarithm is taken. With damping q has its own logarithm.
+L, are multiplied over 64 points before their logarithm is taken. With damping q has its own logarithm.
 
 Rows are labels, padded to a multiple of eight. The logit of a padded label is −∞ (`closed`), so that its q is 0. Parts
 and their order depend on the number of points alone, and so does every sum; energies are summed in float64.
@@ -27,16 +24,15 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import prange
+from numba import get_thread_id, prange
 
 from refdet_numba.cpu.compiling import compiled, compiled_parallel
 from refdet_numba.cpu.exponential import exponential
-from refdet_numba.cpu.gemm import gemm
 from refdet_numba.cpu.lane_operations import at_least, every, larger, largest, magnitude, multiply_add, total
-from refdet_numba.cpu.lanes import LANE_BYTES, load, store
+from refdet_numba.cpu.lanes import lanes_of, load, store
+from refdet_numba.cpu.mean_field_vertices import fetch_row
 
-TILE = 32  # points
-BLOCK = 256  # vertices
+TILE = 64  # points
 ENERGY, ENTROPY, CHANGE, IS_NAN = range(4)  # columns of `results`
 
 
@@ -54,6 +50,7 @@ def pass_over_points(
     vertex_of: Any,
     z: Any,
     slots: Any,
+    own_z: Any,
     closed: Any,
     pairwise: Any,
     scalars: Any,
@@ -64,20 +61,23 @@ def pass_over_points(
 ) -> None:
     """Go over all points; `begins`: from the softmax of −ψ; `ends`: the energy only. Shapes: `mean_field.Inference`."""
     n_points, width = psi.shape
-    lanes = LANE_BYTES // psi.itemsize
+    lanes = lanes_of(psi)
     n_parts = len(results)
     size = -(-n_points // n_parts)
     for part in prange(n_parts):
-        none = every(psi.dtype.type(0))
+        none, own = every(psi.dtype.type(0)), own_z[get_thread_id()]
         for slot in range(first_slot[part], first_slot[part + 1]):
+            v = np.int64(vertex_of[slot])
             for b in range(0, width, lanes):
                 store(slots, (slot, b), none)
+                if not begins:
+                    store(own, (slot - first_slot[part], b), load(z, (v, b)))
         last = min(n_points, (part + 1) * size)
         for first in range(part * size, last, TILE):
             n = min(TILE, last - first)
             row = part * TILE
             if not begins:
-                _slice(corners, out_weights, first_slot[part], vertex_of, z, given, pairwise, first, n, row)
+                _slice(psi, q, corners, out_weights, own, given, pairwise, first, n, row)
                 _measure(psi, q, pairwise, damping, first, n, row, results, part)
             if not ends:
                 _update(
@@ -89,10 +89,10 @@ def pass_over_points(
 
 @compiled
 def _slice(
+    psi: Any,
+    q: Any,
     corners: Any,
     weights: Any,
-    slot: Any,
-    vertex_of: Any,
     z: Any,
     given: Any,
     pairwise: Any,
@@ -100,15 +100,22 @@ def _slice(
     n: Any,
     row: Any,
 ) -> None:
-    """The pairwise energies of n points, three vectors of labels at a time; `given` is what other filters cause."""
-    lanes, width = LANE_BYTES // z.itemsize, z.shape[1]
+    """The pairwise energies of n points, three vectors of labels at a time; `given` is what other filters cause.
+
+    Indices are unsigned where they are many, or each is looked at whether it counts from the end.
+    """
+    lanes, width = lanes_of(z), z.shape[1]
     none = every(z.dtype.type(0))
     for t in range(n):
-        i, to = first + t, row + t
+        i, to = np.uint64(first + t), row + t
+        fetch_row(psi, first + t + TILE)
+        fetch_row(q, first + t + TILE)
+        fetch_row(corners, first + t + TILE)
+        fetch_row(weights, first + t + TILE)
         for b in range(0, width - 2 * lanes, 3 * lanes):
             x, y, w = none, none, none
-            for k in range(corners.shape[1]):
-                weight, v = every(weights[i, k]), np.int64(vertex_of[slot + corners[i, k]])
+            for k in range(np.uint64(corners.shape[1])):
+                weight, v = every(weights[i, k]), np.int64(corners[i, k])
                 x = multiply_add(weight, load(z, (v, b)), x)
                 y = multiply_add(weight, load(z, (v, b + lanes)), y)
                 w = multiply_add(weight, load(z, (v, b + 2 * lanes)), w)
@@ -117,8 +124,8 @@ def _slice(
             store(pairwise, (to, b + 2 * lanes), w)
         for b in range(width - width % (3 * lanes), width, lanes):
             x = none
-            for k in range(corners.shape[1]):
-                v = np.int64(vertex_of[slot + corners[i, k]])
+            for k in range(np.uint64(corners.shape[1])):
+                v = np.int64(corners[i, k])
                 x = multiply_add(every(weights[i, k]), load(z, (v, b)), x)
             store(pairwise, (to, b), x)
         if len(given):
@@ -131,7 +138,7 @@ def _measure(
     psi: Any, q: Any, pairwise: Any, damping: Any, first: Any, n: Any, row: Any, results: Any, part: Any
 ) -> None:
     """Add Σ ψ q + ½ q p; with damping Σ q log q as well."""
-    lanes = LANE_BYTES // psi.itemsize
+    lanes = lanes_of(psi)
     half = every(psi.dtype.type(0.5))
     energy = 0.0
     for t in range(n):
@@ -170,7 +177,7 @@ def _update(
     Three loops, as many points wait for the largest of their logits, or their sum, at a time.
     """
     number = psi.dtype.type
-    lanes, width = LANE_BYTES // psi.itemsize, psi.shape[1]
+    lanes, width = lanes_of(psi), psi.shape[1]
     none, lowest = every(number(0)), every(number(-87.9) if psi.itemsize == 4 else number(-800))
     for t in range(n):
         top = every(number(-np.inf))
@@ -216,65 +223,17 @@ def _update(
 @compiled
 def _splat(q: Any, corners: Any, weights: Any, slot: Any, slots: Any, first: Any, n: Any) -> None:
     """Hand the q of n points to the slots of their part."""
-    lanes, width = LANE_BYTES // q.itemsize, q.shape[1]
-    for i in range(first, first + n):
+    lanes, width = lanes_of(q), q.shape[1]
+    for i in range(np.uint64(first), np.uint64(first + n)):
         for b in range(0, width - 2 * lanes, 3 * lanes):
             x, y, w = load(q, (i, b)), load(q, (i, b + lanes)), load(q, (i, b + 2 * lanes))
-            for k in range(corners.shape[1]):
+            for k in range(np.uint64(corners.shape[1])):
                 weight, s = every(weights[i, k]), slot + corners[i, k]
                 store(slots, (s, b), multiply_add(weight, x, load(slots, (s, b))))
                 store(slots, (s, b + lanes), multiply_add(weight, y, load(slots, (s, b + lanes))))
                 store(slots, (s, b + 2 * lanes), multiply_add(weight, w, load(slots, (s, b + 2 * lanes))))
         for b in range(width - width % (3 * lanes), width, lanes):
             x = load(q, (i, b))
-            for k in range(corners.shape[1]):
+            for k in range(np.uint64(corners.shape[1])):
                 s = slot + corners[i, k]
                 store(slots, (s, b), multiply_add(every(weights[i, k]), x, load(slots, (s, b))))
-
-
-@compiled_parallel
-def blur(
-    slots: Any, slots_from: Any, slots_of: Any, neighbours: Any, first_vertex: Any, n_axes: Any, tables: Any
-) -> None:
-    """Add up the parts and blur, for every lattice and every vector of labels; `tables`, (tasks, 2, rows, lanes).
-
-    A last row of 0 stands for missing neighbours.
-    """
-    lanes = tables.shape[3]
-    n_lattices = len(n_axes)
-    for task in prange(len(tables)):
-        m, b = task % n_lattices, task // n_lattices * lanes
-        base = first_vertex[m]
-        n_vertices = first_vertex[m + 1] - base
-        none, half = every(slots.dtype.type(0)), every(slots.dtype.type(0.5))
-        for v in range(n_vertices):
-            x = none
-            for k in range(slots_from[base + v], slots_from[base + v + 1]):
-                x = x + load(slots, (np.int64(slots_of[k]), b))
-            store(tables, (task, 0, v, 0), x)
-        store(tables, (task, 0, n_vertices, 0), none)
-        store(tables, (task, 1, n_vertices, 0), none)
-        for j in range(n_axes[m]):
-            before, after = j % 2, (j + 1) % 2
-            for v in range(n_vertices):
-                one, other = np.int64(neighbours[j, 0, base + v]), np.int64(neighbours[j, 1, base + v])
-                around = load(tables, (task, before, one, 0)) + load(tables, (task, before, other, 0))
-                x = multiply_add(half, around, load(tables, (task, before, v, 0)))
-                store(tables, (task, after, v, 0), x)
-
-
-@compiled_parallel(multiplies_matrices=True)
-def transform(tables: Any, n_axes: Any, blocks: Any, costs: Any, blurred: Any, z: Any) -> None:
-    """Multiply by `costs`, scale · μᵀ of every lattice; a row of `blocks`: lattice, first and last vertex, row in z."""
-    width = z.shape[1]
-    lanes = tables.shape[3]
-    n_lattices = len(n_axes)
-    for block in prange(len(blocks)):
-        m, first, last, to = blocks[block]
-        table = n_axes[m] % 2
-        for v in range(first, last):
-            for b in range(0, width, lanes):
-                x = load(tables, (b // lanes * n_lattices + m, table, v, 0))
-                store(blurred, (block * BLOCK + v - first, b), x)
-        rows = blurred[block * BLOCK : block * BLOCK + last - first]
-        gemm(rows, costs[m * width : (m + 1) * width], z[to : to + last - first], 0.0)

@@ -18,6 +18,7 @@ from refdet.core.kernel import KERNELS, use_backend
 from refdet.crf.compatibility import potts
 from refdet.crf.dense import DenseCRF, GaussianPotential, Inference, Progress
 from refdet.crf.features import bilateral_features, position_features
+from refdet.crf.lattice_neighbourhood import tap_offsets
 from tests.backends.parity import TOLERANCE, assert_same
 
 SHAPE = 41, 67  # no multiple of the parts into which the points are cut
@@ -169,16 +170,45 @@ def test_lattices_have_the_same_vertices_in_the_same_order() -> None:
         (weights, keys), index = expected, KERNELS["lattice_index"].reference(expected[1])
         assert_same(lattice_index.lattice_index(keys), index, name)
         vertices, ids, neighbours = index
-        values = np.random.default_rng(3).standard_normal((len(features), 11)).astype(features.dtype)
         on_vertices: dict[str, Any] = {"n_vertices": len(vertices), "keep_residual": False}
-        z, _ = KERNELS["lattice_splat.forward"].reference(values, weights, ids, **on_vertices)
-        np.testing.assert_array_equal(lattice_splat.forward(values, weights, ids, **on_vertices)[0], z, err_msg=name)
-        blurred, _ = KERNELS["lattice_blur.forward"].reference(z, neighbours, reverse=True, keep_residual=False)
-        found_blurred, _ = lattice_blur.forward(z, neighbours, reverse=True, keep_residual=False)
-        np.testing.assert_array_equal(found_blurred, blurred, err_msg=name)
-        y, _ = KERNELS["lattice_slice.forward"].reference(blurred, weights, ids, scale=0.75, keep_residual=False)
-        found_y, _ = lattice_slice.forward(blurred, weights, ids, scale=0.75, keep_residual=False)
-        np.testing.assert_array_equal(found_y, y, err_msg=name)
+        for n_values in (1, 11):
+            values = np.random.default_rng(3).standard_normal((len(features), n_values)).astype(features.dtype)
+            z, _ = KERNELS["lattice_splat.forward"].reference(values, weights, ids, **on_vertices)
+            found_z, _ = lattice_splat.forward(values, weights, ids, **on_vertices)
+            np.testing.assert_array_equal(found_z, z, err_msg=name)
+            blurred, _ = KERNELS["lattice_blur.forward"].reference(z, neighbours, reverse=True, keep_residual=False)
+            found_blurred, _ = lattice_blur.forward(z, neighbours, reverse=True, keep_residual=False)
+            np.testing.assert_array_equal(found_blurred, blurred, err_msg=name)
+            y, _ = KERNELS["lattice_slice.forward"].reference(blurred, weights, ids, scale=0.75, keep_residual=False)
+            found_y, _ = lattice_slice.forward(blurred, weights, ids, scale=0.75, keep_residual=False)
+            np.testing.assert_array_equal(found_y, y, err_msg=name)
+
+
+def test_keys_wider_than_63_bits_are_left_to_the_reference_unless_that_is_ruled_out() -> None:
+    keys = np.array([[[0, 0], [2**40, -(2**40)]]])
+    vertices = np.array([[0, 0], [2**40, -(2**40)]])
+    params = {"size": 1, "traversal": "exact"}
+    index, neighbourhood = KERNELS["lattice_index"], KERNELS["lattice_neighbourhood"]
+    with use_backend("numba-cpu"):
+        assert_same(index(keys), index.reference(keys), "lattice_index")
+        assert_same(neighbourhood(vertices, **params), neighbourhood.reference(vertices, **params), "neighbourhood")
+    with use_backend("numba-cpu", fallback="error"):
+        with pytest.raises(NotImplementedError, match="has no kernel 'lattice_index' for keys wider than 63 bits"):
+            index(keys)
+        with pytest.raises(NotImplementedError, match="'lattice_neighbourhood' for keys wider than"):
+            neighbourhood(vertices, **params)
+        with pytest.raises(NotImplementedError, match="'lattice_index' for keys wider"):
+            DenseCRF(np.zeros((2, 1)), [GaussianPotential(np.array([[0.0] * 5, [1e5] * 5]), np.zeros((1, 1)))])
+
+
+def test_no_keys() -> None:
+    """Of any number of coordinates, with whose range 63 bits have nothing to do."""
+    for d in (1, 20):
+        no_keys, no_vertices = np.zeros((0, d + 1, d), np.int64), np.zeros((0, d), np.int64)
+        with use_backend("numba-cpu", fallback="error"):
+            assert_same(KERNELS["lattice_index"](no_keys), KERNELS["lattice_index"].reference(no_keys), "index")
+            taps = KERNELS["lattice_neighbourhood"](no_vertices, size=1, traversal="walk")
+        assert taps.shape == (len(tap_offsets(d, 1)), 0)
 
 
 def test_ids_outside_are_refused_before_compiled_code_reads_there() -> None:
