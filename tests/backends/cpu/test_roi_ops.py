@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from refdet_numba.cpu import KERNELS as COMPILED
 from refdet_numba.cpu import roi_align_weights
 from refdet_numba.cpu.channel_blocks import WIDTH, channel_blocks
+from refdet_numba.cpu.roi_pool import GROUP
 
 from refdet.core.kernel import KERNELS
 from refdet.ops.roi_align import RoiAlignResidual
@@ -62,6 +63,14 @@ def test_roi_pool(dtype: str, convention: str) -> None:
     x[rng.random(x.shape) < 0.01] = np.nan
     x[0, :, 4:9, 4:9] = -np.inf
     assert_like_reference("roi_pool", x, rois, rng, output_size=(3, 5), scale=0.25, convention=convention)
+
+
+def test_roi_pool_of_many_channels() -> None:
+    """A gradient in three groups of planes, which do not divide the channels evenly."""
+    rng = np.random.default_rng(3)
+    _, rois = features_and_regions(rng, "float32")
+    x = rng.standard_normal((N_IMAGES, 2 * GROUP + 1, 13, 17), dtype=np.float32)
+    assert_like_reference("roi_pool", x, rois[:6], rng, output_size=(2, 3), scale=0.25, convention="exact")
 
 
 def test_no_regions_no_channels_no_images() -> None:
