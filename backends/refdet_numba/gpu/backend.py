@@ -1,6 +1,7 @@
 """The backend `numba-cuda`: which kernels it replaces, and how arrays come to the device and back.
 
-It is the table that the entry point names; it loads only where its kernels can run.
+It is the table that the entry point names; it loads only where its kernels can run. A failure of the GPU inside one of
+its functions is put into words there (`failures`).
 """
 
 from collections.abc import Callable
@@ -32,10 +33,11 @@ from refdet_numba.gpu import (
     spatial_pyramid_pool,
     truncated_gaussian,
 )
+from refdet_numba.gpu.failures import explained
 
 device.refuse_without_device()
 
-KERNELS: dict[str, Callable[..., Any]] = {
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "anchor_grid": anchors.anchor_grid,
     "array.synchronize": device.synchronize,
     "array.to_device": device.to_device,
@@ -83,3 +85,4 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "truncated_gaussian.backward": truncated_gaussian.backward,
     "truncated_gaussian.forward": truncated_gaussian.forward,
 }
+KERNELS = {kernel: explained(kernel, function) for kernel, function in _FUNCTIONS.items()}

@@ -10,6 +10,10 @@ h + top = s·u + r, r the phase of the row,
 
 so each of the s_h × s_w phases of the pixels is a product of its own, with its own taps and nothing to skip. A phase
 without taps is 0.
+
+Outside of dy the product reads zeros, where the reference's adjoint adds nothing. That makes a difference for weights
+that are not finite: 0·∞ is NaN in every pixel that such a weight reaches from outside of dy. Forwards there is none, as
+the reference multiplies its padding too.
 """
 
 from __future__ import annotations

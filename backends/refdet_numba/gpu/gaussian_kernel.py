@@ -25,7 +25,7 @@ THREADS = 8 if IN_SIMULATOR else 256
 
 def forward(features: Any, *, exclude_self: bool, keep_residual: bool) -> tuple[Any, GaussianKernelResidual | None]:
     """Return K, (N, N)."""
-    matrix = np.empty_like(features, shape=(len(features), len(features)))
+    matrix = np.empty_like(features, shape=(len(features), len(features)), order="C")
     arguments = contiguous(features), features.dtype.type(-0.5), bool(exclude_self), matrix
     launch(_forward, blocks_for(matrix.size, THREADS), THREADS, *arguments)
     return matrix, GaussianKernelResidual(features, matrix) if keep_residual else None
@@ -36,7 +36,7 @@ def backward(
 ) -> tuple[Any | None, ...]:
     """Return dfeatures, (N, d): every entry pulls its two points towards each other."""
     features, matrix = residual
-    dfeatures = np.empty_like(features, shape=features.shape, dtype=matrix.dtype)
+    dfeatures = np.empty_like(features, shape=features.shape, dtype=matrix.dtype, order="C")
     arguments = contiguous(features), contiguous(matrix), contiguous(dy), dfeatures.dtype.type(0), dfeatures
     launch(_backward, blocks_for(dfeatures.size, THREADS), THREADS, *arguments)
     return (dfeatures,)

@@ -44,7 +44,7 @@ def blurred(z: Any, neighbours: Any, reverse: bool) -> Any:
         return z.copy()
     sides = contiguous(neighbours.astype(np.int64, copy=False))
     before, half = contiguous(z), z.dtype.type(0.5)
-    targets = [np.empty_like(z, shape=z.shape) for _ in range(min(n_axes, 2))]
+    targets = [np.empty_like(z, shape=z.shape, order="C") for _ in range(min(n_axes, 2))]
     for number, j in enumerate(reversed(range(n_axes)) if reverse else range(n_axes)):
         after = targets[number % 2]
         launch(_blur, blocks_for(z.size, THREADS), THREADS, before, sides, j, half, after)

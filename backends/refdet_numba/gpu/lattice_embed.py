@@ -32,10 +32,10 @@ THREADS = 8 if IN_SIMULATOR else 128
 def forward(features: Any, *, keep_residual: bool) -> tuple[tuple[Any, Any], LatticeEmbedResidual | None]:
     """Return the weights, (N, d + 1), and the keys, (N, d + 1, d), as the reference does."""
     n_points, d = features.shape
-    weights = np.empty_like(features, shape=(n_points, d + 1))
-    keys = np.empty_like(features, shape=(n_points, d + 1, d), dtype=np.int64)
-    ranks = np.empty_like(features, shape=(n_points, d + 1), dtype=np.int64)
-    work = np.empty_like(features, shape=(3, d + 1, n_points), dtype=np.float64)
+    weights = np.empty_like(features, shape=(n_points, d + 1), order="C")
+    keys = np.empty_like(features, shape=(n_points, d + 1, d), dtype=np.int64, order="C")
+    ranks = np.empty_like(features, shape=(n_points, d + 1), dtype=np.int64, order="C")
+    work = np.empty_like(features, shape=(3, d + 1, n_points), dtype=np.float64, order="C")
     arguments = contiguous(features), lengths(d), work, weights, keys, ranks
     launch(_forward, blocks_for(n_points, THREADS), THREADS, *arguments)
     return (weights, keys), LatticeEmbedResidual(weights, ranks) if keep_residual else None
@@ -44,7 +44,7 @@ def forward(features: Any, *, keep_residual: bool) -> tuple[tuple[Any, Any], Lat
 def backward(residual: LatticeEmbedResidual, dy: Any, *, needs: tuple[bool]) -> tuple[Any | None, ...]:
     """Return dfeatures, (N, d)."""
     n_points, size = residual.ranks.shape
-    dfeatures = np.empty_like(dy, shape=(n_points, size - 1))
+    dfeatures = np.empty_like(dy, shape=(n_points, size - 1), order="C")
     ranks = contiguous(residual.ranks.astype(np.int64, copy=False))
     launch(_backward, blocks_for(n_points, THREADS), THREADS, contiguous(dy), ranks, lengths(size - 1), dfeatures)
     return (dfeatures,)

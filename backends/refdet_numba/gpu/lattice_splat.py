@@ -81,8 +81,8 @@ def by_vertex(ids: Any, n_vertices: int) -> ByVertex:
 def spread(values: Any, weights: Any, corners: ByVertex) -> Any:
     """Return Σ weights[i, k] · values[i] over all i, k with ids[i, k] = v, for every v: (M, V)."""
     n_values = values.shape[1]
-    z = np.empty_like(values, shape=(len(corners.starts) - 1, n_values))
-    sums = np.empty_like(values, shape=(len(corners.vertex_of), n_values), dtype=np.float64)
+    z = np.empty_like(values, shape=(len(corners.starts) - 1, n_values), order="C")
+    sums = np.empty_like(values, shape=(len(corners.vertex_of), n_values), dtype=np.float64, order="C")
     launch(
         _sum_pieces, blocks_for(sums.size, THREADS), THREADS, contiguous(values), contiguous(weights), *corners, sums
     )
@@ -92,7 +92,7 @@ def spread(values: Any, weights: Any, corners: ByVertex) -> Any:
 
 def interpolated(z: Any, weights: Any, ids: Any, scale: float) -> Any:
     """Return scale · Σ_k weights[i, k] · z[ids[i, k]] for every i: (N, V)."""
-    y = np.empty_like(z, shape=(len(ids), z.shape[1]))
+    y = np.empty_like(z, shape=(len(ids), z.shape[1]), order="C")
     arguments = contiguous(z), contiguous(weights), _numbers(ids), z.dtype.type(scale), y
     launch(_interpolate, blocks_for(y.size, THREADS), THREADS, *arguments)
     return y
@@ -100,7 +100,7 @@ def interpolated(z: Any, weights: Any, ids: Any, scale: float) -> Any:
 
 def products(values: Any, z: Any, ids: Any) -> Any:
     """Return ⟨values[i], z[ids[i, k]]⟩ for every i and k: (N, K)."""
-    result = np.empty_like(values, shape=ids.shape)
+    result = np.empty_like(values, shape=ids.shape, order="C")
     arguments = contiguous(values), contiguous(z), _numbers(ids), values.dtype.type(0), result
     launch(_products, blocks_for(result.size, THREADS), THREADS, *arguments)
     return result

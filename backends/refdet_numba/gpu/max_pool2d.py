@@ -5,8 +5,9 @@
     backward, for each pixel (n, c, h, w): visit the windows that hold it in row-major order and add the dy of those
         whose switch names it
 
-A pixel collects its gradients itself, so nothing is added from two threads, and in the order of the reference. No work
-space.
+A pixel collects its gradients itself, so nothing is added from two threads, and in the order of the reference. A switch
+that names no pixel of its window is not followed: the reference refuses one outside of the plane, but to look for it
+here would mean to wait for the device. No work space.
 """
 
 from __future__ import annotations

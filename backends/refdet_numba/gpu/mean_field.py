@@ -48,7 +48,7 @@ from refdet_numba.gpu import (
     truncated_gaussian,
 )
 from refdet_numba.gpu.assembly import Assembled, array
-from refdet_numba.gpu.device import blocks_for, contiguous, launch
+from refdet_numba.gpu.device import blocks_for, contiguous, launch, to_host
 from refdet_numba.gpu.shim import IN_SIMULATOR, cuda, jit
 
 THREADS = 8 if IN_SIMULATOR else 128
@@ -98,7 +98,7 @@ def forward(
 ) -> tuple[Any, MeanFieldResidual | None]:
     """Return q after the last iteration, (N, L)."""
     kernels = _filters(features, dimensions, filters, shape, normalisation, exclude_self)
-    psi, pairwise = contiguous(unary), np.zeros_like(unary, shape=unary.shape)
+    psi, pairwise = contiguous(unary), np.zeros_like(unary, shape=unary.shape, order="C")
     q = np.empty_like(psi, shape=psi.shape)
     update = np.empty_like(q) if damping else q  # which is mixed into q
     updates = np.empty_like(psi, shape=(iterations + 1 if keep_residual else 0, *psi.shape))
@@ -145,7 +145,7 @@ def _filters(
     def made(name: str, f: Any) -> Filter:
         if name == "exact":
             return ExactFilter(f, exclude_self=exclude_self)
-        return TruncatedFilter(f, cast(Shape, shape)) if name == "truncated" else SortedLatticeFilter(f)
+        return TruncatedFilter(to_host(f), cast(Shape, shape)) if name == "truncated" else SortedLatticeFilter(f)
 
     ones = np.ones_like(features, shape=(len(features), 1))
     return [

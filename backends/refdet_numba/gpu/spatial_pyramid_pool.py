@@ -6,7 +6,8 @@
         add the dy of those whose switch names it
 
 The bins of k that hold row h of H are ⌊h·k/H⌋ … ⌈(h + 1)·k/H⌉ − 1. A pixel collects its gradients itself, so nothing is
-added from two threads, and in the order of the reference. No work space but a table of the levels.
+added from two threads, and in the order of the reference. A switch that does not lie in its bin is not followed, as in
+`max_pool2d`. No work space but a table of the levels.
 """
 
 from __future__ import annotations
