@@ -7,9 +7,10 @@ turned by 180°, C and O exchanged, and padding d(k − 1) − p. Which algorith
 
 - few channels in each of many groups, on the way of such a correlation, with the zeros in between;
 - 3 × 3 without stride, by Winograd's; with dilation d the pixels fall into d × d maps that do not see each other;
+- 5 × 5 without stride and dilation, by Winograd's, in groups or not;
 - everything else as matrix products.
 
-The first two multiply values that the definition does not bring together; where that made a result that is not
+The first three multiply values that the definition does not bring together; where that made a result that is not
 finite, the matrix products decide.
 
 Workspace of the second with d > 1, beside Winograd's: dy and dx once more.
@@ -26,6 +27,8 @@ from refdet_numba.cpu.correlate import correlate
 from refdet_numba.cpu.input_adjoint_by_gemm import input_adjoint_by_gemm
 from refdet_numba.cpu.weight_adjoint_directly import directly_pays
 from refdet_numba.cpu.winograd import correlate_3x3_flipped, pays
+from refdet_numba.cpu.winograd_5x5 import correlate_5x5_flipped
+from refdet_numba.cpu.winograd_5x5 import pays as pays_5x5
 
 
 def correlate_input_adjoint(dy: Array, weight: Array, input_size: Pair, geometry: Geometry) -> Array:
@@ -35,6 +38,8 @@ def correlate_input_adjoint(dy: Array, weight: Array, input_size: Pair, geometry
         dx = _as_correlation(dy, weight, input_size, geometry)
     elif _winograd_pays(dy.shape, weight.shape, geometry):
         dx = _by_winograd(dy, weight, input_size, geometry)
+    elif _winograd_5x5_pays(dy.shape, x_shape, geometry):
+        dx = _by_winograd_5x5(dy, weight, input_size, geometry)
     return input_adjoint_by_gemm(dy, weight, input_size, geometry) if dx is None else dx
 
 
@@ -62,6 +67,12 @@ def _winograd_pays(dy_shape: tuple[int, ...], weight_shape: tuple[int, ...], geo
     return pays((N * dh * dw, O, -(-Ho // dh), -(-Wo // dw)), (weight_shape[1], O, 3, 3))
 
 
+def _winograd_5x5_pays(dy_shape: tuple[int, ...], x_shape: tuple[int, ...], geometry: Geometry) -> bool:
+    if geometry.kernel_size != (5, 5) or geometry.stride != (1, 1) or geometry.dilation != (1, 1):
+        return False
+    return min(*dy_shape, *x_shape) > 0 and pays_5x5(dy_shape, x_shape[1], geometry.groups)
+
+
 def _by_winograd(dy: Array, weight: Array, input_size: Pair, geometry: Geometry) -> Array | None:
     """Correlate the maps of dy, one for each phase of its pixels, with the turned weights."""
     (N, O, Ho, Wo), C, (dh, dw), (H, W) = dy.shape, weight.shape[1], geometry.dilation, input_size
@@ -87,6 +98,11 @@ def _by_winograd(dy: Array, weight: Array, input_size: Pair, geometry: Geometry)
             source = spread[:, i, j, :, u : u + target.shape[2], v : v + target.shape[3]]
             target[:, :, : source.shape[2], : source.shape[3]] = source
     return dx
+
+
+def _by_winograd_5x5(dy: Array, weight: Array, input_size: Pair, geometry: Geometry) -> Array | None:
+    padding = _padding((dy.shape[2], dy.shape[3]), input_size, geometry, (1, 1))
+    return correlate_5x5_flipped(dy, weight, padding, geometry.groups) if min(map(min, padding)) >= 0 else None
 
 
 def _padding(size: Pair, input_size: Pair, geometry: Geometry, dilation: Pair) -> Padding:

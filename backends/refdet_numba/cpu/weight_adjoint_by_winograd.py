@@ -1,17 +1,17 @@
-"""The gradient of 3×3 and 5×5 weights by Winograd's minimal filtering, in 36 products a tile.
+"""The gradient of 3×3 weights by Winograd's minimal filtering, in 36 products a tile.
 
-The gradient of r × r weights is itself a correlation: that of x with dy, of which r × r values are wanted. Cut dy into
-tiles of m × m, m = 7 − r; with the 6 × 6 pixels of x that a tile's windows read,
+It is itself a correlation: that of x with dy, of which 3 × 3 values are wanted. Cut dy into tiles of 4 × 4; with the
+6 × 6 pixels of x that a tile's windows read,
 
-    dw[o, c] = Aᵀ [ Σ_tiles (G dy_tile[o] Gᵀ) ∘ (Bᵀ x_tile[c] B) ] A            Aᵀ: r × 6,  G: 6 × m,  Bᵀ: 6 × 6
+    dw[o, c] = Aᵀ [ Σ_tiles (G dy_tile[o] Gᵀ) ∘ (Bᵀ x_tile[c] B) ] A            Aᵀ: 3 × 6,  G: 6 × 4,  Bᵀ: 6 × 6
 
-which takes 36 multiplications where the definition takes m²r²: 144 for 3×3, 100 for 5×5. The sums over the tiles are 36
-matrix products. (Winograd, "Arithmetic complexity of computations", SIAM 1980; Lavin & Gray, "Fast algorithms for
+which takes 36 multiplications where the definition takes 144. The sums over the tiles are 36 matrix products.
+(Winograd, "Arithmetic complexity of computations", SIAM 1980; Lavin & Gray, "Fast algorithms for
 convolutional neural networks", CVPR 2016, section 4; filter and output are exchanged here.)
 
 The matrices come from polynomials at the points p = 0, 1, −1, 2, −2 and ∞:
 
-    G: row p is (1, p, p², …) over ¼, −⅙, −⅙, 1/24, 1/24;  row ∞ is (0, …, 1)
+    G: row p is (1, p, p², p³) times ¼, −⅙, −⅙, 1/24, 1/24;  row ∞ is (0, 0, 0, 1)
     Aᵀ: row k is (0ᵏ, 1, (−1)ᵏ, 2ᵏ, (−2)ᵏ, 0), the last row with 1 at ∞
     Bᵀ: ⎡ 4  0 −5  0  1  0⎤
         ⎢ 0 −4 −4  1  1  0⎥
@@ -53,33 +53,32 @@ TRANSFORMED = 1 << 22
 NEAR = 1 << 20  # values that stay in a second- or third-level cache
 BLOCK = 64  # channels of x and of dy: 36·64² sums in float32 are half of a second-level cache
 LANES = 16
+TILE = 4  # positions along each axis
 SEGMENT = 8  # tiles of a strip that are transformed at a time
 LINE = (4 * SEGMENT + 2) * LANES  # the pixels of one row that they read
 DOWN, OUT = 6 * LINE, 12 * LINE  # where scratch holds what is transformed along columns, and one tile's result
-SCRATCH = max(12 * LINE + 36 * LANES, (36 + 30 + 30) * BLOCK)
+SCRATCH = max(12 * LINE + 36 * LANES, (36 + 18 + 18) * BLOCK)
 
 
 def winograd_pays(x_shape: tuple[int, ...], dy_shape: tuple[int, ...], geometry: Geometry) -> bool:
     """Return whether the transforms apply and are a small part of the work."""
-    kh, kw = geometry.kernel_size
-    if kh != kw or kh not in (3, 5) or geometry.stride != (1, 1):
+    if geometry.kernel_size != (3, 3) or geometry.stride != (1, 1):
         return False
     C, O = x_shape[1] // geometry.groups, dy_shape[1] // geometry.groups
     return C >= 16 and O >= 16 and dy_shape[0] * dy_shape[2] * dy_shape[3] >= 16
 
 
 def weight_adjoint_by_winograd(x: Array, dy: Array, geometry: Geometry) -> Array | None:
-    """Return dweight (O, C/g, r, r) from x (N, C, H, W) and dy (N, O, Ho, Wo); None if not all of it is finite."""
+    """Return dweight (O, C/g, 3, 3) from x (N, C, H, W) and dy (N, O, Ho, Wo); None if not all of it is finite."""
     (N, C, _, _), (_, O, Ho, Wo), G = x.shape, dy.shape, geometry.groups
-    r, (dh, dw), ((top, _), (left, _)) = int(geometry.kernel_size[0]), geometry.dilation, geometry.padding
-    m = 7 - r
-    tiles_high, tiles_wide = ceil(ceil(Ho / dh) / m), ceil(ceil(Wo / dw) / m)
+    (dh, dw), ((top, _), (left, _)) = geometry.dilation, geometry.padding
+    tiles_high, tiles_wide = ceil(ceil(Ho / dh) / TILE), ceil(ceil(Wo / dw) / TILE)
     n_strips = N * dh * dw * tiles_high
     most = TRANSFORMED if 36 * O * (C // G) > NEAR else min(TRANSFORMED, NEAR)
     strips = min(n_strips, max(1, most // (36 * (C + O) * tiles_wide)))
     strips = -(-n_strips // -(-n_strips // strips))  # of a chunk
     dtype = x.dtype.newbyteorder("=")
-    dweight = np.empty((O, C // G, r * r), dtype)
+    dweight = np.empty((O, C // G, 9), dtype)
     if strips == n_strips:
         sums = per_thread((36, min(BLOCK, O // G), min(BLOCK, C // G)), dtype)
     else:
@@ -92,18 +91,18 @@ def weight_adjoint_by_winograd(x: Array, dy: Array, geometry: Geometry) -> Array
         np.empty((36, strips * tiles_wide, O), dtype),
         sums,
         per_thread((SCRATCH,), dtype),
-        (int(G), r, strips, n_strips, tiles_high, tiles_wide),
+        (int(G), strips, n_strips, tiles_high, tiles_wide),
         (int(dh), int(dw), int(top), int(left)),
     )
-    return dweight.reshape(O, C // G, r, r) if finite.all() else None
+    return dweight.reshape(O, C // G, 3, 3) if finite.all() else None
 
 
 @compiled_parallel(multiplies_matrices=True)
 def _fill(
     x: Any, dy: Any, dweight: Any, x_hat: Any, dy_hat: Any, sums: Any, scratch: Any, sizes: Any, geometry: Any
 ) -> Any:
-    """Fill dweight (O, C/g, r²) from x (N, C, H, W) and dy (N, O, Ho, Wo); return whether each block is finite."""
-    groups, r, strips, n_strips, _, tiles_wide = sizes
+    """Fill dweight (O, C/g, 9) from x (N, C, H, W) and dy (N, O, Ho, Wo); return whether each block is finite."""
+    groups, strips, n_strips, _, tiles_wide = sizes
     C, O = x.shape[1], dy.shape[1]
     C_per_group, O_per_group = C // groups, O // groups
     over_x, over_dy = -(-C_per_group // BLOCK), -(-O_per_group // BLOCK)
@@ -146,7 +145,7 @@ def _fill(
                     ready[f],
                     0.0,
                 )
-        finite[block] = _transform_back(ready, target, r, scratch[get_thread_id()])
+        finite[block] = _transform_back(ready, target, scratch[get_thread_id()])
     return finite
 
 
@@ -159,10 +158,8 @@ def _at_points_of_x(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any) -> Any:
 
 
 @compiled(fastmath=ROUNDED_ONCE, inline=True)
-def _at_points_of_dy(a: Any, b: Any, c: Any, d: Any, m: Any) -> Any:
-    """Multiply by G: the first m terms of a + b p + c p² + d p³ at each point, and the last coefficient for ∞."""
-    last = d if m == 4 else b
-    c, d = c if m == 4 else type(a)(0), d if m == 4 else type(a)(0)
+def _at_points_of_dy(a: Any, b: Any, c: Any, d: Any) -> Any:
+    """Multiply by G: a + b p + c p² + d p³ at each point, and the last coefficient for ∞."""
     two, four, eight, sixth = type(a)(2), type(a)(4), type(a)(8), type(a)(1 / 6)
     even, odd, even_2, odd_2 = a + c, b + d, a + four * c, two * b + eight * d
     quarter, twenty_fourth = type(a)(0.25), type(a)(1 / 24)
@@ -172,16 +169,16 @@ def _at_points_of_dy(a: Any, b: Any, c: Any, d: Any, m: Any) -> Any:
         sixth * (odd - even),
         twenty_fourth * (even_2 + odd_2),
         twenty_fourth * (even_2 - odd_2),
-        last,
+        d,
     )
 
 
 @compiled(fastmath=ROUNDED_ONCE, inline=True)
-def _from_points(a: Any, b: Any, c: Any, d: Any, e: Any) -> Any:
-    """Multiply by Aᵀ with five rows, without the point ∞, which belongs to the last of r rows."""
-    two, four, eight, sixteen = type(a)(2), type(a)(4), type(a)(8), type(a)(16)
+def _from_points(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any) -> Any:
+    """Multiply by Aᵀ."""
+    two, four = type(a)(2), type(a)(4)
     even, odd, even_2, odd_2 = b + c, b - c, d + e, d - e
-    return a + even + even_2, odd + two * odd_2, even + four * even_2, odd + eight * odd_2, even + sixteen * even_2
+    return a + even + even_2, odd + two * odd_2, even + four * even_2 + f
 
 
 @compiled
@@ -203,27 +200,26 @@ def _transform(
     source: Any, channel: Any, hat: Any, first: Any, after: Any, sizes: Any, geometry: Any, is_x: Any, work: Any
 ) -> None:
     """Write the transformed tiles of LANES channels of x, or of dy, to hat (36, tiles, channels)."""
-    _, r, _, _, tiles_high, tiles_wide = sizes
+    _, _, _, tiles_high, tiles_wide = sizes
     dh, dw, top, left = geometry
-    m = 7 - r
-    side = 6 if is_x else m
+    side = 6 if is_x else TILE
     n_lanes = min(LANES, source.shape[1] - channel)
     work[:DOWN] = 0
     for strip in range(first, after):
         n, rest = strip // (dh * dw * tiles_high), strip % (dh * dw * tiles_high)
         i, j = rest // tiles_high // dw, rest // tiles_high % dw  # where the map begins among the positions
-        i += rest % tiles_high * m * dh
+        i += rest % tiles_high * TILE * dh
         if is_x:
             i, j = i - top, j - left
         for t0 in range(0, tiles_wide, SEGMENT):
             n_tiles = min(SEGMENT, tiles_wide - t0)
-            n_columns = m * (n_tiles - 1) + side
+            n_columns = TILE * (n_tiles - 1) + side
             for k in range(side):
                 row = work[k * LINE : (k + 1) * LINE]
-                _read_row(source, n, channel, i + k * dh, j + t0 * m * dw, dw, n_columns, row)
-            _along_columns(work, n_columns * LANES, m, is_x)
+                _read_row(source, n, channel, i + k * dh, j + t0 * TILE * dw, dw, n_columns, row)
+            _along_columns(work, n_columns * LANES, is_x)
             for t in range(n_tiles):
-                _along_rows(work[DOWN + t * m * LANES :], m, is_x, work[OUT:])
+                _along_rows(work[DOWN + t * TILE * LANES :], is_x, work[OUT:])
                 tile = (strip - first) * tiles_wide + t0 + t
                 if n_lanes == LANES:
                     _copy_tile(work[OUT:], hat, tile, channel)
@@ -243,13 +239,13 @@ def _copy_tile(tile_values: Any, hat: Any, tile: Any, channel: Any) -> None:
 
 
 @compiled(fastmath=ROUNDED_ONCE)
-def _along_columns(work: Any, n_values: Any, m: Any, is_x: Any) -> None:
+def _along_columns(work: Any, n_values: Any, is_x: Any) -> None:
     for e in range(n_values):
         a, b, c, d = work[e], work[LINE + e], work[2 * LINE + e], work[3 * LINE + e]
         if is_x:
             values = _at_points_of_x(a, b, c, d, work[4 * LINE + e], work[5 * LINE + e])
         else:
-            values = _at_points_of_dy(a, b, c, d, m)
+            values = _at_points_of_dy(a, b, c, d)
         work[DOWN + e], work[DOWN + LINE + e], work[DOWN + 2 * LINE + e] = values[0], values[1], values[2]
         work[DOWN + 3 * LINE + e], work[DOWN + 4 * LINE + e], work[DOWN + 5 * LINE + e] = (
             values[3],
@@ -259,7 +255,7 @@ def _along_columns(work: Any, n_values: Any, m: Any, is_x: Any) -> None:
 
 
 @compiled(fastmath=ROUNDED_ONCE)
-def _along_rows(down: Any, m: Any, is_x: Any, out: Any) -> None:
+def _along_rows(down: Any, is_x: Any, out: Any) -> None:
     for k in range(6):
         i, o = k * LINE, 6 * k * LANES
         if is_x:
@@ -273,18 +269,18 @@ def _along_rows(down: Any, m: Any, is_x: Any, out: Any) -> None:
             for e in range(LANES):
                 a, b = down[i + e], down[i + LANES + e]
                 c, d = down[i + 2 * LANES + e], down[i + 3 * LANES + e]
-                values = _at_points_of_dy(a, b, c, d, m)
+                values = _at_points_of_dy(a, b, c, d)
                 out[o + e], out[o + LANES + e], out[o + 2 * LANES + e] = values[0], values[1], values[2]
                 out[o + 3 * LANES + e], out[o + 4 * LANES + e], out[o + 5 * LANES + e] = values[3], values[4], values[5]
 
 
 @compiled
-def _transform_back(sums: Any, dweight: Any, r: Any, work: Any) -> Any:
-    """Write Aᵀ sums A, of sums (36, o, c), to dweight (o, c, r²); return whether it is finite."""
+def _transform_back(sums: Any, dweight: Any, work: Any) -> Any:
+    """Write Aᵀ sums A, of sums (36, o, c), to dweight (o, c, 9); return whether it is finite."""
     _, O, C = sums.shape
     zero = sums.dtype.type(0)
     work[:] = 0
-    half, back = work[36 * BLOCK :], work[66 * BLOCK :]
+    half, back = work[36 * BLOCK :], work[54 * BLOCK :]
     for o in range(O):
         for f in range(36):
             row = sums[f, o]
@@ -292,15 +288,15 @@ def _transform_back(sums: Any, dweight: Any, r: Any, work: Any) -> Any:
             for c in range(C):
                 column[c] = row[c]
         for j in range(6):
-            _combine(work[6 * j * BLOCK :], half[j * BLOCK :], r)
-        for k in range(r):
-            _combine(half[6 * k * BLOCK :], back[k * BLOCK :], r)
-        zero += _zero_if_finite(back[: 30 * BLOCK])
+            _combine(work[6 * j * BLOCK :], half[j * BLOCK :])
+        for k in range(3):
+            _combine(half[6 * k * BLOCK :], back[k * BLOCK :])
+        zero += _zero_if_finite(back[: 18 * BLOCK])
         rows = dweight[o]
         for c in range(C):
-            for k in range(r):
-                for l in range(r):
-                    rows[c, k * r + l] = back[(6 * l + k) * BLOCK + c]
+            for k in range(3):
+                for l in range(3):
+                    rows[c, 3 * k + l] = back[(6 * l + k) * BLOCK + c]
     return zero == 0
 
 
@@ -314,14 +310,9 @@ def _zero_if_finite(values: Any) -> Any:
 
 
 @compiled(fastmath=ROUNDED_ONCE)
-def _combine(rows: Any, out: Any, r: Any) -> None:
-    """Multiply six rows of BLOCK values by Aᵀ: r rows, six apart."""
+def _combine(rows: Any, out: Any) -> None:
+    """Multiply six rows of BLOCK values by Aᵀ: three rows, six apart."""
     for e in range(BLOCK):
         a, b, c = rows[e], rows[BLOCK + e], rows[2 * BLOCK + e]
-        d, f, last = rows[3 * BLOCK + e], rows[4 * BLOCK + e], rows[5 * BLOCK + e]
-        values = _from_points(a, b, c, d, f)
-        out[e], out[6 * BLOCK + e] = values[0], values[1]
-        if r == 3:
-            out[12 * BLOCK + e] = values[2] + last
-        else:
-            out[12 * BLOCK + e], out[18 * BLOCK + e], out[24 * BLOCK + e] = values[2], values[3], values[4] + last
+        d, f, g = rows[3 * BLOCK + e], rows[4 * BLOCK + e], rows[5 * BLOCK + e]
+        out[e], out[6 * BLOCK + e], out[12 * BLOCK + e] = _from_points(a, b, c, d, f, g)

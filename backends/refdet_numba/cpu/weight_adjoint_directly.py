@@ -8,7 +8,7 @@ between. A tap is then a shift, and a sum runs over one stretch of memory whatev
     for each group (in parallel):
         for each image, for each band of rows:
             lay out xp and dyz of the group's channels
-            for each o, c and four taps: dw += the four sums
+            for each o, c and nine taps: dw += the nine sums
 
 A group belongs to one thread and bands depend on shapes alone, so the result does not depend on the number of threads.
 A zero between the windows would meet an infinite x, which no window asks for: then the result is not used.
@@ -28,9 +28,10 @@ from refdet.ops.correlation import Geometry
 from refdet_numba.cpu.arrays import native
 from refdet_numba.cpu.compiling import REORDERED, compiled, compiled_parallel
 from refdet_numba.cpu.threads import per_thread
+from refdet_numba.cpu.vector_moves import copy
 
 WORK = 1 << 16
-TAPS = 4  # summed at a time
+TAPS = 9  # summed at a time: all of 3 × 3
 
 
 def directly_pays(x_shape: tuple[int, ...], dy_shape: tuple[int, ...], geometry: Geometry) -> bool:
@@ -84,15 +85,9 @@ def _sum(x: Any, dy: Any, dweight: Any, taps: Any, work: Any, sizes: Any) -> Any
                         x_plane = planes[n_outputs + c]
                         sums = dweight[g * n_outputs + o, c]
                         for t in range(0, n_taps, TAPS):
-                            four = _four_sums(
-                                dy_plane,
-                                x_plane[taps[t] :],
-                                x_plane[taps[t + 1] :],
-                                x_plane[taps[t + 2] :],
-                                x_plane[taps[t + 3] :],
-                            )
+                            nine = _nine_sums(dy_plane, x_plane, taps[t : t + TAPS])
                             for k in range(min(TAPS, n_taps - t)):
-                                sums[t + k] += four[k]
+                                sums[t + k] += nine[k]
         for o in range(n_outputs):
             for c in range(n_channels):
                 for t in range(n_taps):
@@ -113,10 +108,7 @@ def _lay_out(x: Any, plane: Any, h0: Any, left: Any, pitch: Any, n_rows: Any) ->
         else:
             row[:left] = 0
             row[left + W :] = 0
-            pixels = row[left : left + W]
-            source = x[h0 + i]
-            for j in range(W):
-                pixels[j] = source[j]
+            copy(x[h0 + i], 0, 1, row, left, W)
 
 
 @compiled
@@ -128,21 +120,27 @@ def _spread(dy: Any, plane: Any, i0: Any, n_rows: Any, sh: Any, sw: Any, pitch: 
         row = plane[i * sh * pitch :]
         source = dy[i0 + i]
         if sw == 1:
-            for j in range(Wo):
-                row[j] = source[j]
+            copy(source, 0, 1, row, 0, Wo)
         else:
             for j in range(Wo):
                 row[j * sw] = source[j]
 
 
 @compiled(fastmath=REORDERED)
-def _four_sums(dy: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
-    zero = dy.dtype.type(0)
-    first, second, third, fourth = zero, zero, zero, zero
-    for e in range(dy.shape[0]):
-        value = dy[e]
-        first += value * a[e]
-        second += value * b[e]
-        third += value * c[e]
-        fourth += value * d[e]
-    return first, second, third, fourth
+def _nine_sums(dy: Any, x: Any, taps: Any) -> Any:
+    a, b, c = x[taps[0] :], x[taps[1] :], x[taps[2] :]
+    d, e, f = x[taps[3] :], x[taps[4] :], x[taps[5] :]
+    g, h, i = x[taps[6] :], x[taps[7] :], x[taps[8] :]
+    sa = sb = sc = sd = se = sf = sg = sh = si = dy.dtype.type(0)
+    for k in range(dy.shape[0]):
+        value = dy[k]
+        sa += value * a[k]
+        sb += value * b[k]
+        sc += value * c[k]
+        sd += value * d[k]
+        se += value * e[k]
+        sf += value * f[k]
+        sg += value * g[k]
+        sh += value * h[k]
+        si += value * i[k]
+    return sa, sb, sc, sd, se, sf, sg, sh, si

@@ -12,7 +12,8 @@ from refdet.ops.conv2d import Conv2dResidual, conv2d_backward, conv2d_forward
 
 pytest.importorskip("numba")
 
-from refdet_numba.cpu import input_adjoint_by_gemm, weight_adjoint_by_gemm, weight_adjoint_by_winograd
+from refdet_numba.cpu import input_adjoint_by_gemm, weight_adjoint_by_gemm, weight_adjoint_by_winograd, winograd_5x5
+from refdet_numba.cpu import weight_adjoint_by_winograd_5x5 as weights_5x5
 from refdet_numba.cpu import weight_adjoint_directly as directly
 from refdet_numba.cpu.channel_sums import RUN, channel_sums
 from refdet_numba.cpu.conv2d_backward import backward
@@ -51,7 +52,10 @@ SHAPES = {
     "Winograd, groups, sides": Shape(1, 66, 16, (9, 8), (3, 3), padding=((0, 2), (1, 0)), groups=2),
     "Winograd, dilation": Shape(2, 16, 20, (17, 16), (3, 3), padding=((2, 2), (3, 1)), dilation=(2, 3)),
     "Winograd, more padding than kernel": Shape(1, 16, 16, (6, 7), (3, 3), padding=((3, 4), (5, 0))),
-    "5 × 5": Shape(1, 18, 20, (14, 23), (5, 5), padding=((2, 2), (2, 2)), groups=2),
+    "5 × 5": Shape(1, 18, 36, (14, 23), (5, 5), padding=((2, 2), (2, 2)), groups=2),
+    "5 × 5, blocks of tiles, sides": Shape(3, 17, 33, (21, 30), (5, 5), padding=((0, 3), (1, 4))),
+    "5 × 5, more padding than kernel": Shape(1, 24, 24, (24, 21), (5, 5), padding=((5, 5), (6, 4))),
+    "5 × 5, small": Shape(2, 3, 2, (6, 5), (5, 5), padding=((2, 2), (2, 2))),
     "5 × 5, dilation": Shape(1, 18, 20, (14, 23), (5, 5), padding=((2, 4), (4, 2)), dilation=(2, 1)),
     "depthwise": Shape(2, 1, 1, (13, 14), (3, 3), padding=((1, 1), (1, 1)), groups=9),
     "depthwise, stride 2, dilation": Shape(1, 1, 2, (15, 14), (3, 2), (2, 3), ((1, 2), (0, 1)), (1, 2), 5),
@@ -105,8 +109,11 @@ def test_small_blocks_give_the_same_answer(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(weight_adjoint_by_winograd, "NEAR", 1)
     monkeypatch.setattr(weight_adjoint_by_winograd, "TRANSFORMED", 1)
     monkeypatch.setattr(directly, "WORK", 1)
+    monkeypatch.setattr(winograd_5x5, "LARGE", 1)
+    monkeypatch.setattr(weights_5x5, "LARGE", 1)
     for name in ("3 × 3, stride 2", "7 × 7, stride 2", "Winograd, groups, sides", "Winograd, dilation", "depthwise"):
         assert_gradients(SHAPES[name])
+    assert_gradients(SHAPES["5 × 5, blocks of tiles, sides"])
 
 
 def test_only_what_is_needed() -> None:
