@@ -42,9 +42,9 @@ the caller computes it in plain order.
 Where a block ends, and the order of every sum, depend on the shapes alone, and no two threads write to one element, so
 the result does not depend on the number of threads.
 
-Workspace: by tiles, 36 · (C · K + threads · 64 · (C + K')) numbers, where 36 · C · K ≤ LARGE and K' ≤ 64 are the output
-channels at a time. By channels, 36 · C · tiles, at most LARGE or one block's, and 36 · 32 · (CHANNELS + tiles) for each
-thread, where tiles ≤ 8 · MAX_TILES. Up to a quarter is added where rows are made to begin with a line of the cache.
+Workspace: by tiles, 36 · (C · K + threads · MAX_TILES · (C + OUTPUTS)) numbers, where 36 · C · K ≤ LARGE. By channels,
+36 · C · tiles, at most LARGE or one block's, and 36 · OUTPUTS · (CHANNELS + tiles) for each thread, where
+tiles ≤ 8 · MAX_TILES. Up to a quarter is added where rows are made to begin with a line of the cache.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ from numba import get_thread_id, prange
 from refdet.core.check import Array
 from refdet.core.geometry import Padding, Pair
 from refdet_numba.cpu.arrays import native
-from refdet_numba.cpu.compiling import compiled, compiled_parallel
-from refdet_numba.cpu.gemm import gemm
+from refdet_numba.cpu.compiling import compiled_parallel
+from refdet_numba.cpu.winograd_products import GROUP, multiply
 from refdet_numba.cpu.winograd_transforms import (
     MAX_TILES,
     N_PRODUCTS,
@@ -71,9 +71,9 @@ from refdet_numba.cpu.winograd_transforms import (
 )
 
 LARGE = 4 * 2**20  # numbers: 16 MiB of float32, which a shared cache may hold
-CHANNELS = 128  # input channels of u at a time: with 32 output channels, 36 · 32 · 128 numbers, half a private cache
+OUTPUTS = 16  # output channels at a time
+CHANNELS = 128  # input channels of u at a time: 36 · 16 · 128 numbers, a quarter of a private cache
 MANY_BLOCKS = 8  # enough to share out among threads
-SMALL_PRODUCT = 64 * 128  # rows times terms for which BLAS multiplies without rearranging
 LINE = 64  # bytes of a cache line
 
 
@@ -114,29 +114,28 @@ def _correlate(
         return y if np.isfinite(bias).all() else None
 
     x, zeros, start, tiles = native(x), np.zeros(W, y.dtype), (top, left), (-(-Ho // TILE), -(-Wo // TILE))
-    n_tiles = N * tiles[0] * tiles[1]
+    n_tiles, threads = N * tiles[0] * tiles[1], numba.get_num_threads()
     n_blocks = -(-n_tiles // MAX_TILES)
     n_blocks += n_blocks % 2 if n_blocks > 1 else 0
-    block = -(-n_tiles // n_blocks)  # tiles
+    block = -(-n_tiles // (8 * n_blocks)) * 8  # tiles
+    n_blocks = -(-n_tiles // block)
     row = _whole_lines(block + 7)  # the last tiles are written eight at a time
     if n_blocks >= MANY_BLOCKS and N_PRODUCTS * C * K <= LARGE:
-        n_outputs = min(K, max(8, min(64, SMALL_PRODUCT // C)))
-        u = _aligned((N_PRODUCTS, K + 1, _whole_lines(C) + 16), y.dtype)
-        v = _aligned((numba.get_num_threads(), N_PRODUCTS, C + 1, row), y.dtype)
-        m = _aligned((numba.get_num_threads(), N_PRODUCTS, n_outputs + 1, row), y.dtype)
-        _transform_all_weights(weight, C, steps, flipped, u)
+        u = _aligned((-(-K // GROUP), N_PRODUCTS, C + 2, GROUP), y.dtype)
+        v = _aligned((threads, N_PRODUCTS, C + 1, row), y.dtype)
+        m = _aligned((threads, N_PRODUCTS, OUTPUTS + 1, row), y.dtype)
+        _transform_all_weights(weight, K, C, steps, flipped, u)
         is_finite = _by_tiles(x, zeros, start, tiles, block, u, v, m, bias, y)
         return y if is_finite.all() else None
 
-    n_outputs = min(K, 32 if K >= 128 else 16)
     at_once = min(n_blocks, MANY_BLOCKS, max(1, LARGE // (N_PRODUCTS * C * block)))  # blocks
-    u = _aligned((numba.get_num_threads(), N_PRODUCTS, n_outputs + 1, _whole_lines(min(C, CHANNELS)) + 16), y.dtype)
+    u = _aligned((threads, OUTPUTS // GROUP, N_PRODUCTS, min(C, CHANNELS) + 2, GROUP), y.dtype)
     v = _aligned((at_once, N_PRODUCTS, C + 1, row), y.dtype)
-    m = _aligned((numba.get_num_threads(), at_once, N_PRODUCTS, n_outputs + 1, row), y.dtype)
+    m = _aligned((threads, at_once, N_PRODUCTS, OUTPUTS + 1, row), y.dtype)
     for first in range(0, n_tiles, at_once * block):
         last = min(first + at_once * block, n_tiles)
         _transform_all_inputs(x, zeros, start, tiles, block, first, last, v)
-        is_finite = _by_channels(weight, steps, flipped, tiles, block, first, last, u, v[:, :, :C], m, bias, y)
+        is_finite = _by_channels(weight, steps, flipped, tiles, block, first, last, u, v, m, bias, y)
         if not is_finite.all():
             return None
     return y
@@ -155,16 +154,15 @@ def _aligned(shape: tuple[int, ...], dtype: Any) -> Array:
     return memory[first : first + n].reshape(shape)
 
 
-# In u, v and m there is one more channel than is used: without it, with 2ⁿ channels, the 36 matrices would lie a power
+# In u, v and m there are more channels than are used: without them, with 2ⁿ channels, the 36 matrices would lie a power
 # of 2 apart, and what belongs to the same place in each of them would compete for the same lines of the cache.
 
 
 @compiled_parallel
-def _transform_all_weights(weight: Any, C: int, steps: Any, flipped: bool, u: Any) -> None:
-    K = u.shape[1] - 1
-    for chunk in prange((K + 7) // 8):
-        first, last = 8 * chunk, min(8 * chunk + 8, K)
-        transform_weights(weight, C, first * steps[0], steps, flipped, u[:, first:last])
+def _transform_all_weights(weight: Any, K: int, C: int, steps: Any, flipped: bool, u: Any) -> None:
+    for group in prange(u.shape[0]):
+        k = GROUP * group
+        transform_weights(weight, C, min(GROUP, K - k), k * steps[0], steps, flipped, u[group : group + 1])
 
 
 @compiled_parallel
@@ -179,14 +177,7 @@ def _transform_all_inputs(
         transform_inputs(x, zeros, start, tiles, t0, min(t0 + block, last), c0, min(c0 + 16, C), v[b])
 
 
-@compiled
-def _multiply(u: Any, v: Any, m: Any, beta: int) -> None:
-    """Compute m[f, k, t] ← Σ_c u[f, k, c] · v[f, c, t] + beta · m[f, k, t]."""
-    for f in range(N_PRODUCTS):
-        gemm(u[f], v[f], m[f], beta)
-
-
-@compiled_parallel(multiplies_matrices=True)
+@compiled_parallel
 def _by_tiles(
     x: Any,
     zeros: Any,
@@ -199,22 +190,21 @@ def _by_tiles(
     bias: Any,
     y: Any,
 ) -> Any:
-    C, K = x.shape[1], y.shape[1]
-    n_tiles, n_outputs = x.shape[0] * tiles[0] * tiles[1], m_of_threads.shape[2] - 1
+    C, K, n_tiles = x.shape[1], y.shape[1], x.shape[0] * tiles[0] * tiles[1]
     n_blocks = (n_tiles + block - 1) // block
     is_finite = np.ones(n_blocks, np.bool_)
     for b in prange(n_blocks):
         v, m = v_of_threads[get_thread_id()], m_of_threads[get_thread_id()]
         first, last = b * block, min(b * block + block, n_tiles)
         transform_inputs(x, zeros, start, tiles, first, last, 0, C, v)
-        for k0 in range(0, K, n_outputs):
-            k1 = min(k0 + n_outputs, K)
-            _multiply(u[:, k0:k1, :C], v[:, :C, : last - first], m[:, : k1 - k0, : last - first], 0)
+        for k0 in range(0, K, OUTPUTS):
+            k1 = min(k0 + OUTPUTS, K)
+            multiply(u[k0 // GROUP :], v, m, C, k1 - k0, last - first, False)
             is_finite[b] &= transform_products(m, bias, tiles, first, last, k0, k1, y)
     return is_finite
 
 
-@compiled_parallel(multiplies_matrices=True)
+@compiled_parallel
 def _by_channels(
     weight: Any,
     steps: Any,
@@ -229,19 +219,18 @@ def _by_channels(
     bias: Any,
     y: Any,
 ) -> Any:
-    K, C, n_blocks = y.shape[1], v.shape[2], (last - first + block - 1) // block
-    n_outputs, n_inputs = m_of_threads.shape[3] - 1, u_of_threads.shape[3] - 16
-    n_chunks = (K + n_outputs - 1) // n_outputs
+    K, C, n_blocks = y.shape[1], v.shape[2] - 1, (last - first + block - 1) // block
+    n_chunks = (K + OUTPUTS - 1) // OUTPUTS
     is_finite = np.ones(n_chunks, np.bool_)
     for chunk in prange(n_chunks):
         u, m = u_of_threads[get_thread_id()], m_of_threads[get_thread_id()]
-        k0, k1 = chunk * n_outputs, min(chunk * n_outputs + n_outputs, K)
-        for c0 in range(0, C, n_inputs):
-            c1 = min(c0 + n_inputs, C)
-            transform_weights(weight, c1 - c0, k0 * steps[0] + c0 * steps[1], steps, flipped, u[:, : k1 - k0])
+        k0, k1 = chunk * OUTPUTS, min(chunk * OUTPUTS + OUTPUTS, K)
+        for c0 in range(0, C, CHANNELS):
+            c1 = min(c0 + CHANNELS, C)
+            transform_weights(weight, c1 - c0, k1 - k0, k0 * steps[0] + c0 * steps[1], steps, flipped, u)
             for b in range(n_blocks):
                 n = min(block, last - first - b * block)
-                _multiply(u[:, : k1 - k0, : c1 - c0], v[b, :, c0:c1, :n], m[b, :, : k1 - k0, :n], min(c0, 1))
+                multiply(u, v[b, :, c0:], m[b], c1 - c0, k1 - k0, n, c0 > 0)
         for b in range(n_blocks):
             t0 = first + b * block
             is_finite[chunk] &= transform_products(m[b], bias, tiles, t0, min(t0 + block, last), k0, k1, y)

@@ -13,9 +13,9 @@ taken six times, so that the weights need no division: the outputs are divided b
 Tiles are counted through the batch, row after row: tile t of maps of th × tw tiles lies in row t // tw of all rows of
 all images. A block is a run of at most MAX_TILES tiles, which may begin and end inside a row.
 
-The arithmetic is that of the dtype, on as many tiles (of the weights: input channels) at once as a register holds. The
+The arithmetic is that of the dtype, on as many tiles (of the weights: output channels) at once as a register holds. The
 last of a row of tiles may fill a register only in part: what the rest of it writes is overwritten by the next row, or
-lies behind the block, so v and m have room for seven more tiles, and rows of u are multiples of eight channels long.
+lies behind the block, so v and m have room for seven more tiles, and u for a multiple of eight output channels.
 """
 
 from __future__ import annotations
@@ -26,11 +26,13 @@ import numpy as np
 
 from refdet_numba.cpu.compiling import REORDERED, compiled
 from refdet_numba.cpu.lanes import lanes_of, load, load_in_turn, load_nine, prefetch, store, store_in_turn
+from refdet_numba.cpu.winograd_products import GROUP
 
 TILE = 4  # outputs of a tile along each axis
 TAPS = 6  # inputs of a tile along each axis
 N_PRODUCTS = TAPS * TAPS
 MAX_TILES = 64  # in a block
+AHEAD = 8  # input channels whose weights are fetched before they are needed
 
 
 @compiled(fastmath=REORDERED)
@@ -74,31 +76,32 @@ def _store_six(x: Any, f: int, i: int, j: int, six: Any) -> None:
 
 
 @compiled(fastmath=REORDERED)
-def transform_weights(weight: Any, n_in: int, start: int, steps: Any, flipped: bool, u: Any) -> None:
-    """Write u[f, k, c] for c < n_in: 36 G w Gᵀ.
+def transform_weights(weight: Any, n_in: int, n_out: int, start: int, steps: Any, flipped: bool, u: Any) -> None:
+    """Write u[⌊k / 8⌋, f, c, k mod 8] for k < n_out and c < n_in: 36 G w Gᵀ.
 
     The nine taps of w lie in the flat array `weight` from start + steps · (k, c) on; flipped, they are read backwards.
     """
     of_k, of_c = steps
     lanes = lanes_of(u)
-    for k in range(u.shape[1]):
-        for c in range(0, n_in, lanes):
+    for k in range(0, n_out, lanes):
+        of_group, i = u[k // GROUP], k % GROUP
+        for c in range(n_in):
             at = start + k * of_k + c * of_c
             for lane in range(lanes):
-                prefetch(weight, at + of_k + lane * of_c)  # of the next k
-            w = load_nine(weight, at, of_c, n_in - c)
+                prefetch(weight, at + AHEAD * of_c + lane * of_k)
+            w = load_nine(weight, at, of_k, n_out - k)
             w00, w01, w02, w10, w11, w12, w20, w21, w22 = w
             if flipped:
                 w22, w21, w20, w12, w11, w10, w02, w01, w00 = w
             a0, a1, a2, a3, a4, a5 = _of_weights(w00, w10, w20)
             b0, b1, b2, b3, b4, b5 = _of_weights(w01, w11, w21)
             c0, c1, c2, c3, c4, c5 = _of_weights(w02, w12, w22)
-            _store_six(u, 0, k, c, _of_weights(a0, b0, c0))
-            _store_six(u, 6, k, c, _of_weights(a1, b1, c1))
-            _store_six(u, 12, k, c, _of_weights(a2, b2, c2))
-            _store_six(u, 18, k, c, _of_weights(a3, b3, c3))
-            _store_six(u, 24, k, c, _of_weights(a4, b4, c4))
-            _store_six(u, 30, k, c, _of_weights(a5, b5, c5))
+            _store_six(of_group, 0, c, i, _of_weights(a0, b0, c0))
+            _store_six(of_group, 6, c, i, _of_weights(a1, b1, c1))
+            _store_six(of_group, 12, c, i, _of_weights(a2, b2, c2))
+            _store_six(of_group, 18, c, i, _of_weights(a3, b3, c3))
+            _store_six(of_group, 24, c, i, _of_weights(a4, b4, c4))
+            _store_six(of_group, 30, c, i, _of_weights(a5, b5, c5))
 
 
 @compiled(fastmath=REORDERED)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 from refdet_numba.cpu import winograd
+from refdet_numba.cpu.register_tile import VECTOR_BYTES
+from refdet_numba.cpu.winograd_products import GROUP, VECTORS, multiply
 from refdet_numba.cpu.winograd_transforms import MAX_TILES, TILE
 
 correlate_3x3: Any = winograd.correlate_3x3  # an array, or None
@@ -88,6 +90,22 @@ def test_flipped_is_the_correlation_with_the_turned_kernel(x_shape: Any, K: int,
     turned = np.ascontiguousarray(weight.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1])
     expected = correlate_3x3(x, weight, None, padding)
     np.testing.assert_array_equal(correlate_3x3_flipped(x, turned, padding), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_products_of_any_number_of_tiles_and_channels(dtype: Any, goes_on: bool) -> None:
+    rng = np.random.default_rng(0)
+    lanes = VECTOR_BYTES // np.dtype(dtype).itemsize
+    for n_tiles in range(1, 2 * VECTORS * lanes + 2):
+        C, K = int(rng.integers(1, 6)), int(rng.integers(1, 2 * GROUP + 1))
+        u = rng.integers(-9, 10, (2, 4, C + 1, GROUP)).astype(dtype)
+        v = rng.integers(-9, 10, (4, C + 1, n_tiles + lanes)).astype(dtype)
+        m = np.full((4, 2 * GROUP, n_tiles + lanes), 5, dtype)
+        multiply(u, v, m, C, K, n_tiles, goes_on)
+        of_k = u.transpose(1, 2, 0, 3).reshape(4, C + 1, 2 * GROUP)
+        expected = np.einsum("fck,fct->fkt", of_k[:, :C, :K], v[:, :C, :n_tiles]) + 5 * goes_on
+        np.testing.assert_array_equal(m[:, :K, :n_tiles], expected)
 
 
 def test_maps_that_are_too_large_to_be_transformed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
