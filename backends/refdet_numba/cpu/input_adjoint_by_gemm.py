@@ -141,12 +141,13 @@ def _add(
                 row = dx[c, h]
                 for b in range(kernel_size[1]):
                     shift = b * dilation[1] - start[1]
-                    j0 = max(0, -(shift // stride[1]))  # the first window whose tap lies on a pixel
-                    j1 = min(Wo, (W - 1 - shift) // stride[1] + 1)
+                    j0 = min(Wo, max(0, -(shift // stride[1])))  # the first window whose tap lies on a pixel
+                    j1 = max(j0, min(Wo, (W - 1 - shift) // stride[1] + 1))
                     tap = products[c, a * kernel_size[1] + b, i]
+                    to, every, tap = np.uint64(j0 * stride[1] + shift), np.uint64(stride[1]), tap[j0:]
                     if stride[1] == 1:
-                        for j in range(j0, j1):
-                            row[j + shift] += tap[j]
+                        for j in range(np.uint64(j1 - j0)):  # unsigned: no index counts from the end
+                            row[to + j] += tap[j]
                     else:
-                        for j in range(j0, j1):
-                            row[j * stride[1] + shift] += tap[j]
+                        for j in range(np.uint64(j1 - j0)):
+                            row[to + every * j] += tap[j]
