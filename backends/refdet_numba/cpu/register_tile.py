@@ -8,11 +8,14 @@ A tile is `R` output channels by `V` vectors of neighbouring pixels. For a list 
         sums[r][v] += weights[first_output + r, first_term + k] · pixels[v]        r < R, v < V
     y at targets[v] + r · step ← sums[r][v]
 
-where `start` is bias[first_output + r], or, to go on with a sum, what y holds. For R · V products, R + V numbers and
-vectors are read, and the R · V sums never leave their registers; compiled from loops, they would, so the instructions
-are written out for LLVM. Each sum has the order of its terms; whether a product is rounded before it is added is the
-machine's choice (`llvm.fmuladd`). (Goto & van de Geijn, "Anatomy of high-performance matrix
-multiplication", TOMS 2008; Dukhan, "The indirect convolution algorithm", 2019, for the table of offsets.)
+where `start` is bias[first_output + r], or, to go on with a sum, what y holds. In the first case, and where the
+terms are few, the lines of y are asked for before they are added: the stores, one after another, would wait for them.
+
+For R · V products, R + V numbers and vectors are read, and the R · V sums never leave their registers; compiled from
+loops, they would, so the instructions are written out for LLVM. Each sum has the order of its terms; whether a product
+is rounded before it is added is the machine's choice (`llvm.fmuladd`). (Goto & van de Geijn, "Anatomy of
+high-performance matrix multiplication", TOMS 2008; Dukhan, "The indirect convolution algorithm", 2019, for the table of
+offsets.)
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ _features = llvmlite.binding.get_host_cpu_features()
 VECTOR_BYTES = 64 if _features.get("avx512f") else 32 if _features.get("avx") else 16
 VECTORS = 3 if VECTOR_BYTES == 32 else 6  # with 4 outputs: 24 + 6 + 1 of 32 registers, 12 + 3 + 1 of 16
 OUTPUTS = 4
+FEW = 48  # terms: a first layer has 27; longer sums hide the waiting, and their pixels need the first-level cache
 INDEX = ir.IntType(64)
 
 
@@ -81,6 +85,9 @@ def _emit(builder: Any, arrays: dict[int, Any], arguments: Any, scalar: Any, n_b
     fma = cgutils.get_or_insert_function(
         builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{vector.count}f{8 * n_bytes}"
     )
+    byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+    prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
     n_terms, (_, row) = cgutils.unpack_tuple(builder, offsets.shape)[0], cgutils.unpack_tuple(builder, weights.shape)
 
     def number(value: int) -> Any:
@@ -114,6 +121,9 @@ def _emit(builder: Any, arrays: dict[int, Any], arguments: Any, scalar: Any, n_b
             held, from_y = [builder.load(p, align=n_bytes) for p in results], builder.block
         with otherwise:
             of_bias = [all_lanes(at(bias, builder.add(first_output, number(r)))) for r in range(R)]
+            with builder.if_then(builder.icmp_signed("<=", n_terms, number(FEW))):
+                for pointer in results:  # to write; into every cache; data
+                    builder.call(prefetch, [builder.bitcast(pointer, byte), flag(1), flag(3), flag(1)])
             from_bias = builder.block
     sums = []
     for (r, _), value in zip(tile, held, strict=True):
