@@ -147,13 +147,12 @@ def integers(op: str, name: str, value: Any, *, count: int, low: int) -> tuple[i
     values = list(value) if several and not isinstance(value, (str, bytes)) else [value] * count
     if len(values) != count:
         raise ValueError(f"{op}: {name} must be an integer or {count} of them, got {value!r}")
-    indices = [as_index(v) for v in values]
-    if None in indices:
+    found = [i for i in map(as_index, values) if i is not None]
+    if len(found) < count:
         raise TypeError(f"{op}: {name} must hold integers, got {value!r}")
-    found = tuple(i for i in indices if i is not None)
-    if any(i < low for i in found):
+    if min(found) < low:
         raise ValueError(f"{op}: {name} must be at least {low}, got {value!r}")
-    return found
+    return tuple(found)
 
 
 def sequence(op: str, name: str, values: Any) -> list[Any]:

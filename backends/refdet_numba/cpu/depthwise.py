@@ -2,16 +2,17 @@
 
     y[n, c, i, j] = bias[c] + Σ_{a, b} w[c, a, b] · xp[n, c, i + a, j + b]
 
-    for each image and channel, each block of output rows (in parallel):
-        plane ← the rows of xp that the block reads
-        for each ROWS rows of outputs, each vector of neighbouring columns:
-            sums[r] ← bias                                                             r < ROWS
-            for each b:
-                pixels[r] ← the vector of row r of the plane, b columns on             r < ROWS − 1
-                for each a:
-                    pixels[ROWS − 1] ← that of row ROWS − 1 + a
-                    sums[r] += w[a, b] · pixels[r]                                     r < ROWS
-                    pixels[r] ← pixels[r + 1]
+    for each block of output rows, each CHANNELS channels of the batch (in parallel):
+        for each of these channels:
+            plane ← the rows of xp that the block reads; its zeros are those of the channel before
+            for each ROWS rows of outputs, each vector of neighbouring columns:
+                sums[r] ← bias                                                         r < ROWS
+                for each b:
+                    pixels[r] ← the vector of row r of the plane, b columns on         r < ROWS − 1
+                    for each a:
+                        pixels[ROWS − 1] ← that of row ROWS − 1 + a
+                        sums[r] += w[a, b] · pixels[r]                                 r < ROWS
+                        pixels[r] ← pixels[r + 1]
 
 Sums and pixels stay in registers, so that for ROWS products little more than one vector is read. The last rows and the
 last vector of a block are moved back to end with it; what they share with those before is computed twice.
@@ -40,6 +41,7 @@ from refdet_numba.cpu.lanes import LANE_BYTES, lanes_of, load, store
 from refdet_numba.cpu.threads import per_thread
 
 ROWS = 8  # of outputs at a time, with two registers each
+CHANNELS = 8  # of a task
 PLANE_BYTES = 24 << 10  # less than a first-level cache
 
 
@@ -70,21 +72,27 @@ def correlate_depthwise(x: Array, weight: Array, bias: Array | None, output_size
 @compiled_parallel
 def _correlate(x: Any, weight: Any, bias: Any, y: Any, sizes: Any, planes: Any) -> None:
     (N, C, Ho, _), n_blocks = y.shape, sizes[0]
-    for unit in prange(N * C * n_blocks):
-        channel, block = divmod(np.int64(unit), n_blocks)
+    n_shares = (N * C + CHANNELS - 1) // CHANNELS
+    for task in prange(n_blocks * n_shares):
+        block, share = divmod(np.int64(task), n_shares)
         rows = block * Ho // n_blocks, (block + 1) * Ho // n_blocks
-        _block(x, weight, bias, y, channel, rows, sizes, planes[get_thread_id()])
+        first = share * CHANNELS
+        for channel in range(first, min(first + CHANNELS, N * C)):
+            _block(x, weight, bias, y, channel, rows, sizes, channel > first, planes[get_thread_id()])
 
 
 @compiled
-def _block(x: Any, weight: Any, bias: Any, y: Any, channel: int, rows: Any, sizes: Any, plane: Any) -> None:
+def _block(
+    x: Any, weight: Any, bias: Any, y: Any, channel: int, rows: Any, sizes: Any, has_zeros: bool, plane: Any
+) -> None:
     """Compute output rows of a channel, counted through the batch."""
     _, pitch, top, left = sizes
     (_, C, H, W), kh, (_, _, Ho, Wo) = x.shape, weight.shape[2], y.shape
     (first, after), c = rows, channel % C
     n_rows = after - first
     lay_out(
-        x.reshape(x.size), channel * H * W, (H, W), first - top, -left, (1, 1), n_rows + kh - 1, pitch, plane, 0
+        x.reshape(x.size), channel * H * W, (H, W), first - top, -left, (1, 1), n_rows + kh - 1, pitch, plane, 0,
+        has_zeros,
     )  # fmt: skip
     kernel, results, at = weight[c, 0], y.reshape(y.size), (channel * Ho + first) * Wo
     for i in range(0, n_rows, ROWS):

@@ -120,7 +120,7 @@ def _unit(
             for p in range(n_planes):
                 lay_out(
                     pixels, (channel + i) * H * W, (H, W), row * sh - top + starts[0, p], starts[1, p] - left, (sh, sw),
-                    plane // pitch, pitch, planes, (i * n_planes + p) * plane,
+                    plane // pitch, pitch, planes, (i * n_planes + p) * plane, c > 0,
                 )  # fmt: skip
         if sums.size:
             step = targets.size * (VECTOR_BYTES // x.itemsize)
@@ -153,14 +153,17 @@ def _unit(
 @compiled
 def lay_out(
     pixels: Any, image: int, size: Any, row: int, column: int, stride: Any, n_rows: int, pitch: int, planes: Any,
-    at: int,
+    at: int, has_zeros: bool,
 ) -> None:  # fmt: skip
-    """Write a plane at planes[at]: (i, j) is pixel (row + i·sh, column + j·sw) of the map (H, W) at pixels[image]."""
+    """Write a plane at planes[at]: (i, j) is pixel (row + i·sh, column + j·sw) of the map (H, W) at pixels[image].
+
+    Outside the map it is 0; `has_zeros` says that this is so already, as when another map was laid out there before.
+    """
     (H, W), (sh, sw) = size, stride
     i_first, i_after = max(0, -(row // sh)), min(n_rows, (H - 1 - row) // sh + 1)
     j_first = min(max(0, -(column // sw)), pitch)
     j_after = max(min(pitch, (W - 1 - column) // sw + 1), j_first)
-    if i_after - i_first < n_rows or j_after - j_first < pitch:  # padding
+    if not has_zeros and (i_after - i_first < n_rows or j_after - j_first < pitch):
         clear(planes, at, n_rows * pitch)
     for i in range(i_first, i_after):
         begin = image + (row + i * sh) * W + column + j_first * sw

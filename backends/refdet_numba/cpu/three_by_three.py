@@ -108,7 +108,7 @@ def _lay_out_all(x: Any, maps: Any, offsets: Any, stride: Any, size: Any, steps:
         for p in range(P):
             at = (n * C * P + c * steps[0] + p * steps[1]) * size[0] * size[1]
             image = np.int64(channel) * H * W
-            lay_out(pixels, image, (H, W), offsets[p, 0], offsets[p, 1], stride, size[0], size[1], maps, at)
+            lay_out(pixels, image, (H, W), offsets[p, 0], offsets[p, 1], stride, size[0], size[1], maps, at, False)
 
 
 @compiled_parallel

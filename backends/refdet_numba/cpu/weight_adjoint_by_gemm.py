@@ -120,6 +120,7 @@ def _gather(
                     lay_out(
                         pixels, ((n * G + g) * C + c) * H * W, (H, W), i0 * stride[0] + a * dilation[0] - start[0],
                         b * dilation[1] - start[1], stride, i1 - i0, Wo, copies, (t - t0) * n_positions,
+                        False,
                     )  # fmt: skip
             if n_positions < LONG:
                 gemm(block, windows.T, sums, 1.0 if goes_on else 0.0)
