@@ -150,7 +150,7 @@ def integers(op: str, name: str, value: Any, *, count: int, low: int) -> tuple[i
     found = [i for i in map(as_index, values) if i is not None]
     if len(found) < count:
         raise TypeError(f"{op}: {name} must hold integers, got {value!r}")
-    if min(found) < low:
+    if min(found, default=low) < low:
         raise ValueError(f"{op}: {name} must be at least {low}, got {value!r}")
     return tuple(found)
 
