@@ -148,7 +148,8 @@ def amax_backward(
     is_first_maximum = is_maximum & (np.cumsum(is_maximum, axis=-1) == 1)
     drows = np.where(is_first_maximum, np.reshape(dy, (*rows.shape[:-1], 1)), np.zeros_like(rows))
     dx = np.reshape(drows, tuple(x.shape[a] for a in kept + axes))
-    return (np.transpose(dx, np.argsort(kept + axes)),)
+    order = kept + axes
+    return (np.transpose(dx, sorted(range(x.ndim), key=order.__getitem__)),)
 
 
 def _matmul_shape(x: Array, y: Array) -> tuple[int, ...]:

@@ -217,10 +217,12 @@ def mean_field_backward(
 ) -> Gradients:
     """Return the gradients of the unaries, the features and the compatibilities."""
     kernels = _filters(residual.features, dimensions, filters, shape, normalisation, exclude_self)
-    return backwards(residual, dq, kernels, needs=needs, dimensions=dimensions, damping=float(damping))
+    return gradients_through_iterations(
+        residual, dq, kernels, needs=needs, dimensions=dimensions, damping=float(damping)
+    )
 
 
-def backwards(
+def gradients_through_iterations(
     residual: MeanFieldResidual,
     dq: Array,
     kernels: Sequence[NormalisedFilter],

@@ -57,6 +57,8 @@ def _convolutions(rng: RNG) -> Iterator[tuple[Any, Any]]:
         (32, 48, 3, 1, 1, 2, 2, (31, 40)),
         (64, 64, 3, 16, 1, 1, 1, (30, 31)),
         (40, 40, 3, 40, 1, 1, 1, (30, 31)),
+        (48, 64, 5, 1, 1, 1, 2, (27, 28)),
+        (64, 96, 5, 2, 1, 1, 2, (35, 34)),
     ]
     for C, O, k, groups, stride, dilation, p, size in geometries:
         arrays = rng.standard_normal((2, C, *size)), rng.standard_normal((O, C // groups, k, k)), rng.standard_normal(O)

@@ -55,10 +55,7 @@ def assert_parity(
     layout: str = "contiguous",
     seed: int = 0,
 ) -> None:
-    """Give `body` and the reference of `kernel` the same cases and compare answers and residuals.
-
-    `body` must leave its arguments as they were.
-    """
+    """Give `body` and the reference of `kernel` the same cases and compare answers and residuals."""
     reference = KERNELS[kernel].reference
     assert body is not reference
     algorithm, rng = cases_of(kernel).ALGORITHM, np.random.default_rng(seed)
@@ -85,6 +82,7 @@ def assert_parity(
 
 
 def answer(body: Callable[..., Any], arguments: Sequence[Any], options: Mapping[str, Any], what: str) -> Any:
+    """Return what `body` answers; its arguments must stay as they were."""
     before = pickle.dumps(arguments)
     answered = body(*arguments, **options)
     assert pickle.dumps(arguments) == before, f"{what}: an argument was written to"

@@ -30,19 +30,16 @@ def correlate(x: Array, weight: Array, bias: Array | None, output_size: Pair, ge
     if is_depthwise(x, weight, output_size, geometry):
         return correlate_depthwise(*arrays, output_size, geometry)
     y = None
-    if _winograd_5x5_pays(x, weight, output_size, geometry):
+    if pays(x.shape, weight.shape[0], output_size, geometry) and _is_whole(output_size, x, geometry):
         y = correlate_5x5(*arrays, geometry.padding, geometry.groups)
     elif x.size and weight.size:
         y = correlate_as_3x3(*arrays, output_size, geometry)
     return correlate_directly(*arrays, output_size, geometry) if y is None else y
 
 
-def _winograd_5x5_pays(x: Array, weight: Array, output_size: Pair, geometry: Geometry) -> bool:
-    kernel_size, stride, ((top, bottom), (left, right)), dilation, groups = geometry
-    (N, C, H, W), O = x.shape, weight.shape[0]
-    return (
-        (kernel_size, stride, dilation) == ((5, 5), (1, 1), (1, 1))
-        and output_size == (H + top + bottom - 4, W + left + right - 4)
-        and min(x.size, weight.size) > 0
-        and pays((N, C, *output_size), O, groups)
+def _is_whole(size: Pair, x: Array, geometry: Geometry) -> bool:
+    """Return whether a convolution without stride has outputs of this size, none left out."""
+    return size == tuple(
+        n + sum(p) - d * (k - 1)
+        for n, p, k, d in zip(x.shape[2:], geometry.padding, geometry.kernel_size, geometry.dilation, strict=True)
     )

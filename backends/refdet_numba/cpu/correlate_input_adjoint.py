@@ -38,7 +38,7 @@ def correlate_input_adjoint(dy: Array, weight: Array, input_size: Pair, geometry
         dx = _as_correlation(dy, weight, input_size, geometry)
     elif _winograd_pays(dy.shape, weight.shape, geometry):
         dx = _by_winograd(dy, weight, input_size, geometry)
-    elif _winograd_5x5_pays(dy.shape, x_shape, geometry):
+    elif pays_5x5(dy.shape, x_shape[1], input_size, geometry):
         dx = _by_winograd_5x5(dy, weight, input_size, geometry)
     return input_adjoint_by_gemm(dy, weight, input_size, geometry) if dx is None else dx
 
@@ -65,12 +65,6 @@ def _winograd_pays(dy_shape: tuple[int, ...], weight_shape: tuple[int, ...], geo
     if weight_shape[2:] != (3, 3) or geometry.stride != (1, 1) or geometry.groups != 1 or min(dy_shape) == 0:
         return False
     return pays((N * dh * dw, O, -(-Ho // dh), -(-Wo // dw)), (weight_shape[1], O, 3, 3))
-
-
-def _winograd_5x5_pays(dy_shape: tuple[int, ...], x_shape: tuple[int, ...], geometry: Geometry) -> bool:
-    if geometry.kernel_size != (5, 5) or geometry.stride != (1, 1) or geometry.dilation != (1, 1):
-        return False
-    return min(*dy_shape, *x_shape) > 0 and pays_5x5(dy_shape, x_shape[1], geometry.groups)
 
 
 def _by_winograd(dy: Array, weight: Array, input_size: Pair, geometry: Geometry) -> Array | None:

@@ -10,8 +10,9 @@ from refdet.core.check import Array
 from refdet.ops.correlation import Geometry
 from refdet_numba.cpu.weight_adjoint_by_gemm import weight_adjoint_by_gemm
 from refdet_numba.cpu.weight_adjoint_by_winograd import weight_adjoint_by_winograd, winograd_pays
-from refdet_numba.cpu.weight_adjoint_by_winograd_5x5 import weight_adjoint_by_winograd_5x5, winograd_5x5_pays
+from refdet_numba.cpu.weight_adjoint_by_winograd_5x5 import weight_adjoint_by_winograd_5x5
 from refdet_numba.cpu.weight_adjoint_directly import directly_pays, weight_adjoint_directly
+from refdet_numba.cpu.winograd_5x5 import pays as pays_5x5
 
 
 def correlate_weight_adjoint(x: Array, dy: Array, geometry: Geometry) -> Array:
@@ -21,6 +22,6 @@ def correlate_weight_adjoint(x: Array, dy: Array, geometry: Geometry) -> Array:
         dweight = weight_adjoint_directly(x, dy, geometry)
     elif winograd_pays(x.shape, dy.shape, geometry):
         dweight = weight_adjoint_by_winograd(x, dy, geometry)
-    elif winograd_5x5_pays(x.shape, dy.shape, geometry):
+    elif pays_5x5(x.shape, dy.shape[1], dy.shape[2:], geometry):
         dweight = weight_adjoint_by_winograd_5x5(x, dy, geometry)
     return weight_adjoint_by_gemm(x, dy, geometry) if dweight is None else dweight

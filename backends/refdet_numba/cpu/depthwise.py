@@ -41,7 +41,7 @@ from refdet_numba.cpu.lanes import LANE_BYTES, lanes_of, load, store
 from refdet_numba.cpu.threads import per_thread
 
 ROWS = 8  # of outputs at a time, with two registers each
-CHANNELS = 8  # of a task
+CHANNELS = 4  # of a task
 PLANE_BYTES = 24 << 10  # less than a first-level cache
 
 

@@ -12,7 +12,7 @@ watches, who may end the inference before that.
 Workspace for N points, L labels, M vertices and S slots (`crf_lattices`), in rows of 8 ⌈L/8⌉ numbers of the dtype: 2 N
 for ψ and q (N more each for a watched inference, for filters that are no lattices, for damping with a residual), S, for
 each thread the slots of one part, 2 M for blurred and transformed vertices, at most 2 (M' + 1) times the number of
-lattices for blurring, with M' the vertices of the largest, 256 for each lattice, 2048; and 12 bytes for each corner of
+lattices for blurring, with M' the vertices of the largest, 256 for each lattice, 1024; and 12 bytes for each corner of
 a point (16 where left and right of the normalisation differ), 8 (d + 2) for each vertex.
 """
 
@@ -27,14 +27,14 @@ from numba import get_num_threads
 from refdet.core.check import Array
 from refdet.core.kernel import Backend, active_backend, use_backend
 from refdet.crf.filters import LatticeFilter, NormalisedFilter, Shape, make_filter, split_features
-from refdet.crf.mean_field import MeanFieldResidual, backwards
+from refdet.crf.mean_field import MeanFieldResidual, gradients_through_iterations
 from refdet_numba.cpu import lattice_blur, lattice_embed, lattice_index, lattice_slice, lattice_splat
+from refdet_numba.cpu.arrays import aligned
 from refdet_numba.cpu.crf_lattices import PARTS, side_by_side
 from refdet_numba.cpu.lanes import LANE_BYTES
 from refdet_numba.cpu.mean_field_pass import TILE, pass_over_points
 from refdet_numba.cpu.mean_field_vertices import BLOCK, add_up, blur, transform
 
-LINE = 64  # bytes
 LABELS = 8  # a row holds a multiple of this: some vectors of `lanes`, 4 or 8 numbers each
 
 FILTER_STEPS: dict[str, Callable[..., Any]] = {
@@ -120,7 +120,9 @@ def backward(
     """Return the gradients of the unaries, the features and the compatibilities."""
     with use_backend(_filter_steps()):
         made = _filters(residual.features, dimensions, filters, shape, normalisation, exclude_self)
-        return backwards(residual, dq, made, needs=needs, dimensions=dimensions, damping=float(damping))
+        return gradients_through_iterations(
+            residual, dq, made, needs=needs, dimensions=dimensions, damping=float(damping)
+        )
 
 
 def _filters(
@@ -160,9 +162,9 @@ class Inference:
         width = -(-self.n_labels // LABELS) * LABELS
         self.damping = damping
         self.psi = self._padded(unary, dtype)
-        self.q = rows(self.n_points, width, dtype)
-        self.spare = rows(self.n_points, width, dtype) if watched else self.q  # where the next q goes
-        self.updates = rows(self.n_points, width, dtype) if recorded and damping else self.psi[:0]
+        self.q = aligned((self.n_points, width), dtype)
+        self.spare = aligned((self.n_points, width), dtype) if watched else self.q  # where the next q goes
+        self.updates = aligned((self.n_points, width), dtype) if recorded and damping else self.psi[:0]
         on_lattices = [m for m, f in enumerate(filters) if isinstance(f.kernel, LatticeFilter)]
         on_lattices.sort(key=lambda m: -filters[m].kernel.neighbours.shape[0])  # type: ignore[attr-defined]
         others = [m for m in range(len(filters)) if m not in on_lattices]
@@ -171,20 +173,20 @@ class Inference:
         n_axes, sizes = self.lattices.n_axes, np.diff(self.lattices.first_vertex)
         lanes = LANE_BYTES // dtype.itemsize
         tables = len(n_axes) * width // lanes, 2, int(max(sizes, default=0)) + 1
-        self.tables = rows(int(np.prod(tables)), lanes, dtype).reshape(*tables, lanes)
-        self.blurred = rows(len(self.lattices.blocks) * BLOCK, width, dtype)
-        self.z = rows(int(self.lattices.first_vertex[-1]), width, dtype)
-        self.slots = rows(len(self.lattices.vertex_of), width, dtype)
+        self.tables = aligned((*tables, lanes), dtype)
+        self.blurred = aligned((len(self.lattices.blocks) * BLOCK, width), dtype)
+        self.z = aligned((int(self.lattices.first_vertex[-1]), width), dtype)
+        self.slots = aligned((len(self.lattices.vertex_of), width), dtype)
         self.most_slots = int(np.max(np.diff(self.lattices.first_slot)))
-        self.closed = rows(1, width, dtype)
+        self.closed = aligned((1, width), dtype)
         self.closed[0] = np.where(np.arange(width) < self.n_labels, 0, -np.inf)
         self.costs = np.zeros((len(on_lattices), width, width), dtype)
         for cost, m in zip(self.costs, on_lattices, strict=True):
             scale = filters[m].kernel.scale  # type: ignore[attr-defined]
             cost[: self.n_labels, : self.n_labels] = scale * compatibilities[m].T
         self.costs = self.costs.reshape(len(on_lattices) * width, width)
-        self.pairwise = rows(PARTS * TILE, width, dtype)
-        self.scalars = rows(PARTS * TILE, 2, dtype)
+        self.pairwise = aligned((PARTS * TILE, width), dtype)
+        self.scalars = aligned((PARTS * TILE, 2), dtype)
         self.entropy, self.change = 0.0, 0.0
 
     def begin(self) -> None:
@@ -214,7 +216,7 @@ class Inference:
         results = np.zeros((PARTS, 4))
         given = self.psi[:0] if begins else self._given()
         n_threads, width = get_num_threads(), self.psi.shape[1]
-        own_z = rows(n_threads * self.most_slots, width, self.psi.dtype).reshape(n_threads, self.most_slots, width)
+        own_z = aligned((n_threads, self.most_slots, width), self.psi.dtype)
         pass_over_points(
             *(self.psi, self.q, self.spare, self.updates, given),
             *(x.corners, x.out_weights, x.in_weights, x.first_slot, x.vertex_of, self.z, self.slots),
@@ -243,7 +245,7 @@ class Inference:
 
     def _padded(self, x: Array, dtype: Any) -> Array:
         """Return (N, L) with columns of 0 behind, up to a multiple of eight."""
-        padded = rows(self.n_points, -(-self.n_labels // LABELS) * LABELS, dtype)
+        padded = aligned((self.n_points, -(-self.n_labels // LABELS) * LABELS), dtype)
         padded[:, self.n_labels :] = 0
         padded[:, : self.n_labels] = x
         return padded
@@ -251,11 +253,3 @@ class Inference:
     def _labels(self, x: Array) -> Array:
         """Return the labels that are no padding, (N, L)."""
         return x[:, : self.n_labels].copy()
-
-
-def rows(n: int, width: int, dtype: Any) -> Array:
-    """Return (n, width), unset, that begins with a line of the cache, so that no vector of it lies on two."""
-    size = n * width * np.dtype(dtype).itemsize
-    memory = np.empty(size + LINE, np.uint8)
-    aligned: Array = memory[-memory.ctypes.data % LINE :][:size].view(dtype).reshape(n, width)
-    return aligned

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numba import prange
 
+from refdet_numba.cpu.arrays import LINE
 from refdet_numba.cpu.compiling import compiled, compiled_parallel
 from refdet_numba.cpu.gemm import gemm
 from refdet_numba.cpu.lane_operations import every, multiply_add
@@ -29,7 +30,6 @@ from refdet_numba.cpu.lanes import LANE_BYTES, lanes_of, load, prefetch, store
 
 BLOCK = 256  # vertices
 AHEAD = 16  # slots that are fetched before they are added
-LINE = 64  # bytes
 
 
 @compiled

@@ -4,7 +4,7 @@
         for each region of the image in its order, each plane:
             dx[switch] += dy                                   in row-major order of the bins
 
-There are two groups of planes, and more where one would have more than GROUP planes. What limits the speed is reading
+There are two groups of planes, and more where one would have more than GROUP. What limits the speed is reading
 dy and the switches, 12 bytes a bin in float32, and a group reads those of a region in one run: the longer, the faster.
 
 Workspace: the copy of x of `channel_blocks` and what `largest_in_bins` takes, in the forward pass; none in the
@@ -29,7 +29,7 @@ from refdet_numba.cpu.largest_in_bins import largest_in_bins
 from refdet_numba.cpu.regions import region_numbers
 from refdet_numba.cpu.switches import add_in_plane, refuse_outside
 
-GROUP = 128  # planes of a task, at most
+GROUP = 64  # planes of a task, at most
 
 
 def forward(

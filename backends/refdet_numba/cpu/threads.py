@@ -19,9 +19,10 @@ import threading
 from typing import Any
 
 import numba
-import numpy as np
 from numba.core import config
 from numba.np.ufunc import parallel as numba_parallel
+
+from refdet_numba.cpu.arrays import aligned
 
 if not {"NUMBA_THREADING_LAYER", "NUMBA_THREADING_LAYER_PRIORITY"} & set(os.environ):
     config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
@@ -56,7 +57,7 @@ def one_after_another() -> contextlib.AbstractContextManager[Any]:
 
 def per_thread(shape: tuple[int, ...], dtype: Any) -> Any:
     """Return (threads, *shape), unset: a work space for each; a compiled loop takes `work[get_thread_id()]`."""
-    return np.empty((numba.get_num_threads(), *shape), dtype)
+    return aligned((numba.get_num_threads(), *shape), dtype)
 
 
 class _OneThreadForBlas:

@@ -45,22 +45,22 @@ the result does not depend on the number of threads.
 
 Workspace: by tiles, 36 · (C · K + threads · MAX_TILES · (C + OUTPUTS)) numbers, where 36 · C · K ≤ LARGE. By channels,
 36 · C · tiles, at most LARGE or one block's, and 36 · OUTPUTS · (CHANNELS + tiles) for each thread, where
-tiles ≤ 8 · MAX_TILES. Up to a quarter is added where rows are made to begin with a line of the cache.
+tiles ≤ 8 · MAX_TILES. The tiles of a block are rounded up to whole lines of the cache, with room for seven more: a
+block of 64 takes 80, one of 16 takes 32.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import numba
 import numpy as np
 from numba import get_thread_id, prange
 
 from refdet.core.check import Array
 from refdet.core.geometry import Padding, Pair
-from refdet_numba.cpu.arrays import native
+from refdet_numba.cpu.arrays import aligned, native, whole_lines
 from refdet_numba.cpu.compiling import compiled_parallel
+from refdet_numba.cpu.threads import per_thread
 from refdet_numba.cpu.winograd_products import GROUP, multiply
 from refdet_numba.cpu.winograd_transforms import (
     MAX_TILES,
@@ -75,7 +75,6 @@ LARGE = 4 * 2**20  # numbers: 16 MiB of float32, which a shared cache may hold
 OUTPUTS = 16  # output channels at a time
 CHANNELS = 128  # input channels of u at a time: 36 · 16 · 128 numbers, a quarter of a private cache
 MANY_BLOCKS = 8  # enough to share out among threads
-LINE = 64  # bytes of a cache line
 
 
 def pays(x_shape: tuple[int, ...], weight_shape: tuple[int, ...]) -> bool:
@@ -115,24 +114,24 @@ def _correlate(
         return y if np.isfinite(bias).all() else None
 
     x, zeros, start, tiles = native(x), np.zeros(W, y.dtype), (top, left), (-(-Ho // TILE), -(-Wo // TILE))
-    n_tiles, threads = N * tiles[0] * tiles[1], numba.get_num_threads()
+    n_tiles = N * tiles[0] * tiles[1]
     n_blocks = -(-n_tiles // MAX_TILES)
     n_blocks += n_blocks % 2 if n_blocks > 1 else 0
     block = -(-n_tiles // (8 * n_blocks)) * 8  # tiles
     n_blocks = -(-n_tiles // block)
-    row = _whole_lines(block + 7)  # the last tiles are written eight at a time
+    row = whole_lines(block + 7)  # the last tiles are written eight at a time
     if n_blocks >= MANY_BLOCKS and N_PRODUCTS * C * K <= LARGE:
-        u = _aligned((-(-K // GROUP), N_PRODUCTS, C + 2, GROUP), y.dtype)
-        v = _aligned((threads, N_PRODUCTS, C + 1, row), y.dtype)
-        m = _aligned((threads, N_PRODUCTS, OUTPUTS + 1, row), y.dtype)
+        u = aligned((-(-K // GROUP), N_PRODUCTS, C + 2, GROUP), y.dtype)
+        v = per_thread((N_PRODUCTS, C + 1, row), y.dtype)
+        m = per_thread((N_PRODUCTS, OUTPUTS + 1, row), y.dtype)
         _transform_all_weights(weight, K, C, steps, flipped, u)
         is_finite = _by_tiles(x, zeros, start, tiles, block, u, v, m, bias, y)
         return y if is_finite.all() else None
 
     at_once = min(n_blocks, MANY_BLOCKS, max(1, LARGE // (N_PRODUCTS * C * block)))  # blocks
-    u = _aligned((threads, OUTPUTS // GROUP, N_PRODUCTS, min(C, CHANNELS) + 2, GROUP), y.dtype)
-    v = _aligned((at_once, N_PRODUCTS, C + 1, row), y.dtype)
-    m = _aligned((threads, at_once, N_PRODUCTS, OUTPUTS + 1, row), y.dtype)
+    u = per_thread((OUTPUTS // GROUP, N_PRODUCTS, min(C, CHANNELS) + 2, GROUP), y.dtype)
+    v = aligned((at_once, N_PRODUCTS, C + 1, row), y.dtype)
+    m = per_thread((at_once, N_PRODUCTS, OUTPUTS + 1, row), y.dtype)
     for first in range(0, n_tiles, at_once * block):
         last = min(first + at_once * block, n_tiles)
         _transform_all_inputs(x, zeros, start, tiles, block, first, last, v)
@@ -140,19 +139,6 @@ def _correlate(
         if not is_finite.all():
             return None
     return y
-
-
-def _whole_lines(n: int) -> int:
-    """Round up to a multiple of 16 numbers."""
-    return -(-n // 16) * 16
-
-
-def _aligned(shape: tuple[int, ...], dtype: Any) -> Array:
-    """Return an array, unset, that begins where a line of the cache does."""
-    n = math.prod(shape)
-    memory = np.empty(n + LINE // dtype.itemsize, dtype)
-    first = -memory.ctypes.data % LINE // dtype.itemsize
-    return memory[first : first + n].reshape(shape)
 
 
 # In u, v and m there are more channels than are used: without them, with 2ⁿ channels, the 36 matrices would lie a power

@@ -30,8 +30,9 @@ there is no answer, and the caller computes it in another way.
 Where a block ends, and the order of every sum, depend on the shapes alone, and no two threads write to one element, so
 the result does not depend on the number of threads.
 
-Workspace: 64 · C · tiles numbers, at most LARGE or one block's, and for each thread 64 · K' · (C/g + MAX_TILES) where
-K' · C/g ≤ max(WEIGHTS, 4 · C/g). Up to a half is added where rows are made to begin with a line of the cache.
+Workspace: 64 · (C + 1) · tiles numbers, at most LARGE or one block's, and for each thread 64 · (K' + 1) · (C/g + tiles
+of a block) where K' · C/g ≤ max(WEIGHTS, 4 · C/g). Tiles of a block and, for the weights, C/g are rounded up to whole
+lines of the cache, tiles with room for seven more: a block of 16 takes 32.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ from numba import get_thread_id, prange
 
 from refdet.core.check import Array
 from refdet.core.geometry import Padding, Pair
-from refdet_numba.cpu.arrays import native
+from refdet.ops.correlation import Geometry
+from refdet_numba.cpu.arrays import aligned, native, whole_lines
 from refdet_numba.cpu.compiling import compiled_parallel
 from refdet_numba.cpu.gemm import gemm
 from refdet_numba.cpu.threads import per_thread
@@ -62,16 +64,18 @@ OUTPUTS = 32  # channels of u at a time, at most
 SHARES = 4  # at least, of the output channels, where there are as many
 
 
-def pays(x_shape: tuple[int, ...], K: int, groups: int) -> bool:
-    """Return whether this takes less time than plain sums of products for K output channels, padding of 2 supposed.
+def pays(x_shape: tuple[int, ...], K: int, size: Pair, geometry: Geometry) -> bool:
+    """Return whether it is 5 × 5 without stride and dilation, and takes less time than plain sums of products.
 
-    Counted in multiplications: measured, a weight's transform takes the time of some 1500 of them, that of a tile's
-    inputs 2600 and of its outputs 1500. Both ways are supposed to multiply equally fast.
+    Counted in multiplications for K maps of outputs of that size: measured, a weight's transform takes the time of some
+    1500 of them, that of a tile's inputs 2600 and of its outputs 1500. Both ways are supposed to multiply equally fast.
     """
-    N, C, H, W = x_shape
-    n_tiles, n_weights = N * -(-H // TILE) * -(-W // TILE), C // groups * K
+    (N, C, _, _), (Ho, Wo) = x_shape, size
+    if geometry[:2] != ((5, 5), (1, 1)) or geometry.dilation != (1, 1) or min(*x_shape, K, *size) == 0:
+        return False
+    n_tiles, n_weights = N * -(-Ho // TILE) * -(-Wo // TILE), C // geometry.groups * K
     ours = n_weights * (N_PRODUCTS * n_tiles + 1500) + n_tiles * (2600 * C + 1500 * K)
-    return ours < 25 * n_weights * N * H * W
+    return ours < 25 * n_weights * N * Ho * Wo
 
 
 def correlate_5x5(x: Array, weight: Array, bias: Array | None, padding: Padding, groups: int) -> Array | None:
@@ -96,12 +100,12 @@ def _correlate(
     n_tiles = N * tiles[0] * tiles[1]
     n_blocks = -(-n_tiles // MAX_TILES)
     block = -(-n_tiles // n_blocks)  # tiles
-    at_once = min(n_blocks, max(1, LARGE // (N_PRODUCTS * C * block)))  # blocks
     n_outputs = max(min(OUTPUTS, WEIGHTS // C_per_group, -(-K // SHARES)), min(4, K // groups))
     row = whole_lines(block + 7)  # the last tiles are written eight at a time
+    at_once = min(n_blocks, max(1, LARGE // (N_PRODUCTS * (C + 1) * row)))  # blocks
     # In u, v and m there is one more channel than is used: without it, with 2ⁿ channels, the 64 matrices would lie a
     # power of 2 apart, and what belongs to one place in each would compete for the same lines of the cache.
-    v = np.empty((at_once, N_PRODUCTS, C + 1, row), y.dtype)
+    v = aligned((at_once, N_PRODUCTS, C + 1, row), y.dtype)
     u = per_thread((N_PRODUCTS, n_outputs + 1, whole_lines(C_per_group)), y.dtype)
     m = per_thread((N_PRODUCTS, n_outputs + 1, row), y.dtype)
     biases = np.zeros(K, y.dtype) if bias is None else native(bias)
@@ -112,11 +116,6 @@ def _correlate(
         if not is_finite.all():
             return None
     return y
-
-
-def whole_lines(n: int) -> int:
-    """Round up to a multiple of 16 numbers."""
-    return -(-n // 16) * 16
 
 
 @compiled_parallel

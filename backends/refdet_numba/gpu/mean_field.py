@@ -34,8 +34,8 @@ from refdet.crf.filters import (
 )
 from refdet.crf.mean_field import (
     MeanFieldResidual,
-    backwards,
     compatibility_transform,
+    gradients_through_iterations,
     message_passing,
 )
 from refdet_numba.gpu import (
@@ -129,7 +129,9 @@ def backward(
 ) -> tuple[Any | None, ...]:
     """Return the gradients of the unaries, the features and the compatibilities."""
     kernels = _filters(residual.features, dimensions, filters, shape, normalisation, exclude_self)
-    return backwards(residual, dy, kernels, needs=needs, dimensions=dimensions, damping=float(damping))
+    return gradients_through_iterations(
+        residual, dy, kernels, needs=needs, dimensions=dimensions, damping=float(damping)
+    )
 
 
 def _filters(
@@ -147,7 +149,7 @@ def _filters(
             return ExactFilter(f, exclude_self=exclude_self)
         return TruncatedFilter(to_host(f), cast(Shape, shape)) if name == "truncated" else SortedLatticeFilter(f)
 
-    ones = np.ones_like(features, shape=(len(features), 1))
+    ones = np.ones_like(features, shape=(len(features), 1), order="C")
     return [
         NormalisedFilter(made(name, f), how, ones)
         for f, name, how in zip(split_features(features, dimensions), names, normalisation, strict=True)

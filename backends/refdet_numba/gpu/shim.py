@@ -4,6 +4,8 @@ Every file of this backend takes `cuda`, `jit`, `device_function` and `multiply`
 
 - `numba-cuda` replaces the module `numba.cuda` that Numba itself brings (deprecated, and crashing on recent drivers).
   It looks for `numpy.row_stack`, which NumPy 2.5 has dropped, so that name is given back before the first compilation.
+- It warns of launches of fewer than 128 blocks, in the whole process. Greedy suppression is one block, and small inputs
+  are no mistake: the warning is switched off.
 - Compilation is lazy: a signature in the decorator would need a driver at import.
 - With `NUMBA_ENABLE_CUDASIM=1` in the environment before the first import, kernels run in Numba's simulator, in Python
   and slowly. It lacks `libdevice` and several options of the decorator; here it gets them.
@@ -31,6 +33,10 @@ NOT_IN_THE_SIMULATOR = {"cache", "forceinline", "launch_bounds", "lineinfo", "ma
 
 if not IN_SIMULATOR and getattr(cuda, "implementation", "") != "NVIDIA":
     raise ImportError("the package numba-cuda is absent; pip install 'refdet[cuda]'")
+if not IN_SIMULATOR:
+    from numba.cuda.core import config as cuda_config
+
+    cuda_config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
 
 
 def jit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
