@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 ORACLES := onnx onnxruntime scikit-learn pycocotools opencv-contrib-python-headless pydensecrf2 PyMaxflow
 WORKERS ?= auto
 
@@ -40,14 +41,14 @@ clean:
 	@touch $@
 
 .venv/demo-installed: .venv/made pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(PIP) --editable .
 	@touch $@
 
-# Each oracle is installed by itself: one that fails (some need a compiler) costs its own tests alone, and says so.
+# Oracles that cannot be installed together (some need a compiler) are tried one by one: each then costs its own tests
+# alone, and says so. Bytecode is left to the first import, which reads a small part of what is installed.
 .venv/test-installed: .venv/made pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,cpu,cuda-compiler]'
-	@for oracle in $(ORACLES); do \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check $$oracle \
-		|| echo "oracle $$oracle could not be installed; the tests that need it will be skipped"; \
+	$(PIP) --editable '.[dev,cpu,cuda-compiler]'
+	@$(PIP) $(ORACLES) || for oracle in $(ORACLES); do \
+		$(PIP) $$oracle || echo "oracle $$oracle could not be installed; the tests that need it will be skipped"; \
 	done
 	@touch $@

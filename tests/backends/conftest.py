@@ -19,7 +19,7 @@ GROUPS = {
     "boxes": r"nms|iou|match|top_k|rle",
     "proposals": r"edge|group_regions|merge_graph|proposals",
 }
-LAST = ("test_workspace", "test_thread_counts", "test_threads")
+LAST = {"test_workspace": "memory", "test_thread_counts": "threads", "test_threads": "threads"}
 HERE = Path(__file__).parent
 
 
@@ -29,8 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in own:
         name = item.name if item.path.stem == "test_parity" else item.path.stem
         group = next((group for group, pattern in GROUPS.items() if re.search(pattern, name)), None)
-        if item.path.stem in LAST:
-            group = "all kernels"
+        group = LAST.get(item.path.stem, group)
         if group is not None:
             item.add_marker(pytest.mark.xdist_group(group))
     last = [item for item in own if item.path.stem in LAST]
