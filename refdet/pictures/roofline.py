@@ -10,7 +10,8 @@ less may stand above the roof.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -122,39 +123,68 @@ def _draw_frame(axes: Axes, roofline: Roofline) -> None:
 
 
 def _draw_numbers(axes: Axes, roofline: Roofline) -> None:
-    """Write the number of each workload beyond its first side, further away where another number is in the way."""
+    """Write the number of each workload beyond its first side, further away or at the other where something is."""
     from matplotlib.patheffects import withStroke
 
     figure = axes.figure
     figure.canvas.draw()
-    to_points = 72 / figure.dpi
-    placed: list[tuple[float, float, float]] = []  # left, right, middle
+
+    def place_of(point: Measured, rate: float) -> tuple[float, float]:
+        x, y = axes.transData.transform((point.intensity, rate))
+        return float(x) * 72 / figure.dpi, float(y) * 72 / figure.dpi
+
+    bottom, top = (float(y) * 72 / figure.dpi for y in axes.bbox.intervaly)
+    taken = [  # left, right, middle
+        (x - 5, x + 5, y)
+        for point in roofline.measured
+        for x, y in (place_of(point, point.ours), place_of(point, point.theirs))
+    ]
     for number, point in sorted(enumerate(roofline.measured, 1), key=lambda item: item[1].intensity):
-        upwards = point.ours >= point.theirs
-        x, y = (float(v) * to_points for v in axes.transData.transform((point.intensity, point.ours)))
+        upwards = 1 if point.ours >= point.theirs else -1
         half = text_width(str(number), SMALLEST) / 2 + 1
-        away = 15.0
-        while any(
-            left < x + half and x - half < right and abs(y + (away if upwards else -away) - middle) < LIFT
-            for left, right, middle in placed
-        ):
-            away += 1.0
-        placed.append((x - half, x + half, y + (away if upwards else -away)))
+        x, _ = place_of(point, point.ours)
+        ends = [
+            (point.ours, place_of(point, point.ours)[1], upwards),
+            (point.theirs, place_of(point, point.theirs)[1], -upwards),
+        ]
+        near = _free_places(ends, (x - half, x + half), taken, range(15, int(top - bottom)))
+        inside = (place for place in near if bottom + LIFT / 2 < place[2] < top - LIFT / 2)
+        anywhere = _free_places(ends, (x - half, x + half), taken, itertools.count(15))
+        rate, away, y = next(itertools.chain(inside, anywhere))
+        taken.append((x - half, x + half, y))
         colour = COLOURS[roofline.groups.index(point.group) % len(COLOURS)]
         style = {"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0}
         axes.annotate(
             str(number),
-            (point.intensity, point.ours),
-            (0, away if upwards else -away),
+            (point.intensity, rate),
+            (0, away),
             textcoords="offset points",
             ha="center",
             va="center",
             fontsize=SMALLEST,
             color=colour,
-            arrowprops=style if away > 2 * LIFT else None,
+            arrowprops=style if abs(away) > 2 * LIFT else None,
             zorder=5,
             path_effects=[withStroke(linewidth=3, foreground="white")],
         )
+
+
+def _free_places(
+    ends: Sequence[tuple[float, float, int]],
+    width: tuple[float, float],
+    taken: Sequence[tuple[float, float, float]],
+    distances: Iterable[int],
+) -> Iterator[tuple[float, int, float]]:
+    """Yield places for a number on which nothing lies, nearest first: the rate it is written at, how far off, and y.
+
+    `ends` are rates, their y, and in which direction from there; `width` is from where to where the number reaches.
+    """
+    near = [middle for left, right, middle in taken if left < width[1] and width[0] < right]
+    for distance in distances:
+        for rate, start, direction in ends:
+            y = start + direction * distance
+            if all(abs(y - middle) >= LIFT for middle in near):
+                yield rate, direction * distance, y
 
 
 def _draw_key(figure: Figure, roofline: Roofline) -> None:

@@ -95,6 +95,10 @@ def test_text_is_legible(n: int) -> None:
         for i, box in enumerate(boxes):
             meets = (boxes[:, :2] < box[2:] - 1).all(axis=1) & (boxes[:, 2:] > box[:2] + 1).all(axis=1)
             assert np.flatnonzero(meets).tolist() == [i]
+    if n <= 12:
+        frame = figure.axes[0].bbox.extents
+        assert (boxes[:, 1] >= frame[1]).all()
+        assert (boxes[:, 3] <= frame[3]).all()
     for text in texts(figure):
         assert text.get_fontsize() >= SMALLEST
     width, height = figure.canvas.get_width_height()
