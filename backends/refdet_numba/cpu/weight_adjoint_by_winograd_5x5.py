@@ -50,10 +50,10 @@ from refdet_numba.cpu.winograd_5x5_transforms import (
     MAX_TILES,
     N_PRODUCTS,
     TAPS,
-    TILE,
     load_eight,
     store_eight,
 )
+from refdet_numba.cpu.winograd_transforms import TILE
 
 OUTPUTS = 32  # channels of dy at a time, at most
 SHARES = 4  # at least, of the channels of dy, where there are as many

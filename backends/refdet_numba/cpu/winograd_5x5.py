@@ -52,11 +52,11 @@ from refdet_numba.cpu.threads import per_thread
 from refdet_numba.cpu.winograd_5x5_transforms import (
     MAX_TILES,
     N_PRODUCTS,
-    TILE,
     transform_inputs,
     transform_products,
     transform_weights,
 )
+from refdet_numba.cpu.winograd_transforms import TILE
 
 LARGE = 4 << 20  # numbers: 16 MiB of float32, which a shared cache may hold
 WEIGHTS = 2048  # of u at a time: 64 · 2048 numbers, half a private cache

@@ -32,8 +32,8 @@ import numpy as np
 
 from refdet_numba.cpu.compiling import REORDERED, compiled
 from refdet_numba.cpu.lanes import lanes_of, load, load_in_turn, store, store_in_turn
+from refdet_numba.cpu.winograd_transforms import TILE, write_tiles
 
-TILE = 4  # outputs of a tile along each axis
 TAPS = 8  # inputs of a tile along each axis
 N_PRODUCTS = TAPS * TAPS
 KERNEL = 5
@@ -206,12 +206,10 @@ def transform_products(m: Any, bias: Any, tiles: Any, first: int, last: int, k0:
 
     m[f, k - k0, t] are the products. Return whether the sum of what was written is finite: if so, every y is.
     """
-    _, _, Ho, Wo = y.shape
-    th, tw = tiles
     lanes = lanes_of(y)
     half = np.empty((TILE * TAPS, 1, lanes), y.dtype)  # Aᵀ m
     lines = np.empty((TILE, TILE * (MAX_TILES + lanes)), y.dtype)  # the tiles of the block side by side
-    total = y.dtype.type(0)
+    total, scale = y.dtype.type(0), y.dtype.type(1)
     for k in range(k0, k1):
         for t in range(0, last - first, lanes):
             for j in range(TAPS):
@@ -223,17 +221,5 @@ def transform_products(m: Any, bias: Any, tiles: Any, first: int, last: int, k0:
             for i in range(TILE):
                 a, b, c, d = _of_products(load_eight(half, TAPS * i, 1, 0, 0))
                 store_in_turn(lines, (i, TILE * t), a, b, c, d)
-        t = first
-        while t < last:  # the part of one row of tiles that lies in the block
-            row, at = t // tw, TILE * (t - first)
-            n_tiles = min(tw - t % tw, last - t)
-            n, h, w = row // th, TILE * (row % th), TILE * (t % tw)
-            width = min(TILE * n_tiles, Wo - w)
-            for i in range(min(TILE, Ho - h)):
-                line, part = lines[i, at : at + width], y[n, k, h + i, w : w + width]
-                for j in range(width):
-                    value = line[j] + bias[k]
-                    part[j] = value
-                    total += value
-            t += n_tiles
+        total += write_tiles(lines, scale, bias[k], tiles, first, last, k, y)
     return np.isfinite(total)

@@ -183,8 +183,6 @@ def transform_products(m: Any, bias: Any, tiles: Any, first: int, last: int, k0:
 
     m[f, k - k0, t] are the products. Return whether the sum of what was written is finite: if so, every y is.
     """
-    _, _, Ho, Wo = y.shape
-    th, tw = tiles
     lanes = lanes_of(y)
     lines = np.empty((TILE, TILE * (MAX_TILES + lanes)), y.dtype)  # the tiles of the block side by side
     total, scale = y.dtype.type(0), y.dtype.type(1 / 36)
@@ -204,17 +202,26 @@ def transform_products(m: Any, bias: Any, tiles: Any, first: int, last: int, k0:
             store_in_turn(lines, (2, TILE * t), y0, y1, y2, y3)
             y0, y1, y2, y3 = _of_products(a3, b3, c3, d3, e3, f3)
             store_in_turn(lines, (3, TILE * t), y0, y1, y2, y3)
-        t = first
-        while t < last:  # the part of one row of tiles that lies in the block
-            row, at = t // tw, TILE * (t - first)
-            n_tiles = min(tw - t % tw, last - t)
-            n, h, w = row // th, TILE * (row % th), TILE * (t % tw)
-            width = min(TILE * n_tiles, Wo - w)
-            for i in range(min(TILE, Ho - h)):
-                line, part = lines[i, at : at + width], y[n, k, h + i, w : w + width]
-                for j in range(width):
-                    value = line[j] * scale + bias[k]
-                    part[j] = value
-                    total += value
-            t += n_tiles
+        total += write_tiles(lines, scale, bias[k], tiles, first, last, k, y)
     return np.isfinite(total)
+
+
+@compiled(fastmath=REORDERED)
+def write_tiles(lines: Any, scale: Any, bias: Any, tiles: Any, first: int, last: int, k: int, y: Any) -> Any:
+    """Write scale · lines + bias, the tiles first + t < last side by side, to y[:, k]; return the sum of it."""
+    _, _, Ho, Wo = y.shape
+    th, tw = tiles
+    total, t = y.dtype.type(0), first
+    while t < last:  # the part of one row of tiles that lies in the block
+        row, at = t // tw, TILE * (t - first)
+        n_tiles = min(tw - t % tw, last - t)
+        n, h, w = row // th, TILE * (row % th), TILE * (t % tw)
+        width = min(TILE * n_tiles, Wo - w)
+        for i in range(min(TILE, Ho - h)):
+            line, part = lines[i, at : at + width], y[n, k, h + i, w : w + width]
+            for j in range(width):
+                value = line[j] * scale + bias
+                part[j] = value
+                total += value
+        t += n_tiles
+    return total
