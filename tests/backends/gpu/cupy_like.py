@@ -1,4 +1,4 @@
-"""Arrays that allow what CuPy's do and no more; what only NumPy has, or CuPy does by way of the host, is an error.
+"""Arrays that refuse what CuPy's do not know, as far as the kernels come near it, and what it does by way of the host.
 
 Of NumPy's functions they know those of FUNCTIONS, with the options that CuPy 13 and 14 have; no ufunc takes `where` or
 is reduced; no array of NumPy's comes near one of them, but numbers do. Nothing turns one into a number but `item`,
@@ -63,6 +63,8 @@ class CupyLike(DuckArray):
             raise TypeError(f"CuPy has no {name} with {sorted(options)}")
         if name == "argsort" and options.get("kind") not in (None, "stable"):
             raise TypeError(f"CuPy does not sort by {options['kind']!r}")
+        if name == "where" and len(arguments) < 3:
+            raise TypeError("CuPy counts what a condition alone selects, and waits")
         if name in WAITING:
             self.waits.append(name)
         refuse_host_arrays(arguments)
