@@ -32,7 +32,7 @@ from refdet_numba.cpu.lane_operations import at_least, every, larger, largest, m
 from refdet_numba.cpu.lanes import lanes_of, load, store
 from refdet_numba.cpu.mean_field_vertices import fetch_row
 
-TILE = 64  # points
+TILE = 64  # points, whose partition functions are multiplied: at most L each, so that L < 2¹⁶ labels never overflow
 ENERGY, ENTROPY, CHANGE, IS_NAN = range(4)  # columns of `results`
 
 

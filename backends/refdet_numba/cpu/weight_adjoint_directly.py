@@ -35,8 +35,10 @@ TAPS = 9  # summed at a time: all of 3 × 3
 
 
 def directly_pays(x_shape: tuple[int, ...], dy_shape: tuple[int, ...], geometry: Geometry) -> bool:
-    """Return whether there are many groups of few channels."""
+    """Return whether there are many groups of few channels; single taps are faster as matrix products."""
     G = geometry.groups
+    if geometry.kernel_size == (1, 1):
+        return False
     return min(dy_shape) > 0 and G >= 4 and 0 < (x_shape[1] // G) * (dy_shape[1] // G) <= 64
 
 
