@@ -12,9 +12,9 @@
 
 The sums stay in registers; compiled from loops, they would not, so the instructions are written out for LLVM. u lies in
 the order in which it is read, and what is read of v, three vectors for each input channel, stays in the first cache for
-all k. As v is too large for a cache of one's own, the same place of v[f + 1] is fetched while v[f] is multiplied. BLAS
-would first copy both matrices, which with 16 to 64 tiles takes up to a third of the time. (Goto & van de Geijn,
-"Anatomy of high-performance matrix multiplication", TOMS 2008.)
+all k, where there are no more than some 128 input channels. As v is too large for a cache of one's own, the same place
+of v[f + 1] is fetched while v[f] is multiplied. BLAS would first copy both matrices, which with 16 to 64 tiles takes up
+to a third of the time. (Goto & van de Geijn, "Anatomy of high-performance matrix multiplication", TOMS 2008.)
 
 Each sum has the order of its input channels; whether a product is rounded before it is added is the machine's choice.
 v is read, and m written, up to a whole number of half vectors of tiles, and u and m up to a multiple of eight output
