@@ -8,13 +8,13 @@ import numpy as np
 
 from refdet.core.check import Array, check_shape, is_array, not_an_array, shape_of
 
-OPTIONAL = ("masks", "label_map", "joints", "joints_visible")
+OPTIONAL = ("masks", "label_map", "joints", "joints_visible", "proposals")
 KINDS = {"u": "unsigned integers", "i": "integers", "f": "floats", "b": "booleans"}
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture of H × W pixels with R objects; masks, the label map and joints are None where they are unknown.
+    """A picture of H × W pixels with R objects; what is optional is None where it is unknown.
 
     Coordinates are continuous, in pixels: pixel (r, c) covers [c, c + 1) × [r, r + 1), boxes are half-open.
 
@@ -28,6 +28,7 @@ class Sample:
         label_map: (H, W) int64, the class of each pixel; 255 is "ignore".
         joints: (R, K, 2) float32, (x, y) in pixels of the K joints of each object.
         joints_visible: (R, K) bool, which of them can be seen.
+        proposals: (P, 4) of the dtype of the boxes, regions in which an object may be, likewise in pixels.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Sample:
     label_map: Array | None = None
     joints: Array | None = None
     joints_visible: Array | None = None
+    proposals: Array | None = None
 
     def __post_init__(self) -> None:
         if not is_array(self.image):
@@ -47,6 +49,7 @@ class Sample:
         if not is_array(self.boxes):
             raise not_an_array(f"sample {self.name!r}", "boxes", self.boxes)
         R = shape_of(self.boxes)[0] if self.boxes.ndim else 0
+        P = len(self.proposals) if self.proposals is not None and self.proposals.ndim else 0
         K = self.joints.shape[1] if self.joints is not None and self.joints.ndim == 3 else 0
         wanted: dict[str, tuple[tuple[int, ...], str]] = {  # shape, and kinds of dtype
             "image": ((H, W, 3), "uf"),
@@ -57,6 +60,7 @@ class Sample:
             "label_map": ((H, W), "iu"),
             "joints": ((R, K, 2), "f"),
             "joints_visible": ((R, K), "b"),
+            "proposals": ((P, 4), "f"),
         }
         for field, (shape, kinds) in wanted.items():
             array = getattr(self, field)

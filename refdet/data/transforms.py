@@ -72,7 +72,7 @@ def resize(sample: AnySample, size: tuple[int, int]) -> AnySample:
     Coordinates are computed in float64 and rounded once, so that what lies on the border stays there.
 
     Args:
-        sample: any; its boxes, masks, label map and joints are resized with the image.
+        sample: any; its boxes, masks, label map, joints and proposals are resized with the image.
         size: (height, width) afterwards, in pixels, at least 1 each.
     """
     check_sample("resize", "sample", sample)
@@ -85,6 +85,9 @@ def resize(sample: AnySample, size: tuple[int, int]) -> AnySample:
         sample,
         image=np.ascontiguousarray(planes.data[0].transpose(1, 2, 0)),
         boxes=(sample.boxes * np.tile(ratio, 2)).astype(sample.boxes.dtype),
+        proposals=None
+        if sample.proposals is None
+        else (sample.proposals * np.tile(ratio, 2)).astype(sample.proposals.dtype),
         masks=None if sample.masks is None else sample.masks[:, rows[:, None], columns],
         label_map=None if sample.label_map is None else sample.label_map[rows[:, None], columns],
         joints=None if sample.joints is None else (sample.joints * ratio).astype(sample.joints.dtype),
@@ -95,7 +98,7 @@ def resize_short_side(sample: AnySample, *, short: int = 600, long: int = 1000) 
     """Return the sample with its short side `short`, or its long side `long` where that limits it.
 
     Args:
-        sample: any; its boxes, masks, label map and joints are resized with the image.
+        sample: any; its boxes, masks, label map, joints and proposals are resized with the image.
         short: pixels of the shorter side afterwards, at least 1.
         long: the most pixels of the longer side; `resized_size` gives the size that follows.
     """
@@ -107,18 +110,17 @@ def mirror(sample: AnySample, *, swapped: Sequence[int] | None = None) -> AnySam
     """Return the sample seen in a mirror, left and right exchanged.
 
     Args:
-        sample: any; its boxes, masks, label map and joints are mirrored with the image.
+        sample: any; its boxes, masks, label map, joints and proposals are mirrored with the image.
         swapped: K integers, entry j the joint that joint j becomes (the left hand the right one) and j what that one
             becomes; for stick figures `refdet.data.stick_figures.SWAPPED`. A sample with joints needs it, others do
             not read it.
     """
     check_sample("mirror", "sample", sample)
-    _, W = sample.size
-    x1, y1, x2, y2 = sample.boxes.T
     return dataclasses.replace(
         sample,
         image=np.ascontiguousarray(sample.image[:, ::-1]),
-        boxes=np.stack([W - x2, y1, W - x1, y2], axis=1),
+        boxes=_mirrored_boxes(sample.boxes, sample.size[1]),
+        proposals=None if sample.proposals is None else _mirrored_boxes(sample.proposals, sample.size[1]),
         masks=None if sample.masks is None else np.ascontiguousarray(sample.masks[:, :, ::-1]),
         label_map=None if sample.label_map is None else np.ascontiguousarray(sample.label_map[:, ::-1]),
         **_mirrored_joints(sample, swapped),
@@ -202,6 +204,11 @@ def network_input(image: Array, *, mean: Sequence[float], order: str) -> Array:
     means = np.array([check_number("network_input", "mean", number) for number in mean], np.float32)
     channels = image if order == "RGB" else image[:, :, ::-1]
     return np.ascontiguousarray((channels.astype(np.float32) - means).transpose(2, 0, 1))
+
+
+def _mirrored_boxes(boxes: Array, W: int) -> Array:
+    x1, y1, x2, y2 = boxes.T
+    return np.stack([W - x2, y1, W - x1, y2], axis=1)
 
 
 def _mirrored_joints(sample: Sample, swapped: Sequence[int] | None) -> dict[str, Any]:

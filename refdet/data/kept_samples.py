@@ -1,0 +1,59 @@
+"""Samples that are made or read once and kept in memory, for pictures that cost more to make than to keep.
+
+Masks are kept as bits, and label maps are not kept: a scene of `refdet.data.Shapes`, which takes 13 ms to paint, has
+60 kB instead of 250 kB. What comes back is a `Sample` with the same arrays: new ones for the masks each time, while the
+others are shared and not to be written into.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from refdet.core.check import Array
+from refdet.data.lazy_sequence import LazySequence
+from refdet.data.sample import Sample
+
+FIELDS = [field.name for field in dataclasses.fields(Sample) if field.name not in ("masks", "label_map")]
+
+
+class _Kept(NamedTuple):
+    sample: Sample  # without masks
+    bits: Array | None
+    shape: tuple[int, ...]  # of the masks
+
+    @classmethod
+    def of(cls, sample: Sample) -> _Kept:
+        plain = Sample(**{name: getattr(sample, name) for name in FIELDS})
+        if sample.masks is None:
+            return cls(plain, None, ())
+        return cls(plain, np.packbits(sample.masks.ravel()), sample.masks.shape)
+
+    def unpacked(self) -> Sample:
+        if self.bits is None:
+            return self.sample
+        bits = np.unpackbits(self.bits, count=int(np.prod(self.shape)))
+        return dataclasses.replace(self.sample, masks=bits.view(np.bool_).reshape(self.shape))
+
+
+class KeptSamples(LazySequence[Sample]):
+    """The samples, each of which is asked for once.
+
+    >>> from refdet.data.shapes import Shapes
+    >>> scenes = KeptSamples(Shapes(3, seed=0))
+    >>> scenes[2].name, scenes[2].masks.shape == Shapes(3, seed=0)[2].masks.shape
+    ('shapes 0/2', True)
+    """
+
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        super().__init__(len(samples))
+        self._samples = samples
+        self._kept: dict[int, _Kept] = {}
+
+    def _item(self, i: int) -> Sample:
+        if i not in self._kept:
+            self._kept[i] = _Kept.of(self._samples[i])
+        return self._kept[i].unpacked()
