@@ -60,7 +60,8 @@ DIALECTS = [
     ),
     # chainer: functions/pooling (roi_pooling_2d.py, average_pooling_2d.py, max_pooling_nd.py), functions/activation/
     # leaky_relu.py, functions/math/basic_math.py; chainercv: utils/bbox/non_maximum_suppression.py,
-    # evaluations/eval_detection_voc.py. Boxes begin with y in ChainerCV, and with x in roi_pooling_2d.py.
+    # evaluations/eval_detection_voc.py, links/model/fpn (mask_utils.py, keypoint_head.py, keypoint_utils.py). Boxes
+    # begin with y in ChainerCV, and with x in roi_pooling_2d.py.
     Dialect(
         "chainer",
         "Chainer and ChainerCV",
@@ -70,7 +71,11 @@ DIALECTS = [
             "ap.nothing=zero",
             "ap.rematch=all",
             "avgpool.pad=area",
+            "keypoint.scale=float32",
+            "keypoint.thin=own_side",
             "leaky.grad_zero=1",
+            "mask.cmp=gt",
+            "mask.paste=rounded",
             "maxpool.switch=window",
             "nms.cmp=ge",
             "power.grad_zero=nan",
@@ -105,8 +110,9 @@ DIALECTS = [
             "squared.scale=half_gradient",
         ),
     ),
-    # detectron/utils/boxes.py, cython_bbox.pyx and cython_nms.pyx; caffe2/operators/roi_align_op.cc. Its nms has ≥ and
-    # its soft_nms >; filter_small_boxes has > and the proposals' _filter_boxes ≥.
+    # detectron/utils: boxes.py, keypoints.py, cython_bbox.pyx and cython_nms.pyx; detectron/core/test.py;
+    # caffe2/operators/roi_align_op.cc. Its nms has ≥ and its soft_nms >; filter_small_boxes has > and the proposals'
+    # _filter_boxes ≥.
     Dialect(
         "detectron1",
         "Detectron, with its operators of Caffe2",
@@ -114,6 +120,9 @@ DIALECTS = [
             *COUNTS_PIXELS,
             "code.clamp=always",
             "code.plus1=detectron1",
+            "keypoint.scale=float32",
+            "mask.cmp=gt",
+            "mask.paste=whole_pixels",
             "roi.max=mean",
             "roi.min1=always",
             "roi.offset=0",
@@ -123,7 +132,8 @@ DIALECTS = [
         ),
     ),
     # detectron2/structures/boxes.py, modeling/anchor_generator.py, modeling/matcher.py, modeling/box_regression.py,
-    # layers/nms.py, layers/roi_align.py, config/defaults.py, evaluation/sem_seg_evaluation.py.
+    # layers/nms.py, layers/roi_align.py, layers/mask_ops.py, structures/keypoints.py, config/defaults.py,
+    # evaluation/sem_seg_evaluation.py.
     Dialect(
         "detectron2",
         "Detectron2",
@@ -134,6 +144,9 @@ DIALECTS = [
             "anchor.sequence=sizes",
             "box.empty=zero",
             "box.min_size=gt",
+            "keypoint.scale=reciprocal",
+            "mask.cmp=ge",
+            "mask.paste=centres",
             "seg.absent=not_true",
             "seg.confusion=transposed",
         ),
@@ -190,7 +203,8 @@ DIALECTS = [
         ),
     ),
     # Version 2: mmdet/core/anchor/anchor_generator.py, bbox/iou_calculators/iou2d_calculator.py,
-    # bbox/coder/delta_xywh_bbox_coder.py, bbox/assigners/max_iou_assigner.py; mmcv/ops/nms.py.
+    # bbox/coder/delta_xywh_bbox_coder.py, bbox/assigners/max_iou_assigner.py; mmdet/models/roi_heads/mask_heads/
+    # fcn_mask_head.py; mmcv/ops/nms.py.
     Dialect(
         "mmdetection2",
         "MMDetection 2",
@@ -199,6 +213,8 @@ DIALECTS = [
             "anchor.where=origin",
             "box.eps=1e-6",
             "code.clamp=both",
+            "mask.cmp=ge",
+            "mask.paste=centres",
             "match.forced_truth=forcing",
             "nms.batched=offset",
         ),
@@ -332,7 +348,9 @@ DIALECTS = [
             "code.encode_plus1=no",
             "code.order=yx",
             "code.plus1=no",
+            "mask.cmp=ge",
             "mask.iou_of_nothing=nan",
+            "mask.paste=box",
             "roi.crop=tf",
             "roi.order=yx",
         ),
@@ -384,6 +402,8 @@ DIALECTS = [
             "anchor.quant=round",
             "anchor.sequence=ratios",
             "box.min_size=ge",
+            "keypoint.scale=reciprocal",
+            "mask.paste=whole_pixels",
             "match.nan=best",
             "roipool.bins=float32",
             "roipool.nan=ignored",

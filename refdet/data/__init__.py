@@ -3,7 +3,9 @@
 from refdet.data.batching import Batch, as_batch, batches, prefetch
 from refdet.data.coco import CocoDataset, read_coco, read_coco_results, write_coco, write_coco_results
 from refdet.data.coco_entries import CocoError, CocoImage
+from refdet.data.coco_images import CocoImages
 from refdet.data.images import ImageError, image_size, read_image
+from refdet.data.kept_samples import KeptSamples
 from refdet.data.sample import Sample, require_usable
 from refdet.data.shapes import CLASS_NAMES, Scene, Shapes, make_scene
 from refdet.data.stick_figures import FIGURE_CLASS_NAMES, StickFigures, make_figure
@@ -27,7 +29,9 @@ __all__ = [
     "CocoDataset",
     "CocoError",
     "CocoImage",
+    "CocoImages",
     "ImageError",
+    "KeptSamples",
     "Sample",
     "Scene",
     "Shapes",

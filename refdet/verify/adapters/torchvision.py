@@ -1,10 +1,10 @@
-"""torchvision: boxes, suppression, cropping by regions, anchors, and the matchers of its detection models.
+"""torchvision: boxes, suppression, cropping by regions, anchors, matchers, and what becomes of masks and keypoints.
 
 Imports torch, torchvision and NumPy alone, so that it also answers in another interpreter: where torchvision is not
 installed beside refdet, `python -m refdet.verify.serve torchvision` runs in one that has it. Where its documentation is
 silent (in what precision the bins of RoIPool are found, what becomes of NaN) it is asked all the same.
 
-`BoxCoder`, `Matcher` and `SSDMatcher` are not public, but what every detection model of torchvision runs.
+`BoxCoder`, `Matcher`, `SSDMatcher` and `roi_heads` are not public, but what every detection model of torchvision runs.
 """
 
 from __future__ import annotations
@@ -162,6 +162,29 @@ def _match_ssd(torchvision: Any, t: Tensors, q: Question) -> Any:
     return torchvision.models.detection._utils.SSDMatcher(q.params["threshold"])(t["iou"].T).clamp(min=-1)
 
 
+def _paste_masks(torchvision: Any, t: Tensors, q: Question) -> Any:
+    """It leaves the comparison to the caller, and says ≥."""
+    only("torchvision", q, convention="torchvision")
+    need(bool(t["boxes"].isfinite().all()), "torchvision makes integers of boxes that are not finite")
+    heads = torchvision.models.detection.roi_heads
+    return heads.paste_masks_in_image(t["masks"][:, None], t["boxes"], q.params["size"])[:, 0] >= q.params["threshold"]
+
+
+def _encode_keypoints(torchvision: Any, t: Tensors, q: Question) -> Any:
+    joints = t["joints"].new_zeros((*t["visible"].shape, 3))
+    joints[..., :2], joints[..., 2] = t["joints"], t["visible"]
+    heads = torchvision.models.detection.roi_heads
+    positions, valid = heads.keypoints_to_heatmap(joints, t["boxes"], q.params["side"])
+    return {"positions": positions, "valid": valid > 0}
+
+
+def _decode_keypoints(torchvision: Any, t: Tensors, q: Question) -> Any:
+    only("torchvision", q, convention="torchvision")
+    need(bool(t["boxes"].isfinite().all()), "torchvision makes integers of boxes that are not finite")
+    joints, scores = torchvision.models.detection.roi_heads.heatmaps_to_keypoints(t["logits"], t["boxes"])
+    return {"joints": joints[..., :2], "joint_scores": scores}
+
+
 CALLS: dict[str, Call] = {
     "anchor_grid": _anchor_grid,
     "base_anchors": _base_anchors,
@@ -170,13 +193,16 @@ CALLS: dict[str, Call] = {
     "clip_boxes": _clip_boxes,
     "convert_boxes": _convert_boxes,
     "decode_boxes": _decode_boxes,
+    "decode_keypoints": _decode_keypoints,
     "default_boxes": _default_boxes,
     "encode_boxes": _encode_boxes,
+    "encode_keypoints": _encode_keypoints,
     "large_enough": _large_enough,
     "match_rcnn": _match_rcnn,
     "match_rpn": _match_rpn,
     "match_ssd": _match_ssd,
     "nms": _nms,
+    "paste_masks": _paste_masks,
     "roi_align": _roi_align,
     "roi_pool": _roi_pool,
 }
