@@ -66,6 +66,23 @@ def test_where_the_variants_normalise() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("variant", "k", "alpha_of_one"),
+    [
+        ("paper", 2, 1e-4),
+        ("bvlc_alexnet", 1, 1e-4 / 5),
+        ("caffenet", 1, 1e-4 / 5),
+    ],
+)
+def test_how_the_variants_normalise(variant: str, k: float, alpha_of_one: float) -> None:
+    """Channels 0 and 6 of 7, of which five are summed, as far as there are so many."""
+    norm = dict(alexnet_features(variant=variant, width=1 / 48, rng=RNG).parts())["norm2"]
+    x = RNG.uniform(50, 100, (1, 7, 1, 1)).astype(np.float32)
+    found, a = norm(x).data.ravel(), x.ravel().astype(float)
+    assert found[0] == pytest.approx(a[0] / (k + alpha_of_one * (a[:3] ** 2).sum()) ** 0.75, rel=1e-5)
+    assert found[3] == pytest.approx(a[3] / (k + alpha_of_one * (a[1:6] ** 2).sum()) ** 0.75, rel=1e-5)
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_receptive_fields(variant: str) -> None:
     named = alexnet_windows(alexnet_features(variant=variant, width=1 / 64, rng=RNG))

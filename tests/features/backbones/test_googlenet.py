@@ -65,6 +65,40 @@ def test_a_response_sees_what_the_windows_say(variant: str) -> None:
     assert_sees_what_its_windows_say(trunk, windows(trunk), size=(16, 128), i=7)
 
 
+def test_the_stem_of_the_paper_normalises() -> None:
+    """After pool1 and before pool2, as AlexNet with k = 1 and α' = 1e-4/5; torchvision's does not."""
+    names = [[name for name, _ in thin(variant).trunk("maxpool2").parts()] for variant in VARIANTS]
+    assert names == [
+        ["conv1", "maxpool1", "norm1", "conv2", "conv3", "norm2", "maxpool2"],
+        ["conv1", "maxpool1", "conv2", "conv3", "maxpool2"],
+    ]
+    x = RNG.uniform(50, 100, (1, 7, 1, 1)).astype(np.float32)
+    a = x.ravel().astype(float)
+    for name in ("norm1", "norm2"):
+        found = dict(thin().parts())[name](x).data.ravel()
+        assert found[3] == pytest.approx(a[3] / (1 + 1e-4 / 5 * (a[1:6] ** 2).sum()) ** 0.75, rel=1e-5)
+
+
+def test_small_number_of_the_normalisation() -> None:
+    """A channel of variance 0 is divided by √0.001."""
+    unit = thin("torchvision").conv1
+    assert unit.bn is not None
+    C = unit.bn.running_var.shape[0]
+    unit.bn.running_var = np.zeros(C, np.float32)
+    x = np.ones((1, C, 1, 1), np.float32)
+    np.testing.assert_allclose(unit.bn(x).data.ravel(), 0.001**-0.5, rtol=1e-6)
+
+
+def test_pictures_that_are_normalised_otherwise() -> None:
+    """(original − mean)/std goes in; what the weights see is (original − 0.5)/0.5."""
+    net = thin("torchvision", auxiliary=False, transform_input=True)
+    original = RNG.random((1, 3, 32, 32)).astype(np.float32)
+    mean, std = (np.array(v, np.float32).reshape(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    given = net((original - mean) / std).data
+    net.transform_input = False
+    np.testing.assert_allclose(given, net((original - 0.5) / 0.5).data, rtol=1e-4, atol=1e-6)
+
+
 def test_forward_leaves_the_auxiliary_heads_out() -> None:
     net = thin()
     x = RNG.standard_normal((1, 3, 64, 64)).astype(np.float32)

@@ -91,6 +91,8 @@ def test_blocks_of_ones_own() -> None:
 def test_dropout_falls_while_training_alone() -> None:
     net = vgg([(4, 1)], 5, hidden=64, map_size=1, rng=RNG)
     assert dropped(net) == {"classifier.2": 0.5, "classifier.5": 0.5}
+    other = vgg([(4, 1)], 2, hidden=4, map_size=1, dropout=0.25, rng=RNG)
+    assert dropped(other) == {"classifier.2": 0.25, "classifier.5": 0.25}
     x = RNG.standard_normal((1, 3, 8, 8)).astype(np.float32)
     assert np.array_equal(net(x).data, net(x).data)
     drawn = [net(x, training=True, rng=np.random.default_rng(seed)).data for seed in (0, 0, 1)]

@@ -69,6 +69,16 @@ def test_conv5_sees_what_its_windows_say(variant: str) -> None:
     assert_sees_what_its_windows_say(features, found, size=(40, 224), i=6)
 
 
+def test_normalisation_within_a_channel() -> None:
+    """The middle of 3 × 3 pixels is divided by (1 + 5e-5/9 · the sum of their squares) to the power 0.75."""
+    layers = dict(zf_features(width=1 / 32, rng=RNG).parts())
+    x = RNG.uniform(100, 200, (1, 2, 3, 3)).astype(np.float32)
+    squares = (x.astype(float) ** 2).sum(axis=(2, 3))
+    for name in ("norm1", "norm2"):
+        found = layers[name](x).data[:, :, 1, 1]
+        np.testing.assert_allclose(found, x[:, :, 1, 1] / (1 + 5e-5 / 9 * squares) ** 0.75, rtol=1e-5)
+
+
 def test_dropout() -> None:
     assert dropped(zf(2, width=1 / 96, rng=RNG)) == {"classifier.drop6": 0.5, "classifier.drop7": 0.5}
 

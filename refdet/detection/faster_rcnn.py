@@ -1,0 +1,231 @@
+"""Faster R-CNN, and what is built on it: a backbone, a region proposal network, and a second stage on the same maps.
+
+    picture → maps → proposals → crops → class and box → detections (→ masks, joints)
+
+    L = L_rpn_objectness + L_rpn_box + L_class + L_box (+ L_mask + L_keypoint)        all with weight 1
+
+Ren, He, Girshick & Sun, "Faster R-CNN" (2015); He, Gkioxari, Dollár & Girshick, "Mask R-CNN" (2017); decks 001 and 002.
+
+Conventions:
+
+- `losses` is approximate joint training: one step on the sum, with the proposals taken as constants. For training in
+  turns the losses of the two stages are also there by themselves (`refdet.detection.alternating_training`).
+- The order of what chance decides: the anchors of every picture, then the regions of every picture, each drawn from
+  `rng`; dropout in between, where it occurs.
+- The backbone runs as in training unless all of its parameters are frozen: then it runs as at test, so that running
+  statistics stay as they are too. The heads likewise, each by itself.
+- Where a logit or a transform is not finite, training stops with an error that names the picture; detection goes on
+  without that anchor or region.
+- The heads see the finest maps alone, as many as `n_roi_maps` says: a pyramid's coarsest is for proposals.
+- Detections are found in pixels of the batch and brought back by the ratio of the sides, axis by axis; with `frame`
+  "picture" the proposals are brought back, and detections found among them. Masks are pasted at the picture's own size.
+  Joints are read from the box in the batch and brought back with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from refdet.autograd.tensor import Tensor, no_grad
+from refdet.boxes.transform import decode_boxes
+from refdet.core.check import Array
+from refdet.data.sample import Sample
+from refdet.detection.detected import Detected
+from refdet.detection.ground_truth import GroundTruth, ground_truth, joined_joints, joined_masks
+from refdet.detection.keypoint_coding import decode_keypoints
+from refdet.detection.mask_head import mask_probabilities
+from refdet.detection.preparation import Preparation, Prepared
+from refdet.detection.roi_heads import BoxDetections, RoIHeads
+from refdet.detection.roi_training import Regions, candidate_regions, draw_regions
+from refdet.detection.rpn import RPN, Proposals, RPNOutput
+from refdet.detection.rpn_training import draw_anchors, drawn_anchors, rpn_losses, rpn_targets
+from refdet.features.backbones.maps import FeatureMaps
+from refdet.masks.paste import paste_masks
+from refdet.nn import Module
+
+Rng = np.random.Generator
+
+
+class Seen(NamedTuple):
+    """A batch after the backbone."""
+
+    prepared: Prepared
+    maps: tuple[Tensor, ...]
+
+    @property
+    def batch_size(self) -> tuple[int, int]:
+        """(height, width) of the batch."""
+        return int(self.prepared.images.shape[2]), int(self.prepared.images.shape[3])
+
+    @property
+    def scales(self) -> list[float]:
+        """By how much each picture was enlarged."""
+        return [min(new) / min(old) for new, old in zip(self.prepared.sizes, self.prepared.original_sizes, strict=True)]
+
+
+class FasterRCNN(Module):
+    """A detector of two stages; with heads for them also Mask R-CNN and keypoint R-CNN."""
+
+    def __init__(
+        self,
+        class_names: Sequence[str],
+        backbone: FeatureMaps,
+        rpn: RPN,
+        roi_heads: RoIHeads,
+        preparation: Preparation,
+        *,
+        n_roi_maps: int | None = None,
+        with_difficult: bool = True,
+    ) -> None:
+        super().__init__()
+        self.class_names = tuple(class_names)
+        self.backbone, self.rpn, self.roi_heads = backbone, rpn, roi_heads
+        self.preparation = preparation
+        self.n_roi_maps = n_roi_maps or len(backbone.strides)
+        self.with_difficult = with_difficult
+
+    # what it learns
+
+    def losses(self, samples: Sequence[Sample], *, rng: Rng) -> dict[str, Tensor]:
+        """Return all losses of a batch by name, for one step on their sum."""
+        seen, truths = self.see_known(samples, rng=rng)
+        output = self.rpn_output(seen, training=is_learning(self.rpn), rng=rng)
+        losses = self.rpn_losses(output, seen, truths, rng=rng)
+        proposals = [p.boxes for p in self.training_proposals(output, seen)]
+        return losses | self.head_losses(seen, proposals, truths, rng=rng)
+
+    def losses_of_rpn(self, samples: Sequence[Sample], *, rng: Rng) -> dict[str, Tensor]:
+        """Return the losses of the first stage alone."""
+        seen, truths = self.see_known(samples, rng=rng)
+        output = self.rpn_output(seen, training=is_learning(self.rpn), rng=rng)
+        return self.rpn_losses(output, seen, truths, rng=rng)
+
+    def losses_of_heads(self, samples: Sequence[Sample], *, rng: Rng) -> dict[str, Tensor]:
+        """Return the losses of the second stage alone, on proposals that come with the samples."""
+        seen, truths = self.see_known(samples, rng=rng)
+        proposals = []
+        for sample in seen.prepared.samples:
+            if sample.proposals is None:
+                raise ValueError(f"{sample.name}: has no proposals, which the second stage learns from")
+            proposals.append(sample.proposals.astype(np.float32))
+        return self.head_losses(seen, proposals, truths, rng=rng)
+
+    def see_known(self, samples: Sequence[Sample], *, rng: Rng | None = None) -> tuple[Seen, list[GroundTruth]]:
+        """Check what is known of the pictures, pass them through the backbone, and bring what is known to the batch."""
+        n, keep = len(self.class_names), self.with_difficult
+        for sample in samples:
+            ground_truth(sample, n_classes=n)  # in pixels of the picture, which its owner understands
+        seen = self.see(samples, rng=rng)
+        return seen, [ground_truth(s, n_classes=n, with_difficult=keep) for s in seen.prepared.samples]
+
+    def rpn_losses(
+        self, output: RPNOutput, seen: Seen, truths: Sequence[GroundTruth], *, rng: Rng
+    ) -> dict[str, Tensor]:
+        """Label the anchors, draw some, and return `rpn_objectness` and `rpn_box`."""
+        settings, boxes = self.rpn.settings, [t.boxes for t in truths]
+        targets = [
+            rpn_targets(output.anchors, b, size, settings) for b, size in zip(boxes, seen.prepared.sizes, strict=True)
+        ]
+        chosen = draw_anchors(targets, settings, rng=rng)
+        return rpn_losses(output, drawn_anchors(output.anchors, boxes, targets, *chosen, settings), settings)
+
+    def head_losses(
+        self, seen: Seen, proposals: Sequence[Array], truths: Sequence[GroundTruth], *, rng: Rng
+    ) -> dict[str, Tensor]:
+        """Label the proposals of every picture, draw some, and return the losses of the heads."""
+        settings = self.roi_heads.settings
+        regions = []
+        for boxes, truth in zip(proposals, truths, strict=True):
+            candidates = candidate_regions(boxes, truth, settings)
+            regions.append(candidates.only(draw_regions(candidates, settings, rng=rng)))
+        return self.region_losses(seen, regions, truths, rng=rng)
+
+    def region_losses(
+        self, seen: Seen, regions: Sequence[Regions], truths: Sequence[GroundTruth], *, rng: Rng | None = None
+    ) -> dict[str, Tensor]:
+        """Return the losses of the heads for regions that were drawn."""
+        heads, samples, training = self.roi_heads, seen.prepared.samples, is_learning(self.roi_heads)
+        crops = self.crops(seen.maps, [r.boxes for r in regions], heads.settings.side)
+        losses = heads.box_losses(heads.box_output(crops, training=training, rng=rng), regions, truths)
+        objects = [r.objects() for r in regions]
+        if heads.mask_head is not None:
+            crops = self.crops(seen.maps, [r.boxes for r in objects], heads.settings.mask_side)
+            logits = heads.mask_logits(crops, training=training, rng=rng)
+            losses |= heads.mask_losses(logits, objects, joined_masks(samples, truths))
+        if heads.keypoint_head is not None:
+            crops = self.crops(seen.maps, [r.boxes for r in objects], heads.settings.keypoint_side)
+            logits = heads.keypoint_logits(crops, training=training, rng=rng)
+            losses |= heads.keypoint_losses(logits, objects, joined_joints(samples, truths))
+        return losses
+
+    # the stages of both
+
+    def see(self, samples: Sequence[Sample], *, rng: Rng | None = None) -> Seen:
+        """Prepare a batch, and pass it through the backbone as in training."""
+        prepared = self.preparation(samples)
+        training = is_learning(self.backbone)
+        return Seen(prepared, self.backbone.maps(Tensor(prepared.images_for(self)), training=training, rng=rng))
+
+    def rpn_output(self, seen: Seen, *, training: bool = False, rng: Rng | None = None) -> RPNOutput:
+        """Return what the first stage says of a batch."""
+        return self.rpn.outputs(seen.maps, seen.batch_size, self.backbone.strides, training=training, rng=rng)
+
+    def training_proposals(self, output: RPNOutput, seen: Seen) -> list[Proposals]:
+        """Return the proposals of every picture by the limits of training; refuse what is not finite."""
+        for i, sample in enumerate(seen.prepared.samples):
+            logits, deltas = output.logits.data[i], output.deltas.data[i]
+            s = self.rpn.settings
+            boxes = decode_boxes(output.anchors, deltas, convention=s.transform, clamp=s.clamp)
+            if not (np.isfinite(logits).all() and np.isfinite(boxes).all()):
+                n = int(np.count_nonzero(~(np.isfinite(logits) & np.isfinite(boxes).all(axis=1))))
+                raise FloatingPointError(f"{sample.name}: {n} of {len(boxes)} proposals are not finite")
+        return self.rpn.proposals(output, seen.prepared.sizes, training=True, scales=seen.scales)
+
+    def crops(self, maps: Sequence[Tensor], boxes: Sequence[Array], side: int) -> Tensor:
+        """Crop the boxes of every picture from the maps that the heads see."""
+        n = self.n_roi_maps
+        return self.roi_heads.features(maps[:n], self.backbone.strides[:n], boxes, side)
+
+    # what it finds
+
+    def detect(self, image: Array) -> Detected:
+        """Find the objects in a picture (H, W, 3), red first, in 0 … 255."""
+        with no_grad():
+            prepared = self.preparation.picture(image)
+            seen = Seen(prepared, self.backbone.maps(Tensor(prepared.images_for(self)), training=False, rng=None))
+            return self.detect_in(seen, self.propose(seen)[0].boxes)
+
+    def propose(self, seen: Seen) -> list[Proposals]:
+        """Return the proposals of every picture by the limits of testing."""
+        return self.rpn.proposals(self.rpn_output(seen), seen.prepared.sizes, training=False, scales=seen.scales)
+
+    def detect_in(self, seen: Seen, proposals: Array) -> Detected:
+        """Find the objects in the only picture of a batch, given its proposals."""
+        heads, prepared = self.roi_heads, seen.prepared
+        output = heads.box_output(self.crops(seen.maps, [proposals], heads.settings.side))
+        found, boxes = heads.detections_in(output, proposals, prepared)
+        masks = None if heads.mask_head is None else self.masks(seen, found, boxes)
+        joints, joint_scores = (None, None) if heads.keypoint_head is None else self.joints(seen, found)
+        scores = found.scores.astype(np.float32)
+        return Detected(boxes.astype(np.float32), scores, found.classes, masks, joints, joint_scores)
+
+    def masks(self, seen: Seen, found: BoxDetections, boxes: Array) -> Array:
+        """Return the masks (D, H, W) of detections, whose `boxes` are in pixels of the picture as it was given."""
+        heads, size = self.roi_heads, seen.prepared.original_sizes[0]
+        logits = heads.mask_logits(self.crops(seen.maps, [found.boxes], heads.settings.mask_side))
+        return paste_masks(mask_probabilities(logits.data, found.classes), boxes, size, convention=heads.settings.paste)
+
+    def joints(self, seen: Seen, found: BoxDetections) -> tuple[Array, Array]:
+        """Return joints (D, K, 2) in pixels of the picture as it was given, and scores (D, K), of detections."""
+        heads = self.roi_heads
+        logits = heads.keypoint_logits(self.crops(seen.maps, [found.boxes], heads.settings.keypoint_side))
+        joints, scores = decode_keypoints(logits.data, found.boxes, convention=heads.settings.decode_joints)
+        return (joints / seen.prepared.ratio(0)[:2]).astype(np.float32), scores.astype(np.float32)
+
+
+def is_learning(part: Module | FeatureMaps) -> bool:
+    """Say whether any parameter of a part is to change."""
+    return isinstance(part, Module) and any(parameter.requires_grad for parameter in part.parameters())

@@ -1,0 +1,118 @@
+"""Every number of R-CNN, as data; see `refdet.detection.rcnn` for their use.
+
+| | `RCNN_PAPER` | `RCNNSettings` |
+|---|---|---|
+| windows | 227 × 227, of which 16 pixels are context | 48 × 48, 4 |
+| channels | BGR, less their means | RGB, about −2 … 2 |
+| a batch | 128 windows, 32 of objects | likewise |
+| objects, background | IoU ≥ 0.5, < 0.5 | likewise |
+| machines look at | fc7 | likewise |
+| box regressors look at | the last pooled map, λ = 1000, IoU > 0.6 | likewise |
+| machines learn from | all proposals | 300 of each picture |
+| suppression | IoU 0.3 | likewise |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from refdet.core.check import check_choice, check_number, integer
+from refdet.detection.composition import check_limit
+from refdet.detection.hard_negative_mining import MiningSettings
+from refdet.detection.preparation import Preparation
+from refdet.detection.region_detections import DetectionSettings
+from refdet.detection.region_warp import CONVENTIONS
+from refdet.detection.with_proposals import SMALL_PICTURES, SelectiveSearch
+
+LAYERS = ("pool", "fc6", "fc7")
+SCORES = ("machines", "softmax")
+
+
+@dataclass(frozen=True)
+class RCNNSettings:
+    """The numbers of an R-CNN; the defaults are for pictures of 128 × 128.
+
+    Attributes:
+        blocks: (channels, convolutions) of each block of the small network; others bring their own.
+        batch_norm: whether its convolutions are normalised.
+        hidden: widths of its two fully connected layers.
+        dropout: share of their values that training drops.
+        side: of the windows as the network sees them, in pixels.
+        padding: how many of these at each side are context.
+        convention: "warp" or "square", of `warp_regions`.
+        preparation: mean, std and order of the channels; of the rest nothing is read.
+        n_windows: that are drawn from a batch of pictures for the loss.
+        positive_fraction: the share of them that may be objects.
+        positive: IoU from which a region is an object in fine-tuning; below it is background.
+        mirror: whether windows are mirrored at random, every second one, in fine-tuning.
+        with_difficult: whether difficult objects are objects in fine-tuning; else no window is drawn from about them.
+        fit_regions: how many proposals of a picture `fit` looks at, evenly spread over their order; None for all.
+        windows_at_once: how many windows go through the network together, outside of training.
+        svm_layer: what the machines look at: "pool", "fc6" or "fc7".
+        box_layer: what the box regressors look at, likewise.
+        ridge: λ of the box regressors.
+        pair_iou: above which a region teaches a box regressor.
+        regress: whether boxes are moved by the regressors.
+        feature_norm: to which the mean norm of features is scaled.
+        norm_pictures: of how many pictures the regions are looked at for that mean.
+        scores: "machines", or "softmax" of the network itself.
+        softmax_threshold: above which a probability is reported.
+        mining: how the machines are trained.
+        detection: from scores to detections.
+        search: finds the proposals of a picture that comes without.
+    """
+
+    blocks: tuple[tuple[int, int], ...] = ((16, 1), (32, 1), (64, 2), (96, 2))
+    batch_norm: bool = True
+    hidden: int = 128
+    dropout: float = 0.0
+    side: int = 48
+    padding: int = 4
+    convention: str = "warp"
+    preparation: Preparation = field(default_factory=Preparation)
+    n_windows: int = 128
+    positive_fraction: float = 0.25
+    positive: float = 0.5
+    mirror: bool = True
+    with_difficult: bool = True
+    fit_regions: int | None = 300
+    windows_at_once: int = 256
+    svm_layer: str = "fc7"
+    box_layer: str = "pool"
+    ridge: float = 1000.0
+    pair_iou: float = 0.6
+    regress: bool = True
+    feature_norm: float = 20.0
+    norm_pictures: int = 50
+    scores: str = "machines"
+    softmax_threshold: float = 0.05
+    mining: MiningSettings = field(default_factory=MiningSettings)
+    detection: DetectionSettings = field(default_factory=lambda: DetectionSettings(top=50))
+    search: SelectiveSearch = SMALL_PICTURES
+
+    def __post_init__(self) -> None:
+        op = "RCNNSettings"
+        for name in ("side", "n_windows", "windows_at_once", "norm_pictures"):
+            integer(op, name, getattr(self, name), low=1)
+        if 2 * integer(op, "padding", self.padding, low=0) >= self.side:
+            raise ValueError(f"{op}: padding must be less than half of side, {self.side}, got {self.padding}")
+        check_limit(op, "fit_regions", self.fit_regions)
+        check_choice(op, "convention", self.convention, CONVENTIONS)
+        check_choice(op, "svm_layer", self.svm_layer, LAYERS)
+        check_choice(op, "box_layer", self.box_layer, LAYERS)
+        check_choice(op, "scores", self.scores, SCORES)
+        check_number(op, "positive_fraction", self.positive_fraction, low=0, high=1)
+        check_number(op, "positive", self.positive, low=0, high=1)
+
+
+RCNN_PAPER = RCNNSettings(
+    side=227,
+    padding=16,
+    preparation=Preparation(mean=(102.9801, 115.9465, 122.7717), std=(1.0, 1.0, 1.0), order="BGR"),
+    dropout=0.5,
+    fit_regions=None,
+    windows_at_once=128,
+    norm_pictures=200,
+    detection=DetectionSettings(),
+    search=SelectiveSearch(),
+)

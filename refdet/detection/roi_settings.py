@@ -1,0 +1,110 @@
+"""Every number and convention of the second stage, as data; see `refdet.detection.roi_heads` for their use.
+
+| | py-faster-rcnn | torchvision |
+|---|---|---|
+| regions of a picture | 128, a quarter of objects, rounded | 512, a quarter, cut off |
+| background | best IoU in [0, 0.5) | the same |
+| transforms | divided by (0.1, 0.1, 0.2, 0.2) | times (10, 10, 5, 5): the same |
+| smooth L1, β | 1 | 1/9 |
+| crops | RoI pooling 7 × 7 | RoIAlign 7 × 7, 2 × 2 points, not aligned |
+| detections in pixels of | the picture as it was given | the batch |
+| detections | score > 0.05, NMS 0.3, 100 | score > 0.05, sides ≥ 0.01, NMS 0.5, 100 |
+
+Both losses are divided by the number of regions drawn, objects or not. The objects themselves are among the regions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from refdet.boxes.check import Four
+from refdet.boxes.transform import SCALE_CLAMP
+from refdet.core.check import check_choice
+from refdet.detection.multi_scale_roi_align import CropSettings
+
+FRAMES = ("batch", "picture")
+
+
+@dataclass(frozen=True)
+class HeadSettings:
+    """How regions are drawn, seen, learned and reported.
+
+    Attributes:
+        crops: how a region becomes a crop.
+        side: bins of a crop, for classes and boxes.
+        mask_side: bins of a crop for masks, half of what the mask has.
+        keypoint_side: bins of a crop for joints, a quarter of what the maps of joints have.
+        positive: IoU from which a region is an object.
+        negative_low: least IoU of a region that is background.
+        negative_high: end of the background, itself excluded.
+        n_drawn: regions of a picture that are drawn for the loss.
+        positive_fraction: the share of them that may be objects.
+        rounding: of that share: "round" or "floor".
+        coordinates: of overlaps and suppression: 0, or 1 for the legacy width x2 − x1 + 1.
+        transform: of `encode_boxes` and `decode_boxes`.
+        weights: by which transforms are multiplied.
+        mean: then subtracted.
+        std: by which the rest is divided.
+        beta: of smooth L1; 0 is L1.
+        box_weight: λ of the box loss.
+        clamp: of `decode_boxes`.
+        clip: of `clip_boxes`.
+        frame: "batch" or "picture": in whose pixels detections are decoded, clipped and suppressed.
+        score_threshold: a detection's score is greater.
+        min_size: the least side of a detection; None for any.
+        pre_nms: the best of each class that enter the suppression; None for all.
+        nms_threshold: of the suppression.
+        n_detections: the most detections of a picture; None for all.
+        paste: of `refdet.masks.paste.paste_masks`.
+        decode_joints: of `refdet.detection.keypoint_coding.decode_keypoints`.
+    """
+
+    crops: CropSettings = field(default_factory=CropSettings)
+    side: int = 7
+    mask_side: int = 14
+    keypoint_side: int = 14
+    positive: float = 0.5
+    negative_low: float = 0.0
+    negative_high: float = 0.5
+    n_drawn: int = 512
+    positive_fraction: float = 0.25
+    rounding: str = "floor"
+    coordinates: int = 0
+    transform: str = "continuous"
+    weights: Four = (10.0, 10.0, 5.0, 5.0)
+    mean: Four = (0.0, 0.0, 0.0, 0.0)
+    std: Four = (1.0, 1.0, 1.0, 1.0)
+    beta: float = 1 / 9
+    box_weight: float = 1.0
+    clamp: float | None = SCALE_CLAMP
+    clip: str = "continuous"
+    frame: str = "batch"
+    score_threshold: float = 0.05
+    min_size: float | None = 0.01
+    pre_nms: int | None = None
+    nms_threshold: float = 0.5
+    n_detections: int | None = 100
+    paste: str = "detectron2"
+    decode_joints: str = "torchvision"
+
+    def __post_init__(self) -> None:
+        check_choice("HeadSettings", "frame", self.frame, FRAMES)
+
+
+TORCHVISION_HEAD = HeadSettings(paste="torchvision")
+
+PY_FASTER_HEAD = HeadSettings(
+    crops=CropSettings(crop="pool"),
+    n_drawn=128,
+    rounding="round",
+    coordinates=1,
+    transform="py-faster",
+    weights=(1.0, 1.0, 1.0, 1.0),
+    std=(0.1, 0.1, 0.2, 0.2),
+    beta=1.0,
+    clamp=None,
+    clip="legacy",
+    frame="picture",
+    min_size=None,
+    nms_threshold=0.3,
+)

@@ -1,0 +1,167 @@
+"""Faster, Mask and keypoint R-CNN for pictures of 128 × 128, such as those of `refdet.data.Shapes`.
+
+The backbone is a small VGG (Simonyan & Zisserman, 2015), with a feature pyramid over it (Lin et al., 2017) where the
+settings have one. Everything else is that of the large ones, with other numbers, which are all in `SmallSettings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from refdet.detection.faster_rcnn import FasterRCNN
+from refdet.detection.keypoint_head import KeypointPredictor, keypoint_head
+from refdet.detection.mask_head import mask_head, mask_predictor
+from refdet.detection.multi_scale_roi_align import CropSettings
+from refdet.detection.preparation import Preparation
+from refdet.detection.roi_heads import BoxHead, BoxPredictor, RoIHeads
+from refdet.detection.roi_settings import HeadSettings
+from refdet.detection.rpn import RPN
+from refdet.detection.rpn_settings import RPNSettings
+from refdet.features.backbones.maps import OneMap
+from refdet.features.backbones.vgg import vgg_features
+from refdet.features.backbones.vgg_fpn import VGGFPN
+from refdet.nn import Module
+
+Blocks = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class SmallSettings:
+    """The numbers of a small detector.
+
+    Attributes:
+        blocks: (channels, convolutions) of each block; b blocks have stride 2^(b − 1).
+        batch_norm: whether every convolution of the backbone is normalised.
+        pyramid: channels of a feature pyramid over the last blocks, one for each map of `rpn.sizes`; None for one map.
+        rpn: of the first stage.
+        head: of the second stage.
+        fc: widths of the two fully connected layers.
+        dropout: share of their values that training drops.
+        mask_channels: of the convolutions of the mask head.
+        mask_hidden: channels after its transposed convolution.
+        keypoint_channels: of the convolutions of the keypoint head.
+        preparation: of the pictures.
+        with_difficult: whether difficult objects are learned.
+    """
+
+    blocks: Blocks = ((16, 1), (32, 1), (64, 2), (96, 2))
+    batch_norm: bool = True
+    pyramid: int | None = None
+    rpn: RPNSettings = field(
+        default_factory=lambda: RPNSettings(
+            sizes=((12.0, 24.0, 48.0, 80.0),),
+            ratios=(0.6, 1.0, 1.6),
+            anchor_convention="detectron2",
+            anchor_offset=0.5,
+            hidden=96,
+            n_drawn=64,
+            pre_nms=(300, 200),
+            post_nms=(100, 60),
+            min_size=2.0,
+        )
+    )
+    head: HeadSettings = field(
+        default_factory=lambda: HeadSettings(
+            crops=CropSettings(aligned=True),
+            side=5,
+            n_drawn=32,
+            rounding="round",
+            pre_nms=100,
+            nms_threshold=0.4,
+            beta=1.0,
+            n_detections=50,
+        )
+    )
+    fc: tuple[int, int] = (128, 128)
+    dropout: float = 0.0
+    mask_channels: tuple[int, ...] = (32, 32)
+    mask_hidden: int = 32
+    keypoint_channels: tuple[int, ...] = (32, 32, 32)
+    preparation: Preparation = field(default_factory=Preparation)
+    with_difficult: bool = True
+
+
+def small_backbone(settings: SmallSettings, *, rng: np.random.Generator, dtype: Any = np.float32) -> OneMap | VGGFPN:
+    """Return the backbone of a small detector: of one map, or with a pyramid.
+
+    >>> settings = SmallSettings(blocks=((4, 1), (8, 2)), batch_norm=False, pyramid=None)
+    >>> backbone = small_backbone(settings, rng=np.random.default_rng(0))
+    >>> backbone.out_channels, backbone.strides
+    ((8,), (2,))
+    """
+    s = settings
+    options: dict[str, Any] = {"batch_norm": s.batch_norm, "rng": rng, "dtype": dtype}
+    if s.pyramid is None:
+        return OneMap(vgg_features(s.blocks, **options))
+    return VGGFPN(s.blocks, first=len(s.blocks) + 1 - len(s.rpn.sizes), out_channels=s.pyramid, **options)
+
+
+def small_faster_rcnn(
+    class_names: Sequence[str],
+    *,
+    rng: np.random.Generator,
+    settings: SmallSettings | None = None,
+    dtype: Any = np.float32,
+) -> FasterRCNN:
+    """Return a small Faster R-CNN with fresh weights; `class_names` begin with the background.
+
+    Args:
+        class_names: of the background, then of the classes.
+        rng: source of the weights.
+        settings: its numbers; None for those of `SmallSettings`.
+        dtype: of the weights.
+    """
+    return _detector(class_names, settings, rng=rng, dtype=dtype)
+
+
+def small_mask_rcnn(
+    class_names: Sequence[str],
+    *,
+    rng: np.random.Generator,
+    settings: SmallSettings | None = None,
+    dtype: Any = np.float32,
+) -> FasterRCNN:
+    """Return a small Mask R-CNN; the arguments are those of `small_faster_rcnn`."""
+    return _detector(class_names, settings, rng=rng, dtype=dtype, with_masks=True)
+
+
+def small_keypoint_rcnn(
+    class_names: Sequence[str],
+    n_joints: int,
+    *,
+    rng: np.random.Generator,
+    settings: SmallSettings | None = None,
+    dtype: Any = np.float32,
+) -> FasterRCNN:
+    """Return a small keypoint R-CNN for `n_joints` joints; the other arguments are those of `small_faster_rcnn`."""
+    return _detector(class_names, settings, rng=rng, dtype=dtype, n_joints=n_joints)
+
+
+def _detector(
+    class_names: Sequence[str],
+    settings: SmallSettings | None,
+    *,
+    rng: np.random.Generator,
+    dtype: Any,
+    with_masks: bool = False,
+    n_joints: int = 0,
+) -> FasterRCNN:
+    s, C = settings or SmallSettings(), len(class_names)
+    backbone = small_backbone(s, rng=rng, dtype=dtype)
+    channels = backbone.out_channels[0]
+    rpn = RPN(channels, s.rpn, rng=rng, dtype=dtype)
+    box_head = BoxHead(channels, s.head.side, s.fc, dropout=s.dropout, rng=rng, dtype=dtype)
+    box_predictor = BoxPredictor(s.fc[1], C, rng=rng, dtype=dtype)
+    parts: dict[str, Module] = {}
+    if with_masks:
+        parts["mask_head"] = mask_head(channels, s.mask_channels, rng=rng, dtype=dtype)
+        parts["mask_predictor"] = mask_predictor(s.mask_channels[-1], s.mask_hidden, C, rng=rng, dtype=dtype)
+    if n_joints:
+        parts["keypoint_head"] = keypoint_head(channels, s.keypoint_channels, rng=rng, dtype=dtype)
+        parts["keypoint_predictor"] = KeypointPredictor(s.keypoint_channels[-1], n_joints, rng=rng, dtype=dtype)
+    heads = RoIHeads(s.head, box_head, box_predictor, **parts)
+    return FasterRCNN(class_names, backbone, rpn, heads, s.preparation, with_difficult=s.with_difficult)

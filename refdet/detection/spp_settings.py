@@ -1,0 +1,126 @@
+"""Every number of SPP-net, as data; see `refdet.detection.spp_net` for their use.
+
+| | `SPP_PAPER` | `SPPSettings` |
+|---|---|---|
+| channels | BGR, less their means | RGB, about −2 … 2 |
+| scales, the shorter side | 688, or `PAPER_SCALES` | 160, or `FIVE_SCALES`: the same ratios |
+| windows come closest to | 224 × 224 | 52 × 52, the same share of the single scale |
+| windows are projected | by the released rule | by that of the paper, which supposes padding ⌊F/2⌋ |
+| pyramid | 1, 2, 3, 6 | likewise |
+| regions drawn | objects IoU ≥ 0.5, background 0.1 ≤ IoU < 0.5 | likewise |
+| fc6, fc7 | 4096, dropout of one half | 128, none |
+| box regressors | on the pyramid, λ = 4000, IoU > 0.5 | on its 3 × 3 bins, λ = 1000, IoU > 0.5 |
+
+The paper's backbone is ZF-5, `OneMap(zf_features(rng=…))`, which does not pad every layer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from refdet.core.check import check_choice, check_number, integer, integers
+from refdet.detection.hard_negative_mining import MiningSettings
+from refdet.detection.preparation import FAST_RCNN_PREPARATION, Preparation
+from refdet.detection.region_detections import DetectionSettings
+from refdet.detection.roi_settings import HeadSettings
+from refdet.detection.small_detectors import Blocks
+from refdet.detection.with_proposals import SMALL_PICTURES, SelectiveSearch
+from refdet.features.window_projection import CONVENTIONS, PAPER_SIDE
+
+LAYERS = ("pyramid", "fc6", "fc7")
+SCORES = ("machines", "softmax")
+ONE_SCALE = (160,)
+FIVE_SCALES = (112, 134, 160, 201, 279)
+PAPER_SCALES = (480, 576, 688, 864, 1200)
+
+
+@dataclass(frozen=True)
+class SPPSettings:
+    """The numbers of a small SPP-net, for pictures of 128 × 128.
+
+    Attributes:
+        blocks: (channels, convolutions) of each block of the backbone.
+        batch_norm: whether every convolution is normalised.
+        preparation: of the pictures; their size comes from `scales`.
+        scales: of the shorter side of the picture; each window is seen at one of them.
+        target_side: a window is seen at the scale at which it comes closest to this number of pixels squared.
+        projection: of `project_windows`, "paper" or "released"; the latter with β of the backbone for o₀.
+        margin: o of `project_windows`, for "released" alone; the default is ZF-5's.
+        levels: of the pyramid.
+        fc: widths of fc6 and fc7.
+        dropout: share of their values that training drops.
+        sampling: how regions are drawn in stages 1 and 2; of the rest nothing is read.
+        crop_sizes: pixels of the crops of stage 1; every batch has one of these sizes.
+        svm_layer: what the machines look at: "pyramid", "fc6" or "fc7".
+        box_layer: what the box regressors look at, likewise.
+        box_levels: of a "pyramid", what of it they look at; some of `levels`.
+        ridge: λ of the box regressors.
+        pair_iou: above which a region teaches a box regressor.
+        regress: whether boxes are moved by the regressors.
+        feature_norm: to which the mean norm of features is scaled.
+        norm_pictures: of how many pictures the regions are looked at for that mean.
+        scores: "machines", or "softmax" of the fully connected layers themselves.
+        softmax_threshold: above which a probability is reported.
+        mining: how the machines are trained.
+        detection: from scores to detections.
+        search: finds the proposals of a picture that comes without.
+        with_difficult: whether difficult objects are learned in stages 1 and 2.
+    """
+
+    blocks: Blocks = ((16, 1), (32, 2), (64, 2))
+    batch_norm: bool = True
+    preparation: Preparation = field(default_factory=Preparation)
+    scales: tuple[int, ...] = ONE_SCALE
+    target_side: float = 52.0
+    projection: str = "paper"
+    margin: float = 6.5
+    levels: tuple[int, ...] = (1, 2, 3, 6)
+    fc: tuple[int, int] = (128, 128)
+    dropout: float = 0.0
+    sampling: HeadSettings = field(default_factory=lambda: HeadSettings(negative_low=0.1, n_drawn=64, rounding="round"))
+    crop_sizes: tuple[int, ...] = (32, 48)
+    svm_layer: str = "fc7"
+    box_layer: str = "pyramid"
+    box_levels: tuple[int, ...] = (3,)
+    ridge: float = 1000.0
+    pair_iou: float = 0.5
+    regress: bool = True
+    feature_norm: float = 20.0
+    norm_pictures: int = 200
+    scores: str = "machines"
+    softmax_threshold: float = 0.05
+    mining: MiningSettings = field(default_factory=MiningSettings)
+    detection: DetectionSettings = field(default_factory=lambda: DetectionSettings(top=50))
+    search: SelectiveSearch = SMALL_PICTURES
+    with_difficult: bool = True
+
+    def __post_init__(self) -> None:
+        op = "SPPSettings"
+        for name in ("scales", "levels", "crop_sizes"):
+            values = getattr(self, name)
+            if not values:
+                raise ValueError(f"{op}: {name} must not be empty")
+            integers(op, name, values, count=len(values), low=1)
+        check_number(op, "target_side", self.target_side, low=0, open_low=True)
+        check_choice(op, "projection", self.projection, CONVENTIONS)
+        check_choice(op, "svm_layer", self.svm_layer, LAYERS)
+        check_choice(op, "box_layer", self.box_layer, LAYERS)
+        check_choice(op, "scores", self.scores, SCORES)
+        integer(op, "norm_pictures", self.norm_pictures, low=1)
+        if not set(self.box_levels) <= set(self.levels) or not self.box_levels:
+            raise ValueError(f"{op}: box_levels must be some of levels, {self.levels}, got {self.box_levels}")
+
+
+SPP_PAPER = SPPSettings(
+    preparation=replace(FAST_RCNN_PREPARATION, short=None),
+    scales=(688,),
+    target_side=float(PAPER_SIDE),
+    projection="released",
+    fc=(4096, 4096),
+    dropout=0.5,
+    crop_sizes=(180, 224),
+    box_levels=(1, 2, 3, 6),
+    ridge=4000.0,
+    detection=DetectionSettings(),
+    search=SelectiveSearch(),
+)

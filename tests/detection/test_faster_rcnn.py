@@ -1,0 +1,273 @@
+"""The two stages together: that they learn, what they refuse, and in whose pixels they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+
+from refdet.autograd.tensor import Tensor
+from refdet.core.check import Array
+from refdet.detection.detected import Detector
+from refdet.detection.faster_rcnn import FasterRCNN, Seen
+from refdet.detection.keypoint_coding import decode_keypoints
+from refdet.detection.multi_scale_roi_align import CropSettings
+from refdet.detection.preparation import Preparation
+from refdet.detection.roi_heads import BoxDetections
+from refdet.detection.small_detectors import SmallSettings, small_faster_rcnn, small_keypoint_rcnn, small_mask_rcnn
+from refdet.masks.paste import paste_masks
+from refdet.nn import SGD
+from tests.detection.tiny_detectors import CLASS_NAMES, TINY, TINY_HEAD, TINY_RPN, empty_picture, picture, tiny
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def detector(settings: SmallSettings = TINY) -> FasterRCNN:
+    return small_faster_rcnn(CLASS_NAMES, rng=rng(), settings=settings)
+
+
+def total(losses: Mapping[str, Tensor]) -> Tensor:
+    first, *others = losses.values()
+    for loss in others:
+        first = first + loss
+    return first
+
+
+@pytest.mark.parametrize("objectness", ["sigmoid", "softmax"])
+def test_learns_one_picture(objectness: str) -> None:
+    net = detector(tiny(rpn=replace(TINY_RPN, objectness=objectness)))
+    optimiser, losses = SGD(net.named_parameters(), lr=0.05, momentum=0.9), []
+    for step in range(15):
+        loss = total(net.losses([picture()], rng=rng(step)))
+        net.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert np.mean(losses[-3:]) < 0.7 * np.mean(losses[:3])
+
+
+def test_every_part_receives_a_gradient() -> None:
+    mask, joints = (
+        small_mask_rcnn(CLASS_NAMES, rng=rng(), settings=TINY),
+        small_keypoint_rcnn(CLASS_NAMES, 2, rng=rng(), settings=TINY),
+    )
+    for net, name in ((mask, "mask"), (joints, "keypoint")):
+        losses = net.losses([picture(), picture("b.jpg")], rng=rng())
+        assert list(losses) == ["rpn_objectness", "rpn_box", "class", "box", name]
+        total(losses).backward()
+        without = {n for n, p in net.named_parameters() if p.grad is None or not np.isfinite(p.grad).all()}
+        assert not without
+        still = [n for n, p in net.named_parameters() if p.grad is not None and not p.grad.any()]
+        assert not [n for n in still if n.endswith("weight")]
+
+
+@pytest.mark.parametrize("make", [small_faster_rcnn, small_mask_rcnn])
+def test_picture_without_objects(make: type) -> None:
+    net: FasterRCNN = make(CLASS_NAMES, rng=rng(), settings=TINY)
+    losses = net.losses([empty_picture()], rng=rng())
+    assert losses["rpn_objectness"].item() > 0.5
+    assert losses["class"].item() > 0.5
+    assert losses["rpn_box"].item() == losses["box"].item() == 0.0
+    total(losses).backward()
+    assert all(p.grad is None or np.isfinite(p.grad).all() for p in net.parameters())
+
+
+def test_same_generator_same_losses() -> None:
+    net = detector()
+    first, again, other = (net.losses([picture()], rng=rng(seed)) for seed in (1, 1, 2))
+    assert [x.item() for x in first.values()] == [x.item() for x in again.values()]
+    assert [x.item() for x in first.values()] != [x.item() for x in other.values()]
+
+
+def test_bad_pictures_are_named_in_their_own_pixels() -> None:
+    net = detector(tiny(preparation=Preparation(short=64, long=64)))
+    sample = picture("bad.jpg", boxes=[(40, 1, 44, 9)], classes=[1])
+    with pytest.raises(ValueError, match=r"bad.jpg: object 0 must lie in .* 32 × 32 .* got \[40.0, 1.0, 44.0, 9.0\]"):
+        net.losses([picture(), sample], rng=rng())
+
+
+def test_proposals_that_are_not_finite_stop_training_and_not_detection() -> None:
+    net = detector()
+    bias = net.rpn.head.bbox_pred.bias
+    assert bias is not None
+    bias.data = bias.data.copy()
+    bias.data[0] = np.nan  # x of the smaller of the two anchors: half of 8 × 8 · 2
+    with pytest.raises(FloatingPointError, match=r"a.jpg: 64 of 128 proposals are not finite"):
+        net.losses([picture()], rng=rng())
+    found = net.detect(picture().image)
+    assert np.isfinite(found.boxes).all()
+    assert np.isfinite(found.scores).all()
+
+
+def certain(settings: SmallSettings, proposals: Array) -> FasterRCNN:
+    """Return a detector that takes every proposal of one picture for class 1, and leaves it where it is."""
+    net = detector(settings)
+    predictor = net.roi_heads.box_predictor
+    for layer in (predictor.cls_score, predictor.bbox_pred):
+        layer.weight.data = np.zeros_like(layer.weight.data)
+    predictor.cls_score.bias.data = np.array([0, 3, 0], np.float32)  # type: ignore[union-attr]
+    net.rpn.proposals = lambda *args, **kwargs: [type("P", (), {"boxes": proposals})()]  # type: ignore[method-assign]
+    return net
+
+
+def test_boxes_come_back_by_the_ratio_of_the_sides() -> None:
+    """The picture of 32 × 32 is doubled for the network, where the proposals are."""
+    proposals = np.array([[8, 8, 24, 40], [50, 4, 90, 20]], np.float32)
+    net = certain(tiny(preparation=Preparation(short=64, long=64)), proposals)
+    found = net.detect(picture().image)
+    assert found.boxes.tolist() == [[4, 4, 12, 20], [25, 2, 32, 10]]  # the second is clipped
+    assert found.classes.tolist() == [1, 1]
+    np.testing.assert_allclose(found.scores, np.exp(3) / (2 + np.exp(3)), rtol=1e-6)
+
+
+def test_detections_in_pixels_of_the_picture() -> None:
+    """py-faster-rcnn counts the last pixel: a box of 24 to 63 becomes one of 12 to 31.5, and 31 is the last pixel."""
+    head = replace(TINY_HEAD, frame="picture", clip="legacy", transform="detectron1", coordinates=1)
+    net = certain(
+        tiny(head=head, preparation=Preparation(short=64, long=64)), np.array([[24, 0, 63, 30.0]], np.float32)
+    )
+    assert net.detect(picture().image).boxes.tolist() == [[12, 0, 31, 15]]
+    net.roi_heads.settings = replace(head, frame="batch")
+    assert net.detect(picture().image).boxes.tolist() == [[12, 0, 31.5, 15]]
+
+
+def test_masks_and_joints_of_detections() -> None:
+    image = picture().image
+    found = small_mask_rcnn(CLASS_NAMES, rng=rng(), settings=TINY).detect(image)
+    assert found.masks is not None
+    assert 0 < len(found) <= 5
+    assert found.masks.any(axis=(1, 2)).sum() > 0
+    for mask, box in zip(found.masks, found.boxes, strict=True):
+        centres = np.argwhere(mask)[:, ::-1] + 0.5  # x, y
+        half_a_cell = (box[2:] - box[:2]) / 16  # of 8 × 8
+        assert (centres >= box[:2] - half_a_cell).all()
+        assert (centres <= box[2:] + half_a_cell).all()
+    found = small_keypoint_rcnn(CLASS_NAMES, 3, rng=rng(), settings=TINY).detect(image)
+    assert found.joints is not None
+    assert found.joints.shape == (len(found), 3, 2)
+    assert (found.joints >= found.boxes[:, None, :2]).all()
+    assert (found.joints <= found.boxes[:, None, 2:]).all()
+
+
+@pytest.mark.parametrize("what", ["masks", "joints"])
+def test_nothing_found(what: str) -> None:
+    settings = tiny(head=replace(TINY_HEAD, score_threshold=0.99))
+    if what == "masks":
+        net = small_mask_rcnn(CLASS_NAMES, rng=rng(), settings=settings)
+    else:
+        net = small_keypoint_rcnn(CLASS_NAMES, 2, rng=rng(), settings=settings)
+    found = net.detect(picture().image)
+    assert (len(found), found.boxes.shape) == (0, (0, 4))
+    array, shape = (found.masks, (0, 32, 32)) if what == "masks" else (found.joints, (0, 2, 2))
+    assert array is not None
+    assert array.shape == shape
+
+
+def test_frozen_backbone_keeps_its_statistics() -> None:
+    """With batch normalisation a forward pass of training changes buffers, unless nothing of the part learns."""
+    net = detector(tiny(batch_norm=True))
+    before = dict(net.backbone.named_buffers())  # type: ignore[attr-defined]
+    net.backbone.freeze()  # type: ignore[attr-defined]
+    net.losses([picture()], rng=rng())
+    for name, value in net.backbone.named_buffers():  # type: ignore[attr-defined]
+        np.testing.assert_array_equal(value, before[name])
+    net.backbone.unfreeze()  # type: ignore[attr-defined]
+    net.losses([picture()], rng=rng())
+    assert any((value != before[n]).any() for n, value in net.backbone.named_buffers())  # type: ignore[attr-defined]
+
+
+def test_second_stage_alone_needs_proposals() -> None:
+    net = detector()
+    with pytest.raises(ValueError, match=r"a.jpg: has no proposals"):
+        net.losses_of_heads([picture()], rng=rng())
+    proposals = np.array([[4, 6, 15, 18], [0, 0, 9, 9]], np.float32)
+    losses = net.losses_of_heads([replace(picture(), proposals=proposals)], rng=rng())
+    assert list(losses) == ["class", "box"]
+    assert losses["box"].item() > 0
+    assert list(net.losses_of_rpn([picture()], rng=rng())) == ["rpn_objectness", "rpn_box"]
+
+
+def test_difficult_objects_need_not_be_learned() -> None:
+    """Then the losses are those of a picture in which only the others are known."""
+    easy = picture(boxes=[(18, 14, 30, 28)], classes=[2])
+    both = replace(picture(), difficult=np.array([True, False]))
+    for learned in (True, False):
+        net = detector(tiny(with_difficult=learned))
+        found, others = (net.losses([replace(s, image=both.image)], rng=rng()) for s in (both, easy))
+        assert ([x.item() for x in found.values()] == [x.item() for x in others.values()]) == (not learned)
+
+
+def test_least_side_of_proposals_follows_the_scale() -> None:
+    """No proposal has a side of 40 pixels of the picture, though in a picture three times as large many do."""
+    rpn = replace(TINY_RPN, min_size=40.0)
+    for follows in (False, True):
+        settings = tiny(preparation=Preparation(short=96), rpn=replace(rpn, min_size_follows_scale=follows))
+        net = detector(settings)
+        for layer in (net.rpn.head.bbox_pred,):
+            assert layer.bias is not None
+            layer.bias.data = np.tile(np.array([0, 0, 2, 2], np.float32), 2)  # e² as large
+        seen = net.see([picture()], rng=rng())
+        assert seen.scales == [3.0]
+        assert bool(len(net.propose(seen)[0].boxes)) is not follows
+        training = net.training_proposals(net.rpn_output(seen), seen)[0].boxes
+        assert bool(len(training)) is not follows
+
+
+def test_masks_and_joints_by_the_settings() -> None:
+    """How masks are pasted and joints decoded; joints come back by the ratio of the sides, from boxes in the batch."""
+    settings = tiny(preparation=Preparation(short=64))
+    masks = small_mask_rcnn(CLASS_NAMES, rng=rng(), settings=settings)
+    joints = small_keypoint_rcnn(CLASS_NAMES, 3, rng=rng(), settings=settings)
+    prepared = masks.preparation.picture(picture().image)
+    box = np.array([[8, 10, 31, 40]], np.float32)
+    found = BoxDetections(box, np.ones(1, np.float32), np.array([2]))
+    for convention in ("detectron2", "detectron1", "torchvision"):
+        for net in (masks, joints):
+            net.roi_heads.settings = replace(TINY_HEAD, paste=convention, decode_joints=convention)
+        seen = Seen(prepared, masks.backbone.maps(Tensor(prepared.images), training=False, rng=None))
+        logits = masks.roi_heads.mask_logits(masks.crops(seen.maps, [box], 4)).data
+        expected = paste_masks(1 / (1 + np.exp(-logits[:, 2])), box / 2, (32, 32), convention=convention)
+        np.testing.assert_array_equal(masks.masks(seen, found, box / 2), expected)
+        seen = Seen(prepared, joints.backbone.maps(Tensor(prepared.images), training=False, rng=None))
+        maps = joints.roi_heads.keypoint_logits(joints.crops(seen.maps, [box], 4)).data
+        at, sure = decode_keypoints(maps, box, convention=convention)
+        at_found, sure_found = joints.joints(seen, found)
+        np.testing.assert_allclose(at_found, at / 2)
+        np.testing.assert_allclose(sure_found, sure)
+
+
+def test_heads_see_the_finest_maps_alone() -> None:
+    """Of three maps the first two: a region as large as the picture is cropped from the second."""
+    net = detector(tiny(pyramid=6, rpn=replace(TINY_RPN, sizes=((10.0,), (20.0,), (30.0,)))))
+    net.n_roi_maps = 2
+    maps = [Tensor(np.full((1, 6, 32 // s, 32 // s), float(s))) for s in net.backbone.strides]
+    assert net.backbone.strides == (1, 2, 4)
+    boxes = np.array([[0, 0, 32, 32], [3, 3, 5, 5]], float)
+    net.roi_heads.settings = replace(TINY_HEAD, crops=CropSettings(canonical_side=32.0 * 4))  # 32 pixels: stride 4
+    np.testing.assert_allclose(net.crops(maps, [boxes], 1).data[:, 0, 0, 0], [2, 1])
+
+
+@pytest.mark.parametrize("make", [small_mask_rcnn, partial(small_keypoint_rcnn, n_joints=2)])
+def test_in_float64(make: Callable[..., FasterRCNN]) -> None:
+    """What a network says in float64 it says in float32, but for rounding."""
+    double = make(CLASS_NAMES, rng=rng(), settings=TINY, dtype=np.float64)
+    single = make(CLASS_NAMES, rng=rng(), settings=TINY)
+    single.load_state_dict(double.state_dict())
+    losses, rounded = (net.losses([picture()], rng=rng()) for net in (double, single))
+    total(losses).backward()
+    assert {loss.dtype for loss in losses.values()} == {np.dtype(np.float64)}
+    for name, loss in losses.items():
+        assert rounded[name].item() == pytest.approx(loss.item(), rel=1e-4)
+    found, again = (net.detect(picture().image) for net in (double, single))
+    assert found.boxes.dtype == found.scores.dtype == np.float32
+    assert len(found) > 0
+    np.testing.assert_allclose(again.scores, found.scores, rtol=1e-4)
+
+
+def test_is_a_detector() -> None:
+    assert isinstance(detector(), Detector)

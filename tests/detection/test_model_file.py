@@ -1,0 +1,196 @@
+"""Detectors as files: what comes back, and what is refused in which words."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from refdet.detection.faster_rcnn import FasterRCNN
+from refdet.detection.model_file import difference, load_model, load_weights, make_detector, save_model, shipped_weights
+from refdet.detection.model_names import MODELS, find_model
+from refdet.detection.model_settings import plain_settings, settings_from_plain
+from refdet.detection.preparation import Preparation
+from refdet.detection.sliding_window import WindowSettings
+from refdet.nn.checkpoint import CheckpointError, load_metadata, load_tensors, save_tensors
+from tests.cli.tiny_detectors import TINY, TINY_JOINTS
+
+NAMES = ("background", "disc", "ring")
+TINY_OF = {"small_faster_rcnn": TINY, "small_mask_rcnn": TINY, "small_keypoint_rcnn": TINY_JOINTS}
+IMAGE = np.random.default_rng(5).integers(0, 256, (32, 40, 3)).astype(np.uint8)
+
+
+def tiny(name: str = "small_faster_rcnn", seed: int = 1) -> Any:
+    return make_detector(name, NAMES, rng=np.random.default_rng(seed), settings=TINY_OF[name])
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    path = tmp_path / "model.safetensors"
+    save_model(path, tiny(), model="small_faster_rcnn", settings=TINY)
+    return path
+
+
+def rewritten(path: Path, change: Callable[[dict[str, Any], dict[str, Any]], object]) -> Path:
+    """Change the arrays and the metadata of a file."""
+    arrays, metadata = load_tensors(path), load_metadata(path)
+    change(arrays, metadata)
+    save_tensors(path, arrays, metadata=metadata or None)
+    return path
+
+
+class TestRoundTrip:
+    @pytest.mark.parametrize("name", TINY_OF)
+    def test_the_same_detector_comes_back(self, name: str, tmp_path: Path) -> None:
+        detector = tiny(name)
+        save_model(tmp_path / "m.safetensors", detector, model=name, settings=TINY_OF[name])
+        loaded = load_model(tmp_path / "m.safetensors")
+        assert (loaded.model, loaded.settings, loaded.detector.class_names) == (name, TINY_OF[name], NAMES)
+        before, after = detector.detect(IMAGE), loaded.detector.detect(IMAGE)
+        assert len(before) > 0
+        for field in dataclasses.fields(before):
+            expected, got = getattr(before, field.name), getattr(after, field.name)
+            assert (expected is None and got is None) or np.array_equal(expected, got)
+
+    def test_half_precision_is_read(self, saved: Path) -> None:
+        full = load_tensors(saved)
+        rewritten(saved, lambda arrays, _: arrays.update({n: a.astype(np.float16) for n, a in arrays.items()}))
+        state = load_model(saved).detector.state_dict()
+        assert all(state[name].dtype == np.float32 for name in full)
+        assert all(np.array_equal(state[name], full[name].astype(np.float16)) for name in full)
+
+    @pytest.mark.parametrize("name", MODELS)
+    def test_settings_survive_as_text(self, name: str) -> None:
+        settings = MODELS[name].settings()
+        assert settings_from_plain(type(settings), plain_settings(settings)) == settings
+
+    def test_a_setting_that_differs_from_its_default_survives(self) -> None:
+        settings = WindowSettings(sides=(8.0, 16.0), preparation=Preparation(order="BGR", short=40))
+        plain = plain_settings(settings)
+        assert plain["preparation"]["short"] == 40
+        assert settings_from_plain(WindowSettings, plain) == settings
+
+
+class TestWhatIsRefused:
+    def test_another_model(self, saved: Path) -> None:
+        with pytest.raises(CheckpointError, match="holds a small_faster_rcnn, not a small_mask_rcnn"):
+            load_model(saved, "small_mask_rcnn")
+
+    def test_weights_of_another_architecture_name_what_differs(self, saved: Path) -> None:
+        other = tiny("small_keypoint_rcnn")
+        with pytest.raises(CheckpointError) as refused:
+            load_weights(other, load_tensors(saved), path=saved, model="small_keypoint_rcnn")
+        n_missing = len(other.state_dict()) - len(load_tensors(saved))
+        first = next(name for name in other.state_dict() if "keypoint" in name)
+        assert f"{saved}: does not fit small_keypoint_rcnn: {n_missing} are missing ({first}, " in str(refused.value)
+
+    def test_a_refused_file_changes_nothing(self, saved: Path) -> None:
+        detector = tiny(seed=9)
+        before = detector.state_dict()
+        state = load_tensors(saved)
+        del state[next(iter(state))]
+        with pytest.raises(CheckpointError):
+            load_weights(detector, state, path=saved, model="small_faster_rcnn")
+        assert all(np.array_equal(before[name], array) for name, array in detector.state_dict().items())
+
+    def test_many_differences_are_counted_and_few_are_shown(self) -> None:
+        wanted = {f"w{i}": np.zeros(2) for i in range(9)}
+        given = {f"w{i}": np.zeros((i + 1, 1)) for i in range(6)} | {"new": np.zeros(1)}
+        assert difference(wanted, given) == (
+            "3 are missing (w6, w7, w8), 1 is not known (new), 1 has shape (1, 1), expected (2,) (w0), "
+            "1 has shape (2, 1), expected (2,) (w1), 1 has shape (3, 1), expected (2,) (w2), "
+            "and 3 more have another shape"
+        )
+        assert difference(wanted, wanted) == ""
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            ({"format": "other 3"}, "is no model, but a file of the format 'other 3'"),
+            ({"format": "refdet training state 1"}, "the model is model.safetensors beside it"),
+            ({"model": "frobnicator"}, "holds a model that refdet does not know: 'frobnicator'"),
+            ({"class_names": "dogs"}, "its class_names must be a list of texts"),
+            ({"settings": {"blocks": [[2, 1, 7]]}}, "its settings make no small_faster_rcnn: .*expected 2 values"),
+            ({"settings": {"wings": 2}}, "SmallSettings has no wings; it has blocks, "),
+            ({"settings": {"dropout": "much"}}, "expected float, got 'much'"),
+            ({"settings": {"fc": [10**14, 1]}}, "its settings make no small_faster_rcnn: "),  # more than any memory
+        ],
+    )
+    def test_metadata_that_says_something_else(self, saved: Path, change: Mapping[str, Any], said: str) -> None:
+        rewritten(saved, lambda _, metadata: metadata.update(change))
+        with pytest.raises(CheckpointError, match=said):
+            load_model(saved)
+
+    def test_weights_that_are_not_finite(self, saved: Path) -> None:
+        name = next(iter(load_tensors(saved)))
+        rewritten(saved, lambda arrays, _: arrays.update({name: np.full_like(arrays[name], np.nan)}))
+        with pytest.raises(CheckpointError, match=f"{name} is not finite; whatever made the file went wrong"):
+            load_model(saved)
+
+    def test_names_that_nothing_has(self) -> None:
+        with pytest.raises(LookupError, match="no model called 'faster-rcnn'; did you mean small_faster_rcnn"):
+            find_model("faster-rcnn")
+        with pytest.raises(LookupError, match="there are sliding_window, "):
+            find_model("")
+
+
+class TestFilesOfOthers:
+    def test_they_do_not_say_what_they_are(self, saved: Path) -> None:
+        rewritten(saved, lambda _, metadata: metadata.clear())
+        with pytest.raises(CheckpointError, match="does not say which model it is of; name it with --model"):
+            load_model(saved)
+        with pytest.raises(CheckpointError, match="holds no model of refdet's, and for small_mask_rcnn there are no"):
+            load_model(saved, "small_mask_rcnn")
+
+    def test_arrays_alone_are_renamed_and_loaded(self, saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As torchvision's files are: the names have changed, the class names are known, the settings the default."""
+        entry = dataclasses.replace(
+            MODELS["small_faster_rcnn"],
+            settings=lambda: TINY,
+            class_names=NAMES,
+            renamed=lambda state: {name.removeprefix("old."): array for name, array in state.items()},
+        )
+        monkeypatch.setitem(MODELS, "small_faster_rcnn", entry)
+
+        def change(arrays: dict[str, Any], metadata: dict[str, Any]) -> None:
+            metadata.clear()
+            for name in list(arrays):
+                arrays[f"old.{name}"] = arrays.pop(name)
+
+        loaded = load_model(rewritten(saved, change), "small_faster_rcnn")
+        expected = tiny().detect(IMAGE)
+        assert np.array_equal(loaded.detector.detect(IMAGE).boxes, expected.boxes)
+
+    def test_torchvision_s_models_know_coco(self) -> None:
+        names = MODELS["fasterrcnn_resnet50_fpn"].class_names
+        assert names is not None
+        assert (len(names), names[1], names[72], names[90]) == (91, "person", "tv", "toothbrush")
+        assert MODELS["keypointrcnn_resnet50_fpn"].class_names == ("background", "person")
+
+
+def test_the_weights_that_come_with_refdet_are_models() -> None:
+    found = {name: path for name in MODELS if (path := shipped_weights(name)) is not None}
+    for name, path in found.items():
+        assert load_model(path).model == name
+    assert shipped_weights("frobnicator") is None
+
+
+def test_what_a_name_makes() -> None:
+    assert isinstance(tiny("small_mask_rcnn"), FasterRCNN)
+    assert tiny("small_mask_rcnn").detect(IMAGE).masks.shape[1:] == (32, 40)
+    assert tiny("small_keypoint_rcnn").detect(IMAGE).joints.shape[1:] == (14, 2)
+
+
+def test_a_sliding_window_is_as_its_settings_say() -> None:
+    settings = WindowSettings(channels=(4, 6), hidden=5, crop=8, batch_norm=False)
+    detector = make_detector("sliding_window", NAMES, rng=np.random.default_rng(0), settings=settings)
+    assert {name: x.shape for name, x in detector.state_dict().items() if name.endswith("weight")} == {
+        "network.features.0.weight": (4, 3, 3, 3),
+        "network.features.3.weight": (6, 4, 3, 3),
+        "network.fc.weight": (5, 24),
+        "network.score.weight": (3, 5),
+    }

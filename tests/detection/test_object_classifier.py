@@ -1,0 +1,123 @@
+"""Objects cut out for a classifier: squares around them, background beside them, and that it learns."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from refdet.core.check import Array
+from refdet.detection.object_classifier import CropsOfObjects, ObjectClassifier
+from refdet.detection.preparation import Preparation
+from refdet.features.backbones.vgg import vgg_features
+from refdet.nn import SGD
+from tests.detection.coloured_squares import coloured_square, without_objects
+
+AS_IT_IS = Preparation(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+STILL = CropsOfObjects(side=8, context=1.0, stretch=0.0, shift=0.0, background=0)
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def classifier(crops: CropsOfObjects = STILL, **options: Any) -> ObjectClassifier:
+    features = vgg_features([(4, 1), (8, 1)], rng=rng(), dtype=options.get("dtype", np.float32))
+    return ObjectClassifier(3, features, crops=crops, rng=rng(), **options)
+
+
+def turned(crop: Array) -> list[Array]:
+    """Return the eight ways in which a crop (3, S, S) can be mirrored and turned by right angles."""
+    return [np.rot90(x, k, axes=(1, 2)) for x in (crop, crop[:, :, ::-1]) for k in range(4)]
+
+
+def test_the_crop_is_the_square_around_the_object() -> None:
+    """A box of 4 × 8 in a square of 8 × 8 pixels, as many as the crop has: its own pixels, mirrored or turned."""
+    sample = dataclasses.replace(coloured_square(0), boxes=np.array([[12, 6, 16, 14]], np.float32))
+    expected = sample.image[6:14, 10:18].transpose(2, 0, 1)
+    seen = set()
+    for seed in range(40):
+        crops, classes = classifier(preparation=AS_IT_IS).cut_out([sample], rng=rng(seed))
+        assert classes.tolist() == [1]
+        found = [i for i, x in enumerate(turned(expected)) if np.array_equal(x, crops[0])]
+        assert len(found) == 1
+        seen.add(found[0])
+    assert len(seen) == 8
+
+
+def test_what_lies_outside_is_the_mean_colour() -> None:
+    """The square of a box at the left border reaches 4 pixels beyond it; half of the crop, on some side, is 0."""
+    sample = dataclasses.replace(coloured_square(0), boxes=np.array([[0, 8, 8, 16]], np.float32))
+    crops, _ = classifier(dataclasses.replace(STILL, context=2.0, side=16), preparation=AS_IT_IS).cut_out(
+        [sample], rng=rng()
+    )
+    empty = (crops[0] == 0).all(axis=0)
+    assert empty.sum() == 16 * 4
+    assert any(empty_side.all() for empty_side in (empty[:4], empty[-4:], empty[:, :4], empty[:, -4:]))
+
+
+def test_squares_are_stretched_and_moved_within_limits() -> None:
+    net = classifier(CropsOfObjects(context=1.25, stretch=0.2, shift=0.1))
+    boxes = np.tile(np.array([[10, 20, 20, 28]], np.float32), (500, 1))
+    x1, y1, x2, y2 = net._around(boxes, rng()).T
+    side = x2 - x1
+    np.testing.assert_allclose(side, y2 - y1, rtol=1e-5)
+    assert (side.min(), side.max()) == (pytest.approx(10, abs=0.1), pytest.approx(15, abs=0.1))
+    for middle, centre in (((x1 + x2) / 2, 15), ((y1 + y2) / 2, 24)):
+        ways = np.abs(middle - centre) / side
+        assert 0.09 < ways.max() <= 0.1 + 1e-5
+        assert abs((middle - centre).mean()) < 0.1
+
+
+def test_background_lies_beside_the_objects() -> None:
+    """Pieces of the size of the objects, in the picture with their middle, with IoU < 0.3; none where none is left."""
+    net = classifier(dataclasses.replace(STILL, background=50))
+    box = np.array([[8, 8, 20, 20]], np.float32)
+    pieces = net._elsewhere(box, net._around(box, rng()), (32, 40), rng())
+    assert 25 < len(pieces) <= 50
+    for x1, y1, x2, y2 in pieces.tolist():
+        assert (x2 - x1, y2 - y1) == (pytest.approx(12, rel=1e-5), pytest.approx(12, rel=1e-5))
+        assert 0 <= (x1 + x2) / 2 <= 40
+        assert 0 <= (y1 + y2) / 2 <= 32
+        inter = max(0, min(x2, 20) - max(x1, 8)) * max(0, min(y2, 20) - max(y1, 8))
+        assert inter / (288 - inter) < 0.3
+    everywhere = np.array([[-16, -16, 48, 48]], np.float32)
+    assert len(net._elsewhere(everywhere, net._around(everywhere, rng()), (2, 2), rng())) == 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_loss_is_the_mean_cross_entropy(dtype: type) -> None:
+    net = classifier(dataclasses.replace(STILL, background=1), dtype=dtype)
+    samples = [coloured_square(0), coloured_square(1)]
+    crops, classes = net.cut_out(samples, rng=rng())
+    assert classes.tolist() == [1, 0, 2, 0]
+    loss = net.losses(samples, rng=rng())["class"]
+    assert loss.dtype == dtype
+    logits = net(crops, training=True).data.astype(float)
+    expected = [math.log(np.exp(row).sum()) - row[c] for row, c in zip(logits, classes, strict=True)]
+    assert float(loss) == pytest.approx(np.mean(expected), rel=1e-5)
+
+
+def test_pictures_without_objects_cost_nothing() -> None:
+    """A step on them alone changes nothing, and does not fail."""
+    net = classifier()
+    loss = net.losses([without_objects(coloured_square(0))], rng=rng())["class"]
+    assert float(loss) == 0.0
+    loss.backward()
+    assert not any(np.any(p.grad) for p in net.parameters() if p.grad is not None)
+
+
+def test_the_loss_falls() -> None:
+    net, samples, random = classifier(CropsOfObjects(side=8)), [coloured_square(i) for i in range(4)], rng()
+    optimiser, losses = SGD(net.named_parameters(), lr=0.1, momentum=0.9), []
+    for _ in range(30):
+        loss = net.losses(samples, rng=random)["class"]
+        net.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss))
+    assert losses[0] > 0.8
+    assert np.mean(losses[-5:]) < 0.5 * losses[0]

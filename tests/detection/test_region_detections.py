@@ -1,0 +1,71 @@
+"""From scores of regions to detections: the cuts, what moves the boxes, ties, and what is not finite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from refdet.core.check import Array
+from refdet.detection.region_detections import DetectionSettings, detect_regions
+
+BOXES = np.array([[0.0, 0, 8, 8], [0, 0, 8, 4], [20, 0, 28, 8], [20, 4, 28, 12]])
+SCORES = np.array([[9.0, 4, -1], [9, 3, -2], [9, 2, 1], [9, 1, 0]])  # of the background and two classes
+NEVER = DetectionSettings(nms_threshold=1.0)
+
+
+def found(settings: DetectionSettings, scores: Array = SCORES, **options: Any) -> list[tuple[float, int]]:
+    detected = detect_regions(scores, BOXES, (40, 40), settings=settings, **options)
+    return list(zip(detected.scores.tolist(), detected.classes.tolist(), strict=True))
+
+
+def test_all_pairs_the_surest_first() -> None:
+    """The background, surer than all, is not reported; of equal scores the earlier region goes first."""
+    assert found(NEVER) == [(4, 1), (3, 1), (2, 1), (1, 2), (1, 1), (0, 2), (-1, 2), (-2, 2)]
+    tied = detect_regions(SCORES, BOXES, (40, 40), settings=NEVER).boxes[3:5]
+    np.testing.assert_array_equal(tied, BOXES[[2, 3]])
+
+
+def test_cuts() -> None:
+    assert found(DetectionSettings(nms_threshold=1.0, score_threshold=1.0)) == [(4, 1), (3, 1), (2, 1)]
+    assert found(DetectionSettings(nms_threshold=1.0, top_per_class=1)) == [(4, 1), (1, 2)]
+    assert found(DetectionSettings(nms_threshold=1.0, top=3)) == [(4, 1), (3, 1), (2, 1)]
+
+
+@pytest.mark.parametrize(("threshold", "n"), [(0.5, 8), (0.49, 6), (0.33, 4)])
+def test_suppression(threshold: float, n: int) -> None:
+    """IoU ½ of the first two regions, ⅓ of the others, in each of two classes; equality does not suppress."""
+    assert len(found(DetectionSettings(nms_threshold=threshold))) == n
+
+
+def test_the_cut_comes_before_the_suppression() -> None:
+    """Of two per class the second is suppressed by the first, and no third takes its place."""
+    assert found(DetectionSettings(nms_threshold=0.3, top_per_class=2)) == [(4, 1), (1, 2)]
+
+
+def test_boxes_are_moved_by_their_class_then_clipped_then_suppressed() -> None:
+    """Class 1 moves everything to one place, half of it outside the picture; class 2 leaves all as it is."""
+    asked = []
+
+    def move(rows: Array, c: int) -> Array:
+        asked.append((rows.tolist(), c))
+        return np.tile([30.0, 30, 50, 36], (len(rows), 1)) if c == 1 else BOXES[rows]
+
+    detected = detect_regions(SCORES, BOXES, (40, 40), settings=DetectionSettings(nms_threshold=0.6), move=move)
+    assert sorted((sorted(rows), c) for rows, c in asked) == [([0, 1, 2, 3], 1), ([0, 1, 2, 3], 2)]
+    assert detected.classes.tolist() == [1, 2, 2, 2, 2]
+    np.testing.assert_array_equal(detected.boxes, [[30, 30, 40, 36], *BOXES[[2, 3, 0, 1]]])
+
+
+def test_what_is_not_finite_is_not_detected() -> None:
+    scores = SCORES.copy()
+    scores[:, 1] = [np.inf, np.nan, -np.inf, 1]
+    assert found(NEVER, scores) == [(1, 2), (1, 1), (0, 2), (-1, 2), (-2, 2)]
+    moved = found(NEVER, move=lambda rows, c: np.where(rows[:, None] == 0, np.nan, BOXES[rows]))
+    assert moved == [(3, 1), (2, 1), (1, 2), (1, 1), (0, 2), (-2, 2)]
+
+
+def test_no_regions() -> None:
+    detected = detect_regions(np.zeros((0, 3)), np.zeros((0, 4)), (4, 4))
+    assert (detected.boxes.shape, len(detected.scores), len(detected.classes)) == ((0, 4), 0, 0)
