@@ -43,16 +43,25 @@ def test_boxes_regions_and_proposals_run() -> None:
     assert len(names["boxes"]) == len(names["scores"]) > 0
 
 
-def test_segmentation_and_random_fields_run() -> None:
+def test_a_detector_learns_and_detects_stage_by_stage() -> None:
     names: dict[str, Any] = {}
     exec(BLOCKS[3], names)
+    assert not [name for name, p in names["detector"].named_parameters() if p.grad is None]
+    assert len(names["found"]) == len(names["found"].boxes)
+    assert names["output"].anchors.shape[0] == names["output"].logits.shape[1]
+    assert 0 < len(names["proposals"]) <= 60
+
+
+def test_segmentation_and_random_fields_run() -> None:
+    names: dict[str, Any] = {}
+    exec(BLOCKS[4], names)
     assert names["refined"].shape == names["labels"].shape
     assert names["found"].free_energies[-1] < names["found"].free_energies[0]
 
 
 def test_a_backend_gives_the_same() -> None:
     names: dict[str, Any] = {}
-    exec(BLOCKS[4], names)
+    exec(BLOCKS[5], names)
     reference = ops.conv2d(names["images"], names["weights"], padding=1).data
     np.testing.assert_allclose(names["maps"].data, reference, rtol=1e-4)
 

@@ -17,7 +17,7 @@ from refdet.detection.keypoint_head import KeypointPredictor, keypoint_head
 from refdet.detection.mask_head import mask_head, mask_predictor
 from refdet.detection.multi_scale_roi_align import CropSettings
 from refdet.detection.preparation import Preparation
-from refdet.detection.roi_heads import BoxHead, BoxPredictor, RoIHeads
+from refdet.detection.roi_heads import BoxHead, BoxPredictor, ConvolutionalBoxHead, RoIHeads
 from refdet.detection.roi_settings import HeadSettings
 from refdet.detection.rpn import RPN
 from refdet.detection.rpn_settings import RPNSettings
@@ -39,8 +39,10 @@ class SmallSettings:
         pyramid: channels of a feature pyramid over the last blocks, one for each map of `rpn.sizes`; None for one map.
         rpn: of the first stage.
         head: of the second stage.
-        fc: widths of the two fully connected layers.
-        dropout: share of their values that training drops.
+        box_channels: of the convolutions on a region's crop, with the mean over it behind them; None for two fully
+            connected layers, as in the large ones.
+        fc: widths of the two fully connected layers; behind convolutions there is one, of the second width.
+        dropout: share of the values of two fully connected layers that training drops.
         mask_channels: of the convolutions of the mask head.
         mask_hidden: channels after its transposed convolution.
         keypoint_channels: of the convolutions of the keypoint head.
@@ -48,27 +50,28 @@ class SmallSettings:
         with_difficult: whether difficult objects are learned.
     """
 
-    blocks: Blocks = ((16, 1), (32, 1), (64, 2), (96, 2))
+    blocks: Blocks = ((16, 1), (32, 2), (64, 2), (96, 2))
     batch_norm: bool = True
-    pyramid: int | None = None
+    pyramid: int | None = 48
     rpn: RPNSettings = field(
         default_factory=lambda: RPNSettings(
-            sizes=((12.0, 24.0, 48.0, 80.0),),
-            ratios=(0.6, 1.0, 1.6),
+            sizes=((14.0,), (28.0,), (64.0,)),
+            ratios=(1.0,),
             anchor_convention="detectron2",
             anchor_offset=0.5,
-            hidden=96,
+            positive=0.6,
             n_drawn=64,
-            pre_nms=(300, 200),
-            post_nms=(100, 60),
+            pre_nms=(200, 150),
+            post_nms=(80, 60),
             min_size=2.0,
         )
     )
     head: HeadSettings = field(
         default_factory=lambda: HeadSettings(
-            crops=CropSettings(aligned=True),
-            side=5,
+            crops=CropSettings(aligned=True, canonical_side=96.0),
+            side=6,
             n_drawn=32,
+            positive_fraction=0.5,
             rounding="round",
             pre_nms=100,
             nms_threshold=0.4,
@@ -76,7 +79,8 @@ class SmallSettings:
             n_detections=50,
         )
     )
-    fc: tuple[int, int] = (128, 128)
+    box_channels: tuple[int, ...] | None = (64, 64)
+    fc: tuple[int, int] = (64, 64)
     dropout: float = 0.0
     mask_channels: tuple[int, ...] = (32, 32)
     mask_hidden: int = 32
@@ -154,7 +158,11 @@ def _detector(
     backbone = small_backbone(s, rng=rng, dtype=dtype)
     channels = backbone.out_channels[0]
     rpn = RPN(channels, s.rpn, rng=rng, dtype=dtype)
-    box_head = BoxHead(channels, s.head.side, s.fc, dropout=s.dropout, rng=rng, dtype=dtype)
+    box_head: Module = (
+        BoxHead(channels, s.head.side, s.fc, dropout=s.dropout, rng=rng, dtype=dtype)
+        if s.box_channels is None
+        else ConvolutionalBoxHead(channels, s.box_channels, s.fc[1], batch_norm=s.batch_norm, rng=rng, dtype=dtype)
+    )
     box_predictor = BoxPredictor(s.fc[1], C, rng=rng, dtype=dtype)
     parts: dict[str, Module] = {}
     if with_masks:
