@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from tests.groups import scheduler
 
 settings.register_profile("refdet", deadline=None, derandomize=True, max_examples=60, database=None)
 settings.load_profile("refdet")
@@ -20,3 +23,9 @@ def pytest_configure(config: pytest.Config) -> None:
     absent = [name for name in required if importlib.util.find_spec(MODULE_OF.get(name, name)) is None]
     if absent:
         raise pytest.UsageError(f"REFDET_REQUIRE_ORACLES names oracles that are not installed: {', '.join(absent)}")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Have `--dist loadgroup` use the groups of tests/groups.py."""
+    return scheduler(config, log) if config.getvalue("dist") == "loadgroup" else None

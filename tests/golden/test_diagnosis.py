@@ -8,12 +8,13 @@ sets that no case tells apart all are named.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pytest
 
 from refdet.core.check import Array
+from refdet.verify import diagnose as diagnose_module
 from refdet.verify.adapters import Adapter
 from refdet.verify.adapters.refdet_kernels import answer_with
 from refdet.verify.alternatives import CANONICAL, Yardstick
@@ -24,12 +25,31 @@ from refdet.verify.diagnose import diagnose
 from refdet.verify.generate import all_deviations
 from refdet.verify.question import Outcome
 from refdet.verify.suite import StoredCase, load_suite
-from refdet.verify.verdict import AlgorithmVerdict
+from refdet.verify.verdict import AlgorithmVerdict, CaseResult
 
 load_all()
 SUITE = load_suite()
 ALGORITHMS = sorted({case["algorithm"] for case in SUITE.manifest["cases"] if case["probes"]})
 Keys = frozenset[str]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _equal_answers_are_judged_once() -> Iterator[None]:
+    """Judge an answer that a case was given before, bit for bit, as it was then: thousands of sets give few answers."""
+    judge = diagnose_module.judge
+    judged: dict[object, CaseResult] = {}
+
+    def judge_once(case: StoredCase, outcome: Outcome) -> CaseResult:
+        answers = outcome.answers or {}
+        given = tuple((name, (x := np.asarray(y)).dtype.str, x.shape, x.tobytes()) for name, y in answers.items())
+        key = case.id, given, outcome.answers is None, outcome.skipped, outcome.error
+        if key not in judged:
+            judged[key] = judge(case, outcome)
+        return judged[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(diagnose_module, "judge", judge_once)
+        yield
 
 
 @functools.cache

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import functools
 import json
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +19,7 @@ from refdet.verify.case import Algorithm, Bound, Case, Exact, Spread, Ulp
 from refdet.verify.catalogue import load_all
 from refdet.verify.compare import error_bound
 from refdet.verify.generate import Generation, case_module, case_names, generate, write
-from refdet.verify.generated_case import generate_case
+from refdet.verify.generated_case import GeneratedCase, generate_case
 from refdet.verify.regeneration import differences
 from refdet.verify.self_check import self_check
 from refdet.verify.suite import MANIFEST, Suite, SuiteError, data_root
@@ -36,6 +38,7 @@ def product(x: Any, y: Any, compare: Any = None, **more: Any) -> Case:
 
 @pytest.fixture(scope="module")
 def generation() -> Generation:
+    """What several tests read; they are of one group, so that one process computes it."""
     return generate(QUICK)
 
 
@@ -224,13 +227,19 @@ def test_one_algorithm_again_keeps_the_others(generation: Generation, tmp_path: 
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
+@functools.cache
+def generated_once(name: str) -> list[GeneratedCase]:
+    """Return the cases of an algorithm, which come out the same every time."""
+    return generate_module.generate_algorithm(case_module(name))
+
+
 class TestDifferences:
     """Each writes a suite that differs in one thing, and asks what `--check` says."""
 
     def of(self, generation: Generation, tmp_path: Path, case_id: str, **tensors: Any) -> list[str]:
         """Store `generation` with other tensors in one case, hashes right, and compare."""
         name = case_id.split("/")[0]
-        of_algorithm = generate_module.generate_algorithm(case_module(name))
+        of_algorithm = copy.deepcopy(generated_once(name))
         generated = next(g for g in of_algorithm if g.entry["id"] == case_id)
         generated.tensors.update(tensors)
         from refdet.verify.suite import tensor_hash
