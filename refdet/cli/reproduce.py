@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import fmean
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from refdet.cli.messages import UsageProblem, console, errors
 
 if TYPE_CHECKING:
-    from refdet.reproduce.segmentation import Verdict
-    from refdet.reproduce.segmentation_scenes import Progress
+    from refdet.reproduce.progress import Progress
+    from refdet.reproduce.result_file import Records
 
-EXPERIMENTS = ("segmentation",)
-MINIATURE_MARK = "MINIATURE: the figures mean nothing"
+EXPERIMENTS = ("segmentation", "rcnn")
 
 
 def reproduce(
-    experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Which claims: segmentation.")],
+    experiment: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="Which claims: segmentation or rcnn.")],
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")] = 5,
     out: Annotated[
         Path, typer.Option(help="Folder for results and picture; made if need be.", metavar="FOLDER")
@@ -34,12 +32,20 @@ def reproduce(
 
     segmentation, about 13 minutes a seed: FCN-8s > FCN-16s > FCN-32s; fully
     connected CRF > grid CRF > unary alone; CRF-RNN trained end to end ≥ the CRF
-    put on afterwards; learned ≥ Gaussian filters. Each claim is the mean of the
-    paired differences of a score over the seeds, with Student's 95 % interval.
-    A single seed has no interval, and there is no verdict on it.
+    put on afterwards; learned ≥ Gaussian filters.
 
-    Results are written to FOLDER/segmentation.json after every seed. Run the
-    same command again to go on where it was interrupted, or with more --seeds.
+    rcnn, hours a seed, with the backend numba-cpu: Fast R-CNN ≥ 20 times faster
+    than R-CNN at no lower mAP, Faster R-CNN faster than Fast with proposals; box
+    regression, fine-tuning, five scales and truncated SVD. R-CNN itself runs for
+    the first seeds only. The decks' figures stand beside.
+
+    Each claim is the mean of the paired differences over the seeds, with
+    Student's 95 % interval. A single seed has no interval, and there is no
+    verdict on it.
+
+    Results are written to FOLDER/segmentation.json after every seed, and to
+    FOLDER/rcnn.json after every part of one. Run the same command again to go on
+    where it was interrupted, or with more --seeds.
 
     Examples:
 
@@ -49,41 +55,88 @@ def reproduce(
 
         refdet reproduce segmentation --miniature --seeds 1
 
-    Exit status: 0, whether the claims hold or not; 2 on wrong usage.
+        REFDET_BACKEND=numba-cpu refdet reproduce rcnn
+
+    Exit status: 0, whether the claims hold or not; 2 on wrong usage; 130 when interrupted.
     """
     if experiment not in EXPERIMENTS:
-        raise UsageProblem(f"reproduce: there is no experiment called {experiment!r}; there is {EXPERIMENTS[0]}")
+        raise UsageProblem(
+            f"reproduce: there is no experiment called {experiment!r}; there are {' and '.join(EXPERIMENTS)}"
+        )
     if out.exists() and not out.is_dir():
         raise UsageProblem(f"--out: {out} is a file; name a folder")
 
-    from refdet.reproduce import segmentation
-    from refdet.reproduce.segmentation_settings import FULL, MINIATURE
+    from refdet.reproduce.result_file import OtherExperimentError
 
-    settings = MINIATURE if miniature else FULL
+    chosen = (_segmentation if experiment == "segmentation" else _rcnn)(out, miniature)
     try:
-        done = segmentation.read_records(out, settings)
-        if finished := [seed for seed in sorted(done, key=int) if int(seed) < seeds]:
-            typer.echo(f"{out / segmentation.RESULTS} already has the seeds {', '.join(finished)}", err=True)
-        with _progress(seeds) as on_progress:
-            records = segmentation.run(settings, seeds, out, on_progress)
-    except segmentation.OtherExperimentError as error:
+        if finished := [seed for seed in chosen.finished() if int(seed) < seeds]:
+            typer.echo(f"{chosen.results} already has the seeds {', '.join(finished)}", err=True)
+        with _progress(seeds, chosen.stage_seconds) as on_progress:
+            records = chosen.run(seeds, on_progress)
+    except OtherExperimentError as error:
         raise UsageProblem(f"--out: {error}") from None
     except OSError as error:
         raise UsageProblem(f"--out: cannot write to {out}: {error.strerror}") from None
-    verdicts = segmentation.verdicts(records)
-    _show_scores(records, miniature=miniature)
-    _show_claims(verdicts, miniature=miniature)
-    picture = _draw(verdicts, records, out, miniature=miniature)
-    console.print(f"results: {out / segmentation.RESULTS}\npicture: {picture}", highlight=False)
+    except KeyboardInterrupt as interruption:
+        where = str(interruption) or "interrupted; the same command again goes on from what is finished"
+        typer.echo(f"refdet: {where}", err=True)
+        raise typer.Exit(130) from None
+    picture = chosen.show(records)
+    console.print(f"results: {chosen.results}\npicture: {picture}", highlight=False)
+
+
+class _Experiment(NamedTuple):
+    """What differs between the experiments."""
+
+    results: Path
+    finished: Callable[[], list[str]]  # the seeds of which everything is there
+    run: Callable[[int, Callable[[int, Progress], object]], Records]
+    stage_seconds: Mapping[str, float]
+    show: Callable[[Mapping[str, Any]], Path]  # the tables, and the path of the picture
+
+
+def _segmentation(out: Path, miniature: bool) -> _Experiment:
+    from refdet.cli.reproduce_segmentation import show
+    from refdet.reproduce import segmentation
+    from refdet.reproduce.segmentation_settings import FULL, MINIATURE, STAGE_SECONDS
+
+    settings = MINIATURE if miniature else FULL
+    return _Experiment(
+        out / segmentation.RESULTS,
+        lambda: sorted(segmentation.read_records(out, settings), key=int),
+        lambda n_seeds, on_progress: segmentation.run(settings, n_seeds, out, on_progress),
+        STAGE_SECONDS,
+        lambda records: show(records, out, miniature=miniature),
+    )
+
+
+def _rcnn(out: Path, miniature: bool) -> _Experiment:
+    from refdet.cli.reproduce_rcnn import show
+    from refdet.reproduce import rcnn
+    from refdet.reproduce.rcnn_settings import FULL, MINIATURE, STAGE_SECONDS
+
+    settings = MINIATURE if miniature else FULL
+    return _Experiment(
+        out / rcnn.RESULTS,
+        lambda: rcnn.finished_seeds(rcnn.read_records(out, settings), settings),
+        lambda n_seeds, on_progress: rcnn.run(settings, n_seeds, out, on_progress),
+        STAGE_SECONDS,
+        lambda records: show(records, out, settings, miniature=miniature),
+    )
 
 
 @contextmanager
-def _progress(n_seeds: int) -> Iterator[Callable[[int, Progress], object]]:
+def _progress(n_seeds: int, stage_seconds: Mapping[str, float]) -> Iterator[Callable[[int, Progress], object]]:
     """Show, on a terminal, the stage with its loss and time left, and how much of all seeds is done."""
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
-    from refdet.reproduce.segmentation_settings import stage_share
+    of_seed = sum(stage_seconds.values())
+
+    def share(stage: str) -> float:
+        """Return which part of the time of a seed a stage takes; 0 for one that is not known."""
+        return stage_seconds.get(stage, 0) / of_seed
 
     columns = (TextColumn("{task.description:<30}"), BarColumn(), TextColumn("{task.fields[note]:<10}"))
     with Bars(
@@ -96,74 +149,12 @@ def _progress(n_seeds: int) -> Iterator[Callable[[int, Progress], object]]:
         def on_progress(seed: int, progress: Progress) -> None:
             nonlocal current, before
             if current != (progress.stage, seed):
-                before = seed if current[1] != seed else before + stage_share(current[0])
+                before = seed if current[1] != seed else before + share(current[0])
                 current = progress.stage, seed
                 bars.reset(stage_bar, description=progress.stage, total=progress.total, note="")
             note = "" if progress.loss is None else f"loss {progress.loss:.3f}"
             bars.update(stage_bar, completed=progress.done, note=note)
-            share = stage_share(progress.stage) * progress.done / progress.total
-            bars.update(whole, completed=before + share, description=f"seed {seed + 1} of {n_seeds}")
+            done = before + share(progress.stage) * progress.done / progress.total
+            bars.update(whole, completed=done, description=f"seed {seed + 1} of {n_seeds}")
 
         yield on_progress
-
-
-def _show_scores(records: Mapping[str, Any], *, miniature: bool) -> None:
-    from rich.table import Table
-
-    from refdet.reproduce.segmentation import METHODS
-
-    n = len(records)
-    title = f"Segmentation of the test scenes, in per cent, mean of {n} seed{'s' if n > 1 else ''}"
-    table = Table(title=f"{MINIATURE_MARK}\n{title}" if miniature else title)
-    table.add_column("method", no_wrap=True)
-    for heading in ("mean IU", "lowest", "highest", "pixel accuracy\n(Global)", "mean accuracy\n(Avg)"):
-        table.add_column(heading, justify="right")
-    for method, name in METHODS.items():
-        scores = [record["scores"][method] for record in records.values()]
-        mean_ius = [s["mean_iu"] for s in scores]
-        accuracies = (fmean(s["pixel_accuracy"] for s in scores), fmean(s["mean_accuracy"] for s in scores))
-        figures = (fmean(mean_ius), min(mean_ius), max(mean_ius), *accuracies)
-        table.add_row(name, *(f"{100 * figure:.1f}" for figure in figures))
-    console.print(table)
-
-
-def _show_claims(verdicts: list[Verdict], *, miniature: bool) -> None:
-    from rich.table import Table
-
-    from refdet.reproduce.segmentation import SCORES
-    from refdet.reproduce.segmentation_picture import interval, judgement, points
-
-    title = "Claims: paired differences in points of a per cent"
-    if miniature:
-        caption = "no verdict: a miniature run only tries the pieces"
-    elif verdicts[0].difference.n == 1:
-        caption = "no verdict: an interval needs two seeds at least; --seeds 2 or more adds them"
-    else:
-        caption = "a > b holds where the whole interval lies above 0, a ≥ b where the mean is at least 0"
-    table = Table(title=f"{MINIATURE_MARK}\n{title}" if miniature else title, caption=caption)
-    table.add_column("claim", no_wrap=True)
-    table.add_column("score")
-    for heading in ("mean", "95 % interval", "verdict"):
-        table.add_column(heading, justify="right")
-    for verdict in verdicts:
-        score, difference = SCORES[verdict.claim.score], points(verdict.difference.mean)
-        judged = judgement(verdict, miniature=miniature)
-        table.add_row(str(verdict.claim), score, difference, interval(verdict), judged)
-    console.print(table)
-
-
-def _draw(verdicts: list[Verdict], records: Mapping[str, Any], out: Path, *, miniature: bool) -> Path:
-    """Write the picture and return its path."""
-    import numpy as np
-
-    from refdet.reproduce import segmentation
-    from refdet.reproduce.segmentation_picture import draw
-
-    path = out / segmentation.PICTURE
-    means = {
-        method: fmean(record["scores"][method]["mean_iu"] for record in records.values())
-        for method in segmentation.METHODS
-    }
-    with np.load(out / segmentation.EXAMPLES) as examples:
-        draw(verdicts, means, examples, path, miniature=miniature)
-    return path

@@ -22,7 +22,6 @@ The absolute figures belong to these scenes and small networks, and have no coun
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -34,8 +33,10 @@ import numpy as np
 
 from refdet.core.check import Array
 from refdet.metrics.segmentation import accumulate_confusion, segmentation_scores
-from refdet.nn.checkpoint.atomic_file import write_atomically, write_bytes_atomically
+from refdet.nn.checkpoint.atomic_file import write_atomically
 from refdet.reproduce.paired import PairedDifference, paired_difference
+from refdet.reproduce.progress import OnProgress, Progress
+from refdet.reproduce.result_file import read_results, write_results
 from refdet.reproduce.segmentation_crfs import (
     Infer,
     Tuned,
@@ -50,7 +51,7 @@ from refdet.reproduce.segmentation_crfs import (
 )
 from refdet.reproduce.segmentation_networks import train_networks, trained_longer
 from refdet.reproduce.segmentation_pretraining import pretrain
-from refdet.reproduce.segmentation_scenes import OnProgress, Progress, Split, make_scenes
+from refdet.reproduce.segmentation_scenes import Split, make_scenes
 from refdet.reproduce.segmentation_settings import N_CLASSES, Settings
 from refdet.segmentation.prediction import predict
 
@@ -109,10 +110,6 @@ class Verdict(NamedTuple):
     def holds(self) -> bool:
         """Whether the interval lies above 0, or, for "at least as good", its middle not below."""
         return self.difference.low > 0 if self.claim.strictly else self.difference.mean >= 0
-
-
-class OtherExperimentError(ValueError):
-    """A file of results that belongs to other settings, or is none."""
 
 
 class SeedRun(NamedTuple):
@@ -219,18 +216,7 @@ def verdicts(records: Mapping[str, Any]) -> list[Verdict]:
 
 def read_records(folder: Path, settings: Settings) -> dict[str, Any]:
     """Return the records of the seeds that a folder has, none if it has no file; refuse those of other settings."""
-    path = folder / RESULTS
-    if not path.exists():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        fitting = content["format"] == FORMAT
-        records: dict[str, Any] = content["seeds"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise OtherExperimentError(f"{path} does not hold results of this experiment ({error})") from None
-    if not fitting or content["settings"] != _as_json(settings):
-        raise OtherExperimentError(f"{path} holds results of other settings; name another folder")
-    return records
+    return read_results(folder / RESULTS, format_name=FORMAT, settings=settings)
 
 
 def run(
@@ -252,7 +238,7 @@ def run(
         if seed == 0:
             write_atomically(folder / EXAMPLES, partial(_save, result.examples))
         records[str(seed)] = result.record
-        write_bytes_atomically(folder / RESULTS, _document(settings, records).encode())
+        write_results(folder / RESULTS, records, format_name=FORMAT, settings=settings, claims=_judged_claims(records))
     return {str(seed): records[str(seed)] for seed in range(n_seeds)}
 
 
@@ -260,28 +246,13 @@ def _save(arrays: Mapping[str, Array], file: BinaryIO) -> None:
     np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # its stub takes the arrays for its own option
 
 
-def _document(settings: Settings, records: Mapping[str, Any]) -> str:
-    """Return the file: the settings, what follows from the seeds, and their records."""
+def _judged_claims(records: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what follows from the seeds, for the file."""
     ordered = {seed: records[seed] for seed in sorted(records, key=int)}
-    claims = [
-        {
-            "claim": str(v.claim),
-            "score": v.claim.score,
-            "holds": v.holds,
-            **{k: _finite(x) for k, x in v.difference._asdict().items()},
-        }
+    return [
+        {"claim": str(v.claim), "score": v.claim.score, "holds": v.holds, **v.difference._asdict()}
         for v in verdicts(ordered)
     ]
-    content = {"format": FORMAT, "settings": _as_json(settings), "claims": claims, "seeds": ordered}
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-
-
-def _finite(x: float) -> float | None:
-    return x if np.isfinite(x) else None  # one seed has no interval, and JSON no infinity
-
-
-def _as_json(settings: Settings) -> Any:
-    return json.loads(json.dumps(asdict(settings)))
 
 
 def _plain(method: str) -> str:

@@ -35,9 +35,10 @@ from refdet.crf.learned_mean_field import LearnedMeanField
 from refdet.crf.unary import unary_from_probabilities
 from refdet.metrics.segmentation import accumulate_confusion, segmentation_scores
 from refdet.nn import Module, Multipliers
+from refdet.reproduce.progress import OnProgress, Progress
 from refdet.reproduce.segmentation_descent import descend
 from refdet.reproduce.segmentation_networks import training_batch
-from refdet.reproduce.segmentation_scenes import OnProgress, Progress, Split
+from refdet.reproduce.segmentation_scenes import Split
 from refdet.reproduce.segmentation_settings import N_CLASSES, DenseCandidate, GridCandidate, Settings
 from refdet.segmentation.fcn import FCN
 from refdet.segmentation.prediction import class_probabilities

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from refdet.autograd.tensor import Tensor
 from refdet.nn import Adam, Multipliers, Parameter
-from refdet.reproduce.segmentation_scenes import OnProgress, Progress
+from refdet.reproduce.progress import OnProgress, Progress
 
 LAST_RATE = 0.1  # of the first: where the learning rate of a stage ends
 

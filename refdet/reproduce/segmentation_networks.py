@@ -22,8 +22,9 @@ import numpy as np
 
 from refdet.autograd.tensor import Tensor
 from refdet.core.check import Array
+from refdet.reproduce.progress import OnProgress
 from refdet.reproduce.segmentation_descent import descend
-from refdet.reproduce.segmentation_scenes import OnProgress, Split, network_channels
+from refdet.reproduce.segmentation_scenes import Split, network_channels
 from refdet.reproduce.segmentation_settings import N_CLASSES, Settings
 from refdet.segmentation.fcn import FCN, refined
 from refdet.segmentation.training import IGNORE_LABEL, pixel_loss

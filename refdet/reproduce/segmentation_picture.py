@@ -10,7 +10,9 @@ import numpy as np
 
 from refdet.core.check import Array
 from refdet.pictures import slide
+from refdet.reproduce import wording
 from refdet.reproduce.segmentation import SCORES, Verdict
+from refdet.reproduce.wording import interval, judgement, points
 
 COLUMNS = {
     "image": "picture",
@@ -64,7 +66,7 @@ def message(verdicts: Sequence[Verdict], *, miniature: bool) -> str:
     """Return in one sentence how many claims held, or why none is judged."""
     n_seeds = verdicts[0].difference.n
     if miniature:
-        return "MINIATURE: a trial of all the pieces; its figures mean nothing"
+        return wording.MINIATURE
     if n_seeds == 1:
         return "Segmentation: one seed alone judges no claim"
     return f"{sum(v.holds for v in verdicts)} of {len(verdicts)} claims on segmentation held over {n_seeds} seeds"
@@ -94,25 +96,3 @@ def _draw_claims(figure: Any, verdicts: Sequence[Verdict], *, miniature: bool) -
         rows.append((str(verdict.claim), score, difference, interval(verdict), judged))
     axes = slide.panel(figure, 0.03, 0.06, 0.94, 0.33)
     slide.table(axes, rows, (0.0, 0.33, 0.66, 0.86, 0.90), align="llrrl", size=slide.SMALLEST)
-
-
-def points(share: float) -> str:
-    """Return a difference of shares in points of a per cent, with its sign.
-
-    >>> points(0.0123), points(-0.2)
-    ('+1.2', '−20.0')
-    """
-    return f"{100 * share:+.1f}".replace("-", "−")
-
-
-def interval(verdict: Verdict) -> str:
-    """Return the interval in words; one seed has none."""
-    _, low, high, n = verdict.difference
-    return "none" if n == 1 else f"{points(low)} … {points(high)}"
-
-
-def judgement(verdict: Verdict, *, miniature: bool) -> str:
-    """Return "held" or "not held"; "no verdict" from a miniature run or from a single seed."""
-    if miniature or verdict.difference.n == 1:
-        return "no verdict"
-    return "held" if verdict.holds else "not held"

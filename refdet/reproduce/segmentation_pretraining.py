@@ -21,8 +21,9 @@ from refdet import ops
 from refdet.autograd.tensor import Tensor
 from refdet.core.check import Array
 from refdet.data.shapes import Scene
+from refdet.reproduce.progress import OnProgress
 from refdet.reproduce.segmentation_descent import descend
-from refdet.reproduce.segmentation_scenes import GREY, OnProgress, network_channels
+from refdet.reproduce.segmentation_scenes import GREY, network_channels
 from refdet.reproduce.segmentation_settings import N_CLASSES, Settings
 from refdet.segmentation.vgg import VGGClassifier
 

@@ -13,7 +13,7 @@ are the same whichever side is the brighter one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -21,23 +21,12 @@ import numpy as np
 
 from refdet.core.check import Array
 from refdet.data.shapes import Scene, Shapes
+from refdet.reproduce.progress import OnProgress, Progress
 from refdet.reproduce.segmentation_settings import Settings
 
 N_CHANNELS = 6
 GREY, SPREAD = 128.0, 64.0  # of colours: inputs of about unit variance
 FAINT = 0.02  # ε: the square of an edge below which its direction says little
-
-
-class Progress(NamedTuple):
-    """How far a stage is, and its last loss where there is one."""
-
-    stage: str
-    done: int
-    total: int
-    loss: float | None = None
-
-
-OnProgress = Callable[[Progress], object]
 
 
 class Split(NamedTuple):

@@ -157,8 +157,3 @@ STAGE_SECONDS = {
     "learned MF-2": 44,
     "mean fields, test": 13,
 }
-
-
-def stage_share(stage: str) -> float:
-    """Return which part of the time of a seed a stage takes; 0 for one that is not known."""
-    return STAGE_SECONDS.get(stage, 0) / sum(STAGE_SECONDS.values())

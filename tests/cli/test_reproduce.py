@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 from typer.testing import CliRunner
 
+from refdet.cli import reproduce_rcnn
 from refdet.cli.main import app
-from refdet.reproduce import segmentation
+from refdet.reproduce import rcnn, segmentation
+from refdet.reproduce.rcnn_claims import CLAIMS, METHODS
+from tests.reproduce.rcnn_records import record
 
 
 def test_in_miniature_from_end_to_end_and_again(tmp_path: Path) -> None:
@@ -44,12 +50,15 @@ def test_in_miniature_from_end_to_end_and_again(tmp_path: Path) -> None:
 def test_what_a_user_may_get_wrong(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / segmentation.RESULTS).write_text("{}")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / rcnn.RESULTS).write_text("{}")
     for options, sentence in (
         (["detection"], "there is no experiment called 'detection'"),
         (["segmentation", "--out", str(tmp_path / "file")], "is a file; name a folder"),
         (["segmentation", "--out", str(tmp_path / "file" / "below")], "cannot write to"),
         (["segmentation", "--out", str(tmp_path)], "does not hold results of this experiment"),
         (["segmentation", "--seeds", "0"], "--seeds"),
+        (["rcnn", "--out", str(tmp_path / "other")], "does not hold results of this experiment"),
         ([], "EXPERIMENT"),
     ):
         result = CliRunner().invoke(app, ["reproduce", *options])
@@ -115,3 +124,82 @@ def test_a_finished_run_is_only_shown_again(tmp_path: Path, quick: list[int]) ->
     assert run(tmp_path, "--seeds", "3").endswith(first)  # after a line that says which seeds there are
     assert quick == [0, 1, 2]
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == written
+
+
+def test_the_r_cnn_family_in_miniature_from_end_to_end_and_again(tmp_path: Path) -> None:
+    command = ["reproduce", "rcnn", "--miniature", "--seeds", "1", "--out", str(tmp_path / "new")]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    printed = " ".join(result.output.replace("│", " ").split())
+    assert result.output.count("MINIATURE") == 3  # above all tables
+    assert result.output.count("no verdict") == len(CLAIMS) + 1  # in every row, and why below
+    assert result.output.count("none") == len(CLAIMS) + 1  # intervals, and in the text of a claim
+    assert "146 ×" in printed
+    written = json.loads((tmp_path / "new" / rcnn.RESULTS).read_text())
+    (parts,) = (record["parts"] for record in written["seeds"].values())
+    assert list(parts) == [part.name for part in rcnn.PARTS]
+    for part in parts.values():
+        for losses in part["losses"].values():
+            assert np.isfinite(losses).all()
+    stages = {stage for part in parts.values() for stage in part["losses"]}
+    assert stages == {
+        "classifier",
+        "faster",
+        "fast",
+        "sliding_window",
+        "spp_crops",
+        "spp_1",
+        "spp_5",
+        "rcnn_frozen",
+        "rcnn",
+    }
+    shares = {name: share for part in parts.values() for name, share in part.get("mAP", {}).items()}
+    assert set(shares) == {*METHODS, "rcnn_frozen_boxes"}
+    assert all(0 <= share <= 1 for share in shares.values())
+    timing = parts["timing"]
+    assert min(timing["search_seconds"], *timing["seconds"].values(), *timing["fc_seconds"].values()) > 0
+    assert [claim["claim"] for claim in written["claims"]] == [claim.name for claim in CLAIMS]
+    with Image.open(tmp_path / "new" / rcnn.PICTURE) as picture:
+        assert picture.size == (1920, 1080)
+        assert np.asarray(picture.convert("L")).std() > 10
+
+    again = CliRunner().invoke(app, command)
+    assert again.exit_code == 0, again.output
+    assert "already has the seeds 0" in again.output
+    assert json.loads((tmp_path / "new" / rcnn.RESULTS).read_text()) == written
+
+
+def test_verdicts_on_the_r_cnn_family_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two seeds alike: 25 times faster, 5 points more by box regression, the rest without difference."""
+    found = record({"rcnn_boxes": 2.5}, rcnn_boxes=0.55)["parts"]
+
+    def done(name: str, made: object) -> dict[str, Any]:
+        return dict(found[name])
+
+    monkeypatch.setattr(rcnn, "PARTS", [rcnn.Part(name, partial(done, name)) for name in found])
+    monkeypatch.setattr(reproduce_rcnn, "console", Console(width=120))
+    result = CliRunner().invoke(app, ["reproduce", "rcnn", "--seeds", "2", "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in result.output.splitlines() if "│" in line]
+    judged = {row[0]: row[1:] for row in rows if len(row) == 6 and row[1]}
+    assert judged["Fast R-CNN ≥ 20 × faster than R-CNN"] == ["2", "25.0 ×", "25.0 × … 25.0 ×", "146 ×", "held"]
+    assert judged["R-CNN: box regression > none"] == ["2", "+5.0", "+5.0 … +5.0", "+4.3", "held"]
+    assert judged["Fast R-CNN ≥ R-CNN"] == ["2", "−5.0", "−5.0 … −5.0", "+0.9", "not held"]
+    assert "no verdict" not in result.output
+    assert "MINIATURE" not in result.output
+    seeds = [row for row in rows if row[0] == "Faster R-CNN" and len(row) == 7]
+    assert seeds == [["Faster R-CNN", "2", "50.0", "50.0", "50.0", "69.9", "VGG-16"]]
+
+
+def test_what_an_interruption_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(made: object) -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rcnn, "PARTS", [rcnn.Part("first", lambda made: {}), rcnn.Part("second", interrupted)])
+    command = ["reproduce", "rcnn", "--miniature", "--out", str(tmp_path)]
+    for _ in range(2):  # the first part is not done again, and the second not finished either
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 130
+        assert result.output == "refdet: interrupted; the same command again goes on from what is finished\n"
+    (found,) = json.loads((tmp_path / rcnn.RESULTS).read_text())["seeds"].values()
+    assert list(found["parts"]) == ["first"]

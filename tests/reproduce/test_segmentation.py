@@ -12,6 +12,8 @@ import pytest
 
 from refdet import ops
 from refdet.reproduce import segmentation
+from refdet.reproduce.progress import Progress
+from refdet.reproduce.result_file import OtherExperimentError
 from refdet.reproduce.segmentation_crfs import (
     MeanFields,
     NetworkWithCRF,
@@ -28,7 +30,7 @@ from refdet.reproduce.segmentation_crfs import (
 )
 from refdet.reproduce.segmentation_networks import random_batch, train_networks, training_batch
 from refdet.reproduce.segmentation_pretraining import pretrain
-from refdet.reproduce.segmentation_scenes import Progress, Split, Splits, make_scenes, network_channels
+from refdet.reproduce.segmentation_scenes import Split, Splits, make_scenes, network_channels
 from refdet.reproduce.segmentation_settings import FULL, MINIATURE, N_CLASSES, DenseCandidate, Settings
 from refdet.segmentation.fcn import FCN
 from refdet.segmentation.training import IGNORE_LABEL
@@ -280,12 +282,12 @@ def test_one_seed_is_written_without_infinity(tmp_path: Path, quick: list[int]) 
 
 def test_results_of_other_settings_are_left_alone(tmp_path: Path, quick: list[int]) -> None:
     segmentation.run(MINIATURE, 1, tmp_path, lambda seed, progress: None)
-    with pytest.raises(segmentation.OtherExperimentError, match="other settings"):
+    with pytest.raises(OtherExperimentError, match="other settings"):
         segmentation.run(replace(MINIATURE, lr=0.5), 1, tmp_path, lambda seed, progress: None)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": "something else", "seeds": {}}'])
 def test_a_file_that_holds_no_results(tmp_path: Path, content: str) -> None:
     (tmp_path / segmentation.RESULTS).write_text(content)
-    with pytest.raises(segmentation.OtherExperimentError, match=r"segmentation\.json"):
+    with pytest.raises(OtherExperimentError, match=r"segmentation\.json"):
         segmentation.read_records(tmp_path, MINIATURE)

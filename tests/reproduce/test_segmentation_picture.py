@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from refdet.pictures.slide import SMALLEST
 from refdet.reproduce.paired import PairedDifference
 from refdet.reproduce.segmentation import CLAIMS, METHODS, Verdict
-from refdet.reproduce.segmentation_picture import draw, interval, judgement, message
+from refdet.reproduce.segmentation_picture import draw, message
+from refdet.reproduce.wording import interval, judgement
 from tests.pictures.test_algorithms import texts
 
 SEVERAL = PairedDifference(0.1, 0.05, 0.15, 5)

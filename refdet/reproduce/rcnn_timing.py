@@ -1,0 +1,89 @@
+"""How long detectors take for a picture, side by side.
+
+    for each picture, for each round: A B C … one after the other, each timed by itself
+    seconds of a method = mean over the pictures of the median over the rounds
+
+Whatever else slows the machine down for a while slows all of them, and the median leaves it out. Each has seen the
+first picture before, so that nothing is compiled or filled while it is timed. The search for proposals is one of the
+methods: what a detector takes with it is the sum of both, for the proposals are handed over. A wall clock is read.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean, median
+
+from refdet.autograd.tensor import Tensor, no_grad
+from refdet.data.sample import Sample
+from refdet.detection.fast_rcnn import FastRCNN, distinct_crops
+from refdet.detection.with_proposals import proposals_of
+from refdet.reproduce.progress import OnProgress, Progress
+
+Method = Callable[[Sample], object]
+
+
+def side_by_side(
+    methods: Mapping[str, Method],
+    samples: Sequence[Sample],
+    *,
+    rounds: int,
+    stage: str = "timing",
+    on_progress: OnProgress = lambda progress: None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, float]:
+    """Return the seconds a picture of each method.
+
+    Args:
+        methods: functions of a sample, by name.
+        samples: at least one.
+        rounds: how often each looks at each picture.
+        stage: for the progress.
+        on_progress: is told of every picture.
+        clock: returns seconds.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in methods}
+    for method in methods.values():
+        method(samples[0])
+    for i, sample in enumerate(samples):
+        taken: dict[str, list[float]] = {name: [] for name in methods}
+        for _ in range(rounds):
+            for name, method in methods.items():
+                start = clock()
+                method(sample)
+                taken[name].append(clock() - start)
+        for name, times in taken.items():
+            seconds[name].append(median(times))
+        on_progress(Progress(stage, i + 1, len(samples)))
+    return {name: fmean(times) for name, times in seconds.items()}
+
+
+def heads_side_by_side(
+    models: Mapping[str, FastRCNN], samples: Sequence[Sample], *, rounds: int, on_progress: OnProgress
+) -> dict[str, float]:
+    """Return the seconds a picture of the fully connected layers of each model alone, on the crops of the first."""
+    seconds: dict[str, list[float]] = {name: [] for name in models}
+    for i, sample in enumerate(samples):
+        crops = crops_of(next(iter(models.values())), sample)
+        with no_grad():
+            taken = side_by_side({name: _head(model, crops) for name, model in models.items()}, [sample], rounds=rounds)
+        for name, time_of_picture in taken.items():
+            seconds[name].append(time_of_picture)
+        on_progress(Progress("timing, fully connected layers", i + 1, len(samples)))
+    return {name: fmean(times) for name, times in seconds.items()}
+
+
+def crops_of(model: FastRCNN, sample: Sample) -> Tensor:
+    """Return the crops of a picture that pass through the fully connected layers in detection."""
+    heads, strides = model.roi_heads, model.backbone.strides
+    prepared = model.preparation([sample])
+    boxes = proposals_of(prepared.samples[0])
+    if model.merge_duplicates and heads.settings.crops.crop == "pool":
+        boxes = boxes[distinct_crops(boxes, strides[0])[0]]
+    with no_grad():
+        maps = model.backbone.maps(Tensor(prepared.images), training=False, rng=None)
+        return heads.features(maps, strides, [boxes], heads.settings.side)
+
+
+def _head(model: FastRCNN, crops: Tensor) -> Method:
+    return lambda sample: model.roi_heads.box_output(crops)
