@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -23,11 +23,12 @@ VOC_DEFAULT = "voc2010"
 
 def evaluate_detections(
     ground_truth: Annotated[
-        Path, typer.Argument(metavar="GT", help="COCO's JSON of ground truth, or a folder of VOC's XML.")
-    ],
+        Path | None, typer.Argument(metavar="GT", help="COCO's JSON of ground truth, or a folder of VOC's XML.")
+    ] = None,
     detections: Annotated[
-        Path, typer.Argument(metavar="DETECTIONS", help="COCO's JSON of results, or a folder of VOC's text files.")
-    ],
+        Path | None,
+        typer.Argument(metavar="DETECTIONS", help="COCO's JSON of results, or a folder of VOC's text files."),
+    ] = None,
     kind: Annotated[
         str | None,
         typer.Option(help="bbox, segm or keypoints, for COCO; what the first result has by default.", metavar="KIND"),
@@ -64,6 +65,27 @@ def evaluate_detections(
     json_file: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write all figures as JSON; - is standard output.")
     ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Instead of GT and DETECTIONS: let this detector look.", metavar="NAME")
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="Likewise: the detector in this file.", metavar="FILE")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="What it looks at: shapes, figures, voc:FOLDER, coco:FOLDER or coco:FILE.",
+            metavar="DATA",
+        ),
+    ] = None,
+    leave_out_unusable: Annotated[
+        bool, typer.Option("--leave-out-unusable", help="Of COCO's objects in DATA, leave out those without area.")
+    ] = False,
+    test_size: Annotated[
+        int | None, typer.Option(min=1, help="The most pictures of DATA; 500 synthetic ones.", metavar="N")
+    ] = None,
+    backend: Annotated[
+        str | None,
+        typer.Option(help="What computes: reference, numba-cpu, ...; see `refdet backends`.", metavar="NAME"),
+    ] = None,
 ) -> None:
     r"""Compare detections with the ground truth: COCO's figures, or VOC's.
 
@@ -90,12 +112,40 @@ def evaluate_detections(
 
         refdet eval VOC2007 results --split test --convention voc2007
 
+        refdet eval --weights runs/small_faster_rcnn/model.safetensors --data shapes
+
+        refdet eval --model small_mask_rcnn --data shapes --json scores.json
+
+    With --model or --weights a detector looks at the test pictures of DATA
+    itself, those that `refdet train` does not train on, and the table has VOC's
+    mAP at IoU 0.5, difficult objects left out, and COCO's AP of boxes, masks
+    and joints, all by class. --model alone takes the weights that come with
+    refdet. Without --data it looks at shapes, or at figures if it looks for
+    joints. The fields of that JSON: python -m pydoc refdet.cli.eval_model_output
+
     Figures of what is not there are -1 in COCO's table, "none" in VOC's, and
     null in the JSON. Warnings go to standard error. The fields of the JSON:
     python -m pydoc refdet.cli.eval_report
 
     Exit status: 0; 1 if a file is not what its format says; 2 on wrong usage.
     """
+    if model is not None or weights is not None or data is not None:
+        _refuse_files(ground_truth, detections)
+        without = {"--kind": kind, "--convention": convention, "--split": split, "--max-detections": max_detections}
+        others = {"--errors": error_table or None, "--plot": plot}
+        _refuse_options("a detector that looks itself", {**without, **others})
+        _check_outputs(json_file, None)
+        from refdet.cli.eval_model import evaluate_model
+
+        given_sigmas = _positive_numbers("--sigmas", sigmas)
+        evaluate_model(
+            model, weights, data, test_size, backend, given_sigmas, json_file, leave_out_unusable=leave_out_unusable
+        )
+        return
+    _refuse_options("files", {"--test-size": test_size, "--backend": backend})
+    _refuse_options("files", {"--leave-out-unusable": leave_out_unusable or None})
+    if ground_truth is None or detections is None:
+        _refuse("give GT and DETECTIONS, or a detector with --model or --weights; refdet eval --help has examples")
     is_voc = _check_paths(ground_truth, detections)
     if is_voc:
         _refuse_options("VOC folders", {"--max-detections": max_detections, "--sigmas": sigmas})
@@ -154,7 +204,13 @@ def _check_paths(ground_truth: Path, detections: Path) -> bool:
     return ground_truth.is_dir()
 
 
-def _refuse_options(what: str, options: dict[str, str | None]) -> None:
+def _refuse_files(ground_truth: Path | None, detections: Path | None) -> None:
+    for path in (ground_truth, detections):
+        if path is not None:
+            _refuse(f"either files or a detector: got {path} beside --model, --weights or --data")
+
+
+def _refuse_options(what: str, options: Mapping[str, object]) -> None:
     for option, value in options.items():
         if value is not None:
             _refuse(f"{option} has no meaning for {what}")

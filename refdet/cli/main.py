@@ -22,11 +22,13 @@ from refdet.cli.catalogue import list_algorithms
 from refdet.cli.conformance import conformance
 from refdet.cli.crf import refine_labels
 from refdet.cli.demo import demo
+from refdet.cli.detect import detect_objects
 from refdet.cli.eval import evaluate_detections
 from refdet.cli.explain import explain
 from refdet.cli.golden import golden
 from refdet.cli.messages import UsageProblem
 from refdet.cli.reproduce import reproduce
+from refdet.cli.train import train_detector
 from refdet.cli.verify import verify_implementation
 
 
@@ -35,22 +37,29 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
-        from refdet.data import CocoError, ImageError, VocError
-        from refdet.verify.suite import SuiteError
-        from refdet.verify.tolerances import GenerationError
-
-        problems = (UsageProblem, SuiteError, GenerationError, CocoError, ImageError, VocError, OSError, UnicodeError)
         try:
             return super().invoke(ctx)
         except BrokenPipeError:  # the reader of standard output has seen enough
             raise
-        except problems as problem:
-            if ctx.params.get("debug"):
+        except Exception as problem:
+            if ctx.params.get("debug") or not isinstance(problem, _problems()):
                 raise
             if isinstance(problem, OSError) and problem.filename is None:
                 _abandon_standard_output()
             typer.echo(f"refdet: {_sentence(problem)}", err=True)
             raise typer.Exit(2 if isinstance(problem, UsageProblem) else 1) from None
+
+
+def _problems() -> tuple[type[Exception], ...]:
+    """Return what is told in a sentence; imported where there is something to tell."""
+    from refdet.data import CocoError, ImageError, VocError
+    from refdet.nn.checkpoint import CheckpointError
+    from refdet.training.errors import TrainingError
+    from refdet.verify.suite import SuiteError
+    from refdet.verify.tolerances import GenerationError
+
+    of_files = (CheckpointError, CocoError, ImageError, VocError, OSError, UnicodeError)
+    return (UsageProblem, SuiteError, GenerationError, TrainingError, *of_files)
 
 
 def _abandon_standard_output() -> None:
@@ -86,6 +95,8 @@ app.command()(backends)
 app.add_typer(golden, name="golden")
 app.command()(bench)
 app.command()(demo)
+app.command("detect")(detect_objects)
+app.command("train")(train_detector)
 app.command("eval")(evaluate_detections)
 app.command("crf")(refine_labels)
 app.command()(reproduce)
@@ -114,19 +125,23 @@ def _refdet(
 
         refdet list                        which algorithms there are
 
-        refdet explain conv2d              one of them: equation, conventions, cases
+        refdet explain conv2d              one of them: equation, conventions
 
         refdet explain conv2d --code       and how it is computed
 
-        refdet verify --command ./mine     whether your implementation agrees, and whose habits it has
+        refdet verify --command ./mine     whether your implementation agrees
 
-        refdet golden generate --check     whether the golden suite is what its cases say
+        refdet golden generate --check     whether the golden suite is in order
 
-        refdet eval truth.json found.json  how good detections are, in COCO's figures or VOC's
+        refdet detect photo.jpg            what is in a picture, drawn over it
 
-        refdet crf cat.png --unary it.png  labels that follow the edges of a photograph
+        refdet train small_faster_rcnn     teach a detector to find things
 
-        refdet bench --list                what can be timed, and against whom
+        refdet eval truth.json found.json  how good detections are, by COCO, VOC
+
+        refdet crf cat.png --unary it.png  labels that follow a picture's edges
+
+        refdet bench --list                what can be timed, against whom
     """
     from refdet.core.kernel import active_backend
 

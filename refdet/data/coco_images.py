@@ -44,7 +44,9 @@ class CocoImages(LazySequence[Sample]):
     Attributes:
         class_names: "background", and the others.
         joint_names: of the keypoints; empty where they are not read.
+        n_objects: how many objects there are in all pictures, crowds included.
         n_left_out: how many objects were left out.
+        n_without_mask: how many objects have an empty mask, where masks are read; the file may give none for them.
     """
 
     def __init__(
@@ -70,6 +72,8 @@ class CocoImages(LazySequence[Sample]):
         if not leave_out_unusable and not is_usable.all():
             self._refuse_box(dataset, int(np.argmin(is_usable)))
         self.n_left_out = int(np.count_nonzero(~is_usable))
+        self.n_objects = len(is_usable) - self.n_left_out
+        self.n_without_mask = sum(len(mask.counts) < 2 for mask in self._truths.masks or ())
         self._rows: dict[int, list[int]] = {}
         for row in np.flatnonzero(is_usable).tolist():
             self._rows.setdefault(int(self._truths.image_ids[row]), []).append(row)

@@ -8,6 +8,7 @@ first is read; other files with several are refused.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,7 +59,10 @@ def _opened(path: Path | str) -> Iterator[PillowImage]:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path) as file:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # ours is the lower limit
+            opened = Image.open(path)
+        with opened as file:
             if file.width * file.height > MOST_PIXELS:
                 raise ImageError(f"{path}: {file.width} × {file.height} pixels are more than {MOST_PIXELS:,}")
             yield file

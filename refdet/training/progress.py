@@ -172,8 +172,11 @@ class Pace:
 
 
 def default_progress() -> Progress:
-    """Return a bar where standard error is a terminal, and lines where it is a file or a pipe."""
-    return ProgressBar() if sys.stderr.isatty() else ProgressLines()
+    """Return a bar on a terminal, lines into a file or pipe, else silence."""
+    file: TextIO | None = sys.stderr  # None if the program was started without
+    if file is None:
+        return Progress()
+    return ProgressBar() if file.isatty() else ProgressLines()
 
 
 def in_words(line: StepLine, n_steps: int) -> str:

@@ -117,7 +117,7 @@ class TestWhatIsRefused:
             ({"settings": {"blocks": [[2, 1, 7]]}}, "its settings make no small_faster_rcnn: .*expected 2 values"),
             ({"settings": {"wings": 2}}, "SmallSettings has no wings; it has blocks, "),
             ({"settings": {"dropout": "much"}}, "expected float, got 'much'"),
-            ({"settings": {"blocks": [[10**14, 1]]}}, "its settings make no small_faster_rcnn: "),  # more than any memory
+            ({"settings": {"blocks": [[10**14, 1]]}}, "its settings make no small_faster_rcnn: "),  # too large
         ],
     )
     def test_metadata_that_says_something_else(self, saved: Path, change: Mapping[str, Any], said: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from refdet.training import EvaluationLine, ProgressBar, ProgressLines, StepLine
+from refdet.training import EvaluationLine, Progress, ProgressBar, ProgressLines, StepLine
 from refdet.training.progress import default_progress
 from tests.training.tiny_run import run
 
@@ -90,6 +90,8 @@ def test_which_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
     assert type(default_progress()) is ProgressLines
     monkeypatch.setattr(sys, "stderr", Terminal())
     assert type(default_progress()) is ProgressBar
+    monkeypatch.setattr(sys, "stderr", None)  # as `2>&-` leaves it
+    assert type(default_progress()) is Progress
 
 
 def test_a_notice_goes_past_all_buffers() -> None:

@@ -1,0 +1,87 @@
+"""`refdet eval --model`: let a detector look at the test pictures of a data set, and judge what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from refdet.cli.messages import UsageProblem, console, errors
+
+
+def evaluate_model(
+    model: str | None,
+    weights: Path | None,
+    data: str | None,
+    test_size: int | None,
+    backend: str | None,
+    sigmas: Sequence[float] | None,
+    json_file: str | None,
+    *,
+    leave_out_unusable: bool = False,
+) -> None:
+    """Evaluate and print; see `refdet eval --help`."""
+    from refdet.cli import eval_model_output
+    from refdet.cli.model_choice import chosen_model, on_backend, usual_data
+    from refdet.cli.train_data import open_data
+    from refdet.data import CocoError, ImageError, VocError
+    from refdet.training.detector_scores import evaluate_detector
+
+    if model is None and weights is None:
+        raise UsageProblem("eval: --data needs a detector to look at it: --model or --weights")
+    with on_backend("eval", backend):
+        loaded = chosen_model("eval", model, weights)
+        text = data or usual_data(loaded.model)
+        detector = loaded.detector
+        opened = open_data(
+            "eval",
+            text,
+            needs=_judged(loaded.model, text),
+            test_size=test_size,
+            class_names=detector.class_names,
+            for_test_alone=True,
+            leave_out_unusable=leave_out_unusable,
+        )
+        _check_sigmas(sigmas, len(opened.joint_names) if "joints" in _judged(loaded.model, text) else 0)
+        with _progress(len(opened.test)) as progress:
+            try:
+                scores = evaluate_detector(detector, opened.test, progress=progress, sigmas=sigmas)
+            except (ImageError, VocError, CocoError):
+                raise
+            except ValueError as problem:  # of a picture that the detector cannot look at, or of its objects
+                raise ImageError(f"eval: {problem}") from problem
+    about = {"model": loaded.model, "weights": None if weights is None else str(weights), "data": text}
+    eval_model_output.show_scores(scores, errors if json_file == "-" else console)
+    if json_file is not None:
+        eval_model_output.write_json(scores, about, json_file)
+
+
+def _judged(model: str, data: str) -> tuple[str, ...]:
+    """Return what can be judged beside boxes: what the model finds, as far as the data has it."""
+    from refdet.detection.model_names import find_model
+
+    found = find_model(model).learns_from
+    return () if data.startswith("voc:") else tuple(field for field in found if field in ("masks", "joints"))
+
+
+def _check_sigmas(sigmas: Sequence[float] | None, n_joints: int) -> None:
+    """Refuse sigmas that are too many, too few, or for nothing, before the detector looks at anything."""
+    from refdet.training.detector_scores import SIGMAS
+
+    if sigmas is not None and n_joints == 0:
+        raise UsageProblem("eval: --sigmas is for joints, and here are none to judge")
+    if sigmas is not None and len(sigmas) != n_joints:
+        raise UsageProblem(f"eval: --sigmas: each of the {n_joints} joints needs a sigma, got {len(sigmas)}")
+    if sigmas is None and n_joints and n_joints not in SIGMAS:
+        raise UsageProblem(f"eval: each of the {n_joints} joints needs a sigma; give them with --sigmas")
+
+
+@contextmanager
+def _progress(n: int) -> Iterator[Callable[[int, int], object]]:
+    """Show a bar on standard error, if that is a terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("looking at pictures"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.file.isatty()) as bar:
+        task = bar.add_task("", total=n)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,467 @@
+"""`refdet train`: what a run leaves, how it is stopped and gone on with, which data it takes, and what is refused."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from refdet.cli import train_run
+from refdet.cli.main import app
+from refdet.cli.train_data import open_data
+from refdet.data import CLASS_NAMES, Shapes, VocAnnotation, write_voc_annotation
+from refdet.detection.model_file import load_model, save_model
+from refdet.detection.model_names import MODELS
+from refdet.nn.checkpoint import load_tensors, save_tensors
+from refdet.training import run_folder
+from refdet.training.folder_lock import claimed
+from refdet.training.recipes import RECIPES, Augmentation, DetectorRecipe
+from tests.cli.tiny_detectors import BRIGHT, TINY, Bright, save_bright
+
+RECIPE = DetectorRecipe(steps=4, batch_size=1, lr=0.5, warm_up=0, decay_at=(), momentum=0.5, mirror=True)
+SMALL = ("--train-size", "3", "--test-size", "2")
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(MODELS, "bright", BRIGHT)
+    monkeypatch.setitem(RECIPES, "bright", RECIPE)
+    monkeypatch.setattr(run_folder, "draw_curves", lambda history, path, **_: path.touch())  # takes a second
+
+
+def run(*arguments: object) -> Any:
+    return CliRunner().invoke(app, ["train", *map(str, arguments)], env={"COLUMNS": "200"})
+
+
+def trains(*arguments: object) -> Any:
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def said(result: Any, status: int) -> str:
+    """Return standard error of a run with that exit status: one sentence, and nothing on standard output."""
+    assert result.exit_code == status, result.output
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert result.stderr.startswith("refdet: ")
+    return str(result.stderr)
+
+
+def threshold(path: str) -> float:
+    return float(load_tensors(path)["threshold"][0])
+
+
+class TestARun:
+    def test_what_it_leaves(self) -> None:
+        result = trains("bright", "--data", "figures", *SMALL, "--evaluate-every", 2)
+        assert sorted(path.name for path in Path("runs/bright").iterdir()) == [
+            "curves.png", "last.safetensors", "metrics.jsonl", "model.safetensors", "run.json",
+        ]  # fmt: skip
+        lines = [json.loads(line) for line in Path("runs/bright/metrics.jsonl").read_text().splitlines()]
+        assert [(line["step"], "evaluation" in line) for line in lines] == [
+            (1, False), (2, False), (2, True), (3, False), (4, False), (4, True),
+        ]  # fmt: skip
+        assert set(lines[2]["evaluation"]) >= {"mAP", "box AP", "mask AP50", "keypoint AP"}
+        assert "2 pictures, 2 objects" in result.stdout
+        assert "model: runs/bright/model.safetensors" in result.stdout
+        loaded = load_model("runs/bright/model.safetensors")
+        assert (loaded.model, loaded.detector.class_names) == ("bright", ("background", "person"))
+
+    def test_it_follows_its_recipe(self) -> None:
+        """w' = w − ε·v with v = ½·v + 0.02·(w − 100)."""
+        trains("bright", "--data", "figures", *SMALL, "--lr", 2, "--steps", 3)
+        w, v = 128.0, 0.0
+        for _ in range(3):
+            v = 0.5 * v + 0.02 * (w - 100) + RECIPE.weight_decay * w
+            w -= 2 * v
+        assert threshold("runs/bright/model.safetensors") == pytest.approx(w, rel=1e-5)
+        assert json.loads(Path("runs/bright/run.json").read_text()) == {
+            "format": "refdet run 1", "model": "bright", "data": "figures", "steps": 3, "batch_size": 1, "lr": 2.0,
+            "seed": 0, "train_size": 3, "test_size": 2, "weights": None, "evaluate_every": None,
+            "leave_out_unusable": False,
+        }  # fmt: skip
+
+    def test_a_small_detector(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Two steps of a real one, from the data to a file that detects."""
+        entry = MODELS["small_mask_rcnn"]
+        monkeypatch.setitem(MODELS, "small_mask_rcnn", type(entry)(**{**vars(entry), "settings": lambda: TINY}))
+        trains("small_mask_rcnn", "--steps", 2, "--batch-size", 2, "--train-size", 2, "--test-size", 1)
+        detector = load_model("runs/small_mask_rcnn/model.safetensors").detector
+        assert detector.class_names == CLASS_NAMES
+        assert detector.detect(Shapes(1, seed=1)[0].image).masks is not None
+
+
+class TestGoingOn:
+    def test_more_steps_are_the_same_as_all_at_once(self) -> None:
+        trains("bright", "--data", "figures", *SMALL, "--out", "whole", "--steps", 5)
+        trains("bright", "--data", "figures", *SMALL, "--out", "parts", "--steps", 2)
+        result = trains("--resume", "--out", "parts", "--steps", 5)
+        assert "going on after step 2 of 5" in result.stderr
+        for file in ("model.safetensors", "run.json"):
+            assert Path("whole", file).read_bytes() == Path("parts", file).read_bytes()
+
+    def test_ctrl_c_is_saved_and_gone_on_with(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        trains("bright", "--data", "figures", *SMALL, "--out", "whole")
+        n_calls, losses = 0, Bright.losses
+
+        def interrupted(self: Bright, samples: Any, *, rng: Any) -> Any:
+            nonlocal n_calls
+            n_calls += 1
+            if n_calls == 3:
+                os.kill(os.getpid(), signal.SIGINT)
+            return losses(self, samples, rng=rng)
+
+        monkeypatch.setattr(Bright, "losses", interrupted)
+        result = run("bright", "--data", "figures", *SMALL, "--out", "a run", "--backend", "reference")
+        assert result.exit_code == 130, result.output
+        *_, stopped, go_on = result.stderr.splitlines()
+        assert stopped.startswith("refdet: train: Ctrl-C after step 3 of 4; ")
+        assert go_on == "refdet: go on with: refdet train --resume --out 'a run' --backend reference"
+        assert not Path("a run/model.safetensors").exists()
+        trains("--resume", "--out", "a run")
+        assert Path("a run/model.safetensors").read_bytes() == Path("whole/model.safetensors").read_bytes()
+
+    def test_a_finished_run_is_tested_again(self) -> None:
+        first = trains("bright", "--data", "figures", *SMALL)
+        again = trains("bright", "--resume", "--data", "figures")
+        title = "2 pictures, 2 objects, "
+        assert title in first.stdout
+        assert title in again.stdout
+
+    def test_a_folder_with_a_run_is_not_begun_anew(self) -> None:
+        trains("bright", "--data", "figures", *SMALL)
+        before = Path("runs/bright/run.json").read_bytes()
+        assert "runs/bright has a run already; go on with it by --resume" in said(run("bright"), 2)
+        assert Path("runs/bright/run.json").read_bytes() == before
+
+    def test_other_options_are_refused(self) -> None:
+        trains("bright", "--data", "figures", *SMALL)
+        for option, problem in (
+            (("--seed", 5), "has --seed 0, not 5"),
+            (("--data", "shapes"), "has --data figures, not shapes"),
+            (("--batch-size", 2), "has --batch-size 1, not 2"),
+        ):
+            assert problem in said(run("--resume", "--out", "runs/bright", *option), 2)
+        assert "has MODEL bright, not sliding_window" in said(
+            run("sliding_window", "--resume", "--out", "runs/bright"), 2
+        )
+
+    def test_nothing_to_go_on_with(self) -> None:
+        assert "there is no run in runs/bright to go on with (run.json is missing)" in said(
+            run("bright", "--resume"), 2
+        )
+        Path("x").mkdir()
+        Path("x/run.json").write_text("{")
+        assert "x/run.json: is not JSON" in said(run("--resume", "--out", "x"), 1)
+        Path("x/run.json").write_text("{}")
+        assert "x/run.json: is not the order of a run" in said(run("--resume", "--out", "x"), 1)
+
+    @pytest.mark.parametrize(
+        "change",
+        [{"steps": "x"}, {"steps": 0}, {"data": 5}, {"seed": -1}, {"lr": "nan"}, {"train_size": -4}, {"weights": 3}],
+    )
+    def test_an_order_that_somebody_has_written_into(self, change: dict[str, Any]) -> None:
+        order = {
+            "format": "refdet run 1", "model": "bright", "data": "figures", "steps": 3, "batch_size": 1, "lr": 2.0,
+            "seed": 0, "train_size": 3, "test_size": 2, "weights": None, "evaluate_every": None,
+            "leave_out_unusable": False,
+        }  # fmt: skip
+        Path("x").mkdir()
+        Path("x/run.json").write_text(json.dumps(order | change))
+        assert "x/run.json: is not the order of a run" in said(run("--resume", "--out", "x"), 1)
+
+    def test_a_run_that_goes_on_elsewhere_keeps_its_order(self) -> None:
+        trains("bright", "--data", "figures", *SMALL)
+        before = Path("runs/bright/run.json").read_bytes()
+        with claimed(Path("runs/bright")):
+            refused = run("--resume", "--out", "runs/bright", "--steps", 9)
+        assert "another run is going on in runs/bright" in said(refused, 1)
+        assert Path("runs/bright/run.json").read_bytes() == before
+
+    def test_stopped_before_there_is_anything_to_save(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def interrupted(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(train_run, "_train", interrupted)
+        assert "stopped at once; go on with: refdet train --resume --out runs/bright" in said(
+            run("bright", "--data", "figures", *SMALL), 130
+        )
+        monkeypatch.undo()
+
+    def test_a_schedule_that_changes_with_the_steps(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """More steps are then another run; the order of the old one stays."""
+        recipe = DetectorRecipe(steps=4, batch_size=1, lr=0.5, warm_up=0, decay_at=(0.5,))
+        monkeypatch.setitem(RECIPES, "bright", recipe)
+        trains("bright", "--data", "figures", *SMALL)
+        before = Path("runs/bright/run.json").read_bytes()
+        refused = run("--resume", "--out", "runs/bright", "--steps", 8)
+        assert "holds another run: the schedule gives other learning rates" in said(refused, 1)
+        assert Path("runs/bright/run.json").read_bytes() == before
+
+
+class TestFailing:
+    def test_a_full_disk(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def full(*_: object, **__: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(run_folder, "save_training", full)
+        sentence = said(run("bright", "--data", "figures", *SMALL), 1)
+        assert "No space left on device" in sentence
+        assert "runs/bright" in sentence
+
+    def test_a_loss_that_is_not_finite(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        losses = Bright.losses
+
+        def diverging(self: Bright, samples: Any, *, rng: Any) -> Any:
+            return {name: loss * float("nan") for name, loss in losses(self, samples, rng=rng).items()}
+
+        monkeypatch.setattr(Bright, "losses", diverging)
+        assert "refdet: train: step 1: the loss 'away' is nan" in said(run("bright", "--data", "figures", *SMALL), 1)
+        assert not Path("runs/bright/model.safetensors").exists()
+
+    def test_what_is_wrong_with_a_picture_names_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def picky(self: Bright, samples: Sequence[Any], *, rng: Any) -> Any:
+            raise ValueError(f"{samples[0].name}: the class of object 0 must be one of 1 … 1, got 7")
+
+        monkeypatch.setattr(Bright, "losses", picky)
+        refused = run("bright", "--data", "figures", "--train-size", 1, "--test-size", 1)
+        assert "train: stick figures 0/0: the class of object 0 must be one of 1 … 1, got 7" in said(refused, 1)
+
+    def test_before_the_first_checkpoint_it_leaves_no_run(self, tmp_path: Path) -> None:
+        """The same command may be given again, once the picture is there."""
+        text = f"coco:{coco_of_joints(tmp_path)}"
+        (tmp_path / "1.png").rename(tmp_path / "elsewhere")
+        refused = run("bright", "--data", text)
+        assert (refused.exit_code, refused.stdout) == (1, "")
+        assert "1.png" in refused.stderr.splitlines()[-1]
+        assert not Path("runs/bright/run.json").exists()
+        (tmp_path / "elsewhere").rename(tmp_path / "1.png")
+        trains("bright", "--data", text, "--steps", 1)
+
+
+class TestWeights:
+    def test_all_of_them(self) -> None:
+        save_bright(Path("first.safetensors"))
+        result = trains("bright", "--data", "figures", *SMALL, "--weights", "first.safetensors", "--steps", 1)
+        assert "first.safetensors: all 1 arrays are taken over" in result.stderr
+
+    def test_as_far_as_they_fit(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A detector of other classes: the layers that tell classes apart begin anew."""
+        from refdet.detection.small_detectors import small_faster_rcnn
+
+        entry = MODELS["small_faster_rcnn"]
+        monkeypatch.setitem(MODELS, "small_faster_rcnn", type(entry)(**{**vars(entry), "settings": lambda: TINY}))
+        other = small_faster_rcnn(("background", "a"), rng=np.random.default_rng(3), settings=TINY)
+        save_model("other.safetensors", other, model="small_faster_rcnn", settings=TINY)
+        result = trains(
+            "small_faster_rcnn", "--steps", 1, "--batch-size", 1, "--train-size", 1, "--test-size", 1, "--weights",
+            "other.safetensors",
+        )  # fmt: skip
+        n = len(other.state_dict())
+        assert f"other.safetensors: {n - 4} of {n} arrays are taken over; roi_heads.box_predictor." in result.stderr
+        trained, before = load_tensors("runs/small_faster_rcnn/model.safetensors"), other.state_dict()
+        name = "backbone.features.0.weight"
+        assert np.abs(trained[name] - before[name]).max() < 0.01  # the first step has a rate of 0, but for decay
+
+    def test_none_that_fits(self) -> None:
+        save_bright(Path("first.safetensors"))
+        refused = run("small_faster_rcnn", "--weights", "first.safetensors", *SMALL)
+        assert "first.safetensors: has no array that fits small_faster_rcnn; it begins with threshold" in said(
+            refused, 1
+        )
+
+    def test_those_of_a_run_that_may_go_on(self) -> None:
+        trains("bright", "--data", "figures", *SMALL)
+        refused = run("bright", "--data", "figures", "--weights", "runs/bright/last.safetensors", "--out", "x")
+        assert "last.safetensors: is the state of a run that may go on; the model is model.safetensors" in said(
+            refused, 1
+        )
+
+    def test_those_that_are_not_finite(self) -> None:
+        tensors = {"threshold": np.array([np.nan], np.float32)}
+        save_tensors("bad.safetensors", tensors)
+        refused = run("bright", "--data", "figures", "--weights", "bad.safetensors", *SMALL)
+        assert "bad.safetensors: threshold is not finite" in said(refused, 1)
+        assert not Path("runs").exists()
+
+
+class TestUsage:
+    @pytest.mark.parametrize(
+        ("arguments", "problem"),
+        [
+            ((), "name a model, such as small_faster_rcnn"),
+            (("brihgt",), "there is no model called 'brihgt'; did you mean bright?"),
+            (("small_rcnn",), "small_rcnn is trained in stages, by refdet reproduce rcnn"),
+            (("bright", "--data", "mnist"), "--data must be shapes, figures, voc:FOLDER, coco:FOLDER or coco:FILE"),
+            (("bright", "--data", "shapes:5"), "--data must be shapes, figures"),
+            (("bright", "--data", "shapes"), "shapes has no joints, which the model learns from; figures has some"),
+            (("bright", "--data", "voc:x"), "VOC's folders have no masks"),
+            (("bright", "--lr", "-1"), "--lr must be a number above 0, got -1"),
+            (("bright", "--lr", "nan"), "--lr must be a number above 0, got nan"),
+            (("bright", "--data", "figures", "--backend", "abacus"), "--backend: no backend named 'abacus'"),
+            (("bright", "--out", "file"), "--out: file is a file, not a folder"),
+        ],
+    )
+    def test_mistakes(self, arguments: tuple[str, ...], problem: str) -> None:
+        Path("file").touch()
+        assert problem in said(run(*arguments), 2)
+        assert not Path("runs").exists()
+
+    def test_help_teaches(self) -> None:
+        shown = run("--help").stdout
+        for part in ("Examples:", "refdet train --resume --out runs/small_faster_rcnn", "130 if interrupted"):
+            assert part in shown
+        trained = {name for name, model in MODELS.items() if not model.in_stages} - {"bright"}
+        assert trained == set(RECIPES) - {"bright"}
+        assert all(name in shown for name in trained)
+
+
+def voc(folder: Path, names: Sequence[Sequence[str]], lists: dict[str, Sequence[int]] | None = None) -> str:
+    """Write a folder of VOC's with a picture for each list of names, and return what --data is to be."""
+    pictures, annotations = folder, folder
+    if lists is not None:
+        pictures, annotations = folder / "JPEGImages", folder / "Annotations"
+        (folder / "ImageSets" / "Main").mkdir(parents=True)
+        for name, numbers in lists.items():
+            (folder / "ImageSets" / "Main" / f"{name}.txt").write_text("".join(f"{i:03}\n" for i in numbers))
+    for part in (pictures, annotations):
+        part.mkdir(parents=True, exist_ok=True)
+    for i, of_picture in enumerate(names):
+        Image.new("RGB", (16, 12), (i, 0, 0)).save(pictures / f"{i:03}.png")
+        n = len(of_picture)
+        boxes = np.array([[1.0, 2, 9, 8]] * n).reshape(-1, 4)
+        none = np.zeros(n, np.bool_)
+        annotation = VocAnnotation(f"{i:03}", f"{i:03}.png", (12, 16), tuple(of_picture), boxes, none, none)
+        write_voc_annotation(annotations / f"{i:03}.xml", annotation)
+    return f"voc:{folder}"
+
+
+def numbers(samples: Any) -> list[int]:
+    return [int(sample.image[0, 0, 0]) for sample in samples]
+
+
+class TestData:
+    def test_synthetic_sets_are_of_one_kind_and_share_nothing(self) -> None:
+        data = open_data("train", "shapes", train_size=4, test_size=3)
+        assert (len(data.train), len(data.test), data.class_names) == (4, 3, CLASS_NAMES)
+        assert [sample.name for sample in data.test] == ["shapes 1/0", "shapes 1/1", "shapes 1/2"]
+        usual = open_data("train", "shapes")
+        assert (len(usual.train), len(usual.test), usual.train[0].name) == (2000, 500, "shapes 0/0")
+
+    def test_every_fifth_picture_of_a_flat_folder_is_held_out(self, tmp_path: Path) -> None:
+        text = voc(tmp_path / "flat", [["cat"]] * 11)
+        data = open_data("train", text)
+        assert numbers(data.test) == [4, 9]
+        assert numbers(data.train) == [0, 1, 2, 3, 5, 6, 7, 8, 10]
+        assert numbers(open_data("train", text, train_size=2, test_size=1).train) == [0, 1]
+        assert len(data.class_names) == 21
+        assert numbers(open_data("eval", text, for_test_alone=True).test) == list(range(11))
+
+    def test_few_pictures_are_shared_out_too(self, tmp_path: Path) -> None:
+        data = open_data("train", voc(tmp_path / "two", [["cat"]] * 2))
+        assert (numbers(data.train), numbers(data.test)) == ([0], [1])
+        refused = run("sliding_window", "--data", voc(tmp_path / "one", [["cat"]]))
+        assert "there must be pictures to train on and to test on" in said(refused, 2)
+
+    def test_lists_say_what_is_trained_on(self, tmp_path: Path) -> None:
+        text = voc(tmp_path / "kit", [["b"], ["a", "b"], [], ["a"]], {"trainval": [3, 0, 2], "test": [1]})
+        data = open_data("train", text)
+        assert (numbers(data.train), numbers(data.test)) == ([3, 0, 2], [1])
+        assert data.class_names == ("background", "a", "b")  # none of VOC's
+        assert data.test[0].classes.tolist() == [1, 2]
+        assert numbers(open_data("eval", text, class_names=data.class_names, for_test_alone=True).test) == [1]
+
+    def test_a_class_that_the_detector_does_not_know(self, tmp_path: Path) -> None:
+        from refdet.data import VocError
+
+        text = voc(tmp_path / "flat", [["cat"], ["gnu"]])
+        with pytest.raises(VocError, match=r"001\.xml: 'gnu' is none of the classes asked for"):
+            open_data("eval", text, class_names=("background", "cat"), for_test_alone=True)
+
+    def test_coco_s_files(self, tmp_path: Path) -> None:
+        for part, ids in (("train", (1, 2, 3)), ("val", (7,))):
+            (tmp_path / f"{part}2017").mkdir()
+            (tmp_path / "annotations").mkdir(exist_ok=True)
+            for i in ids:
+                Image.new("RGB", (16, 12), (i, 0, 0)).save(tmp_path / f"{part}2017" / f"{i}.png")
+            content = {
+                "images": [{"id": i, "width": 16, "height": 12, "file_name": f"{i}.png"} for i in ids],
+                "categories": [{"id": 4, "name": "cat"}],
+                "annotations": [
+                    {"id": i, "image_id": i, "category_id": 4, "bbox": [1, 1, i - 1, 5], "area": 9} for i in ids
+                ],
+            }
+            (tmp_path / "annotations" / f"instances_{part}2017.json").write_text(json.dumps(content))
+        text = f"coco:{tmp_path}"
+        data = open_data("train", text, leave_out_unusable=True)
+        assert (numbers(data.train), numbers(data.test)) == ([1, 2, 3], [7])
+        assert [len(sample.boxes) for sample in data.train] == [0, 1, 1]
+        refused = said(run("sliding_window", "--data", text), 1)
+        assert "1.png: annotation 1 has the box [1, 1, 0, 5]" in refused.replace(".0", "")
+        assert "--leave-out-unusable leaves such objects out" in refused
+        one = open_data("train", f"coco:{tmp_path}/annotations/instances_val2017.json", for_test_alone=True)
+        assert (numbers(one.test), one.class_names) == ([7], ("background", "cat"))
+        (tmp_path / "annotations" / "instances_val2017.json").unlink()
+        assert "there must be annotations/instances_train*.json and" in said(run("sliding_window", "--data", text), 1)
+
+
+def coco_of_joints(folder: Path, **changes: Any) -> Path:
+    """Write a file of COCO's about two pictures, 1.png and 2.png, with a person of three joints each."""
+    for i in (1, 2):
+        Image.new("RGB", (16, 12), (200, 0, 0)).save(folder / f"{i}.png")
+    one = {"category_id": 1, "bbox": [1, 1, 8, 8], "area": 64, "keypoints": [3, 3, 2] * 3}
+    content = {
+        "images": [{"id": i, "width": 16, "height": 12, "file_name": f"{i}.png"} for i in (1, 2)],
+        "categories": [{"id": 1, "name": "person", "keypoints": ["a", "b", "c"]}],
+        "annotations": [
+            {**one, "id": i, "image_id": i, "segmentation": [[1, 1, 9, 1, 9, 9, 1, 9]][: 2 - i]} for i in (1, 2)
+        ],
+    }
+    path = folder / "people.json"
+    path.write_text(json.dumps(content | changes))
+    return path
+
+
+def test_joints_that_nobody_has_sigmas_for_are_trained_all_the_same(tmp_path: Path) -> None:
+    result = trains("bright", "--data", f"coco:{coco_of_joints(tmp_path)}")
+    assert "people.json: 1 of 2 objects are without a mask" in result.stderr
+    assert "the 3 joints are trained but not tested; refdet eval --sigmas tests them" in result.stderr
+    assert "2 pictures" not in result.stdout
+    assert Path("runs/bright/model.safetensors").exists()
+
+
+def test_a_file_of_coco_s_without_objects(tmp_path: Path) -> None:
+    path = coco_of_joints(tmp_path, annotations=[])
+    assert f"{path}: there is no object in any picture" in said(run("bright", "--data", f"coco:{path}"), 1)
+
+
+def test_recipes_fall_at_shares_of_the_steps() -> None:
+    recipe = DetectorRecipe(steps=100, batch_size=1, lr=1.0, warm_up=4, decay_at=(0.5, 0.8), decay=0.5)
+    rate = recipe.schedule()
+    assert [rate(step) for step in (0, 1, 4, 49, 50, 79, 80)] == [0, 0.25, 1, 1, 0.5, 0.5, 0.25]
+
+
+def test_augmentation_mirrors_joints_with_their_sides() -> None:
+    from refdet.data import StickFigures
+    from refdet.data.stick_figures import SWAPPED
+
+    sample = StickFigures(1, seed=0)[0]
+    augment = Augmentation(mirror=True, photometric=True, swapped=SWAPPED)
+    seen = [augment(sample, np.random.default_rng(seed)) for seed in range(8)]
+    assert sample.joints is not None
+    mirrored = sample.joints[:, SWAPPED] * [-1, 1] + [128, 0]
+    is_mirrored = [np.allclose(made.joints, mirrored) for made in seen if made.joints is not None]
+    assert 0 < sum(is_mirrored) < 8
+    assert not all(np.array_equal(made.image, sample.image) for made in seen)
+    assert Augmentation(mirror=False, photometric=False)(sample, np.random.default_rng(0)) is sample
