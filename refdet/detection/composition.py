@@ -1,11 +1,19 @@
-"""What the pipelines share: the cut to the best of each group, and the check of a limit."""
+"""What detectors share: the cut to the best of each group, whether a part learns, and the check of arguments.
+
+A part of which every parameter is frozen runs as at test, also in training: its running statistics stay as they are.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from refdet.boxes.top_k import top_k
 from refdet.core.check import Array, integer
+from refdet.data.sample import Sample
+from refdet.features.backbones.maps import FeatureMaps
+from refdet.nn import Module
 
 
 def best_of_each(scores: Array, groups: Array | None, k: int | None) -> Array:
@@ -25,6 +33,17 @@ def best_of_each(scores: Array, groups: Array | None, k: int | None) -> Array:
     is_best = np.zeros_like(scores, dtype=np.bool_)
     is_best[by_group] = n_better < k
     return order[is_best[order]]
+
+
+def is_learning(part: Module | FeatureMaps) -> bool:
+    """Say whether any parameter of a part is to change."""
+    return isinstance(part, Module) and any(parameter.requires_grad for parameter in part.parameters())
+
+
+def check_batch(op: str, samples: Sequence[Sample]) -> None:
+    """Refuse a batch without pictures."""
+    if not len(samples):
+        raise ValueError(f"{op}: a batch must have at least one picture, got none")
 
 
 def check_limit(op: str, name: str, limit: int | None) -> None:

@@ -39,8 +39,8 @@ from refdet.boxes.check import Four
 from refdet.boxes.regressor import fold_normalization
 from refdet.core.check import Array, check_generator
 from refdet.data.sample import Sample
+from refdet.detection.composition import is_learning
 from refdet.detection.detected import Detected
-from refdet.detection.faster_rcnn import is_learning
 from refdet.detection.ground_truth import GroundTruth, ground_truth
 from refdet.detection.multi_scale_roi_align import CropSettings
 from refdet.detection.preparation import Preparation, Prepared

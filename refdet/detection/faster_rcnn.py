@@ -33,6 +33,7 @@ from refdet.autograd.tensor import Tensor, no_grad
 from refdet.boxes.transform import decode_boxes
 from refdet.core.check import Array
 from refdet.data.sample import Sample
+from refdet.detection.composition import is_learning
 from refdet.detection.detected import Detected
 from refdet.detection.ground_truth import GroundTruth, ground_truth, joined_joints, joined_masks
 from refdet.detection.keypoint_coding import decode_keypoints
@@ -224,8 +225,3 @@ class FasterRCNN(Module):
         logits = heads.keypoint_logits(self.crops(seen.maps, [found.boxes], heads.settings.keypoint_side))
         joints, scores = decode_keypoints(logits.data, found.boxes, convention=heads.settings.decode_joints)
         return (joints / seen.prepared.ratio(0)[:2]).astype(np.float32), scores.astype(np.float32)
-
-
-def is_learning(part: Module | FeatureMaps) -> bool:
-    """Say whether any parameter of a part is to change."""
-    return isinstance(part, Module) and any(parameter.requires_grad for parameter in part.parameters())

@@ -87,13 +87,12 @@ class HardNegatives:
     def finish(self) -> LinearSVM:
         """Train on what came since the last training, and return the machine."""
         if self.n_added or self.machine is None:
-            self._train()
-        assert self.machine is not None
+            return self._train()
         return self.machine
 
-    def _train(self) -> None:
+    def _train(self) -> LinearSVM:
         s = self.settings
-        self.machine = train_linear_svm(
+        machine = train_linear_svm(
             self.positives,
             self.negatives,
             C=s.C,
@@ -101,6 +100,7 @@ class HardNegatives:
             bias_feature=s.bias_feature,
             tolerance=s.tolerance,
         )
-        margins = self.negatives @ self.machine.weight + self.machine.bias
+        margins = self.negatives @ machine.weight + machine.bias
         self.negatives = self.negatives[margins >= s.evict_below]
-        self.n_added, self.n_trained = 0, self.n_trained + 1
+        self.machine, self.n_added, self.n_trained = machine, 0, self.n_trained + 1
+        return machine

@@ -26,7 +26,8 @@ from refdet.detection.torchvision_detectors import (
     maskrcnn_resnet50_fpn,
 )
 from refdet.detection.vgg_fast_rcnn import VGGFastRCNNSettings, fastrcnn_vgg16
-from refdet.detection.vgg_faster_rcnn import PyFasterSettings, fasterrcnn_vgg16, from_vgg16
+from refdet.detection.vgg_faster_rcnn import PyFasterSettings, fasterrcnn_vgg16
+from refdet.detection.vgg_parts import from_vgg16
 from refdet.features.backbones.torchvision_names import from_torchvision
 from refdet.nn.module import Parameter
 

@@ -26,6 +26,7 @@ from refdet.autograd.tensor import Tensor, no_grad
 from refdet.boxes.iou import box_iou
 from refdet.core.check import Array
 from refdet.data.sample import Sample
+from refdet.detection.composition import is_learning
 from refdet.detection.ground_truth import ground_truth
 from refdet.detection.multi_scale_roi_align import as_rois
 from refdet.detection.preparation import Preparation
@@ -78,7 +79,8 @@ class ObjectClassifier(Module):
 
     def forward(self, x: Tensor, *, training: bool, rng: np.random.Generator | None) -> Tensor:
         """Return the logits (R, n_classes) of crops (R, 3, side, side)."""
-        x = self.pool(self.features(x, training=training, rng=rng), training=training, rng=rng)
+        learning = training and is_learning(self.features)  # frozen, they keep their running statistics too
+        x = self.pool(self.features(x, training=learning, rng=rng), training=training, rng=rng)
         return self.fc(x, training=training, rng=rng)
 
     def losses(self, samples: Sequence[Sample], *, rng: np.random.Generator) -> dict[str, Tensor]:

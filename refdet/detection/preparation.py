@@ -28,6 +28,7 @@ import numpy as np
 from refdet.core.check import Array, check_choice, integer
 from refdet.data.sample import Sample
 from refdet.data.transforms import FAST_RCNN_MEAN_BGR, network_input, resize, resized_size
+from refdet.detection.composition import check_batch
 from refdet.nn import Module
 
 SIZE_CONVENTIONS = ("rounded", "cut off")
@@ -105,6 +106,7 @@ class Preparation:
 
     def __call__(self, samples: Sequence[Sample]) -> Prepared:
         """Prepare a batch of pictures, at least one."""
+        check_batch("Preparation", samples)
         resized = []
         for sample in samples:
             size = self.size(sample.size)

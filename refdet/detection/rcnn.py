@@ -8,7 +8,7 @@ Training is a course of stages:
     1. a network that classifies whole pictures, trained elsewhere (the paper: on ImageNet)
     2. `losses`   fine-tuning with the background as a further class: IoU ≥ 0.5 is an object; batches of 128 windows, 32
                   of them objects, drawn uniformly whatever the class
-    3. `fit`      machines and box regressors, on features that no longer change
+    3. `fit`      machines and box regressors, on features that no longer change: `refdet.detection.machines_on_regions`
 
 Girshick, Donahue, Darrell & Malik, "Rich feature hierarchies for accurate object detection and semantic segmentation"
 (2014), and its code; decks 000, 001, 002 and 004, which count 47 to 60 s a picture: the network runs once per proposal.
@@ -17,17 +17,14 @@ Deck 001 merges the two rules for labels into one (IoU > 0.5 and < 0.3).
 The layers: "pool" is what the fully connected layers see, flattened; "fc6" and "fc7" come after their ReLU. With VGG
 and AlexNet of their own size "pool" is the last pooled map.
 
-Conventions: regions are the proposals in pixels of the picture, in training with the boxes of the objects; for the
-machines the objects alone are positives. Windows are drawn without replacement from all pictures of a batch together.
-Objects that are difficult and not learned take the regions that are theirs (IoU ≥ `positive`, with none greater) with
-them. Before `fit`, and where it found no object, detections have the scores of the softmax, their boxes as they are.
-What stage 2 trains are parameters, what stage 3 trains are buffers, so that one file holds both.
+Conventions: regions are the proposals in pixels of the picture, in training with the boxes of the objects. Windows are
+drawn without replacement from all pictures of a batch together. Objects that are difficult and not learned take the
+regions that are theirs (IoU ≥ `positive`, with none greater) with them.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,19 +35,15 @@ from refdet.boxes.match_rcnn import match_rcnn
 from refdet.boxes.sampling import sample_balanced
 from refdet.core.check import Array, check_generator
 from refdet.data.sample import Sample
-from refdet.detection.detected import Detected
-from refdet.detection.faster_rcnn import is_learning
+from refdet.detection.composition import check_batch, is_learning
 from refdet.detection.ground_truth import ground_truth
+from refdet.detection.machines_on_regions import MachinesOnRegions, SeenRegions
 from refdet.detection.rcnn_settings import RCNNSettings
-from refdet.detection.region_detections import detect_regions
 from refdet.detection.region_warp import warp_regions
-from refdet.detection.ridge_boxes import BoxRegressor
-from refdet.detection.svm_head import RegionFeatures, SVMHead
 from refdet.detection.with_proposals import Propose, proposals_of
 from refdet.features.backbones.classifier import Classifier
 from refdet.features.backbones.vgg import vgg
-from refdet.nn import Module, ReLU
-from refdet.ops.softmax import softmax
+from refdet.nn import ReLU
 from refdet.ops.softmax_cross_entropy import softmax_cross_entropy
 
 
@@ -61,8 +54,10 @@ class Windows(NamedTuple):
     classes: Array  # (R,) int64: 0 background, −1 never drawn
 
 
-class RCNN(Module):
+class RCNN(MachinesOnRegions):
     """A detector of proposals that others find, trained in stages; a `Detector`."""
+
+    settings: RCNNSettings
 
     def __init__(
         self,
@@ -82,11 +77,9 @@ class RCNN(Module):
             propose: finds the proposals of a picture that comes without; None for `settings.search`.
             dtype: of what `fit` learns.
         """
-        super().__init__()
+        super().__init__(class_names, settings, propose)
         if not isinstance(network, Classifier):
             raise TypeError(f"RCNN: network must be a Classifier, got {type(network).__name__}")
-        self.class_names, self.settings = tuple(class_names), settings
-        self.propose: Propose = settings.search if propose is None else propose
         self.network = network
         K, blank = len(self.class_names), np.zeros((1, settings.side, settings.side, 3))
         with no_grad():
@@ -96,18 +89,7 @@ class RCNN(Module):
         for name in (settings.svm_layer, settings.box_layer):
             if name not in widths:
                 raise ValueError(f"RCNN: the network has no layer {name!r}, only {', '.join(map(repr, widths))}")
-        s = settings
-        self.svm = SVMHead(
-            K,
-            widths[s.svm_layer],
-            mining=s.mining,
-            settings=s.detection,
-            feature_norm=s.feature_norm,
-            dtype=dtype,
-        )
-        self.box_regressor = BoxRegressor(
-            K, widths[s.box_layer], ridge=s.ridge, above=s.pair_iou, feature_norm=s.feature_norm, dtype=dtype
-        )
+        self.add_machines(widths[settings.svm_layer], widths[settings.box_layer], dtype=dtype)
 
     # from pictures to features
 
@@ -160,9 +142,10 @@ class RCNN(Module):
     def losses(self, samples: Sequence[Sample], *, rng: np.random.Generator) -> dict[str, Tensor]:
         """Return `class`, the mean cross-entropy of windows drawn from the regions of a batch."""
         check_generator("RCNN.losses", rng)
+        check_batch("RCNN.losses", samples)
         s = self.settings
         pool = [self.candidates(sample) for sample in samples]
-        classes = np.concatenate([np.zeros(0, np.int64), *(windows.classes for windows in pool)])
+        classes = np.concatenate([windows.classes for windows in pool])
         of = np.repeat(np.arange(len(pool)), [len(windows.classes) for windows in pool])
         drawn = np.sort(
             np.concatenate(
@@ -206,84 +189,18 @@ class RCNN(Module):
             classes[is_object] = np.where(sample.difficult[matches[is_object]], -1, classes[is_object])
         return Windows(boxes, classes)
 
-    # stage 3
+    # stage 3, and what it finds
 
-    def fit(self, samples: Sequence[Sample], *, progress: Callable[[int], None] | None = None) -> None:
-        """Train the machines and the box regressors on samples with proposals, after the network is trained.
-
-        Args:
-            samples: in the order in which they are looked at, twice: first for the objects, then for the rest.
-            progress: called with the number of pictures after each one of the second time.
-        """
-        n_done = 0
-
-        def take(regions: RegionFeatures) -> None:
-            nonlocal n_done
-            n_done += 1
-            assert regions.box_features is not None
-            assert regions.truth_box_features is not None
-            self.box_regressor.add(
-                np.concatenate([regions.box_features, regions.truth_box_features]),
-                np.concatenate([regions.boxes, regions.truth_boxes]),
-                regions.truth_boxes,
-                regions.truth_classes,
-                regions.difficult,
-            )
-            if progress is not None:
-                progress(n_done)
-
-        every = max(1, len(samples) // self.settings.norm_pictures)
-        self.svm.fit(_Pictures(self, samples), truths=_Pictures(self, samples, every), also=take)
-        self.box_regressor.finish()
-
-    def region_features(self, sample: Sample, *, with_regions: bool = True) -> RegionFeatures:
-        """Return what machines and box regressors learn of a picture: its proposals, if wanted, and its objects."""
-        truth = ground_truth(sample, n_classes=len(self.class_names))
-        s, boxes = self.settings, proposals_of(sample)
-        n = len(boxes) if s.fit_regions is None else min(len(boxes), s.fit_regions)
-        R = n if with_regions else 0
-        boxes = boxes[np.arange(R) * len(boxes) // max(n, 1)]
-        for_svm, for_boxes = self.layers(sample.image, np.concatenate([boxes, truth.boxes]), (s.svm_layer, s.box_layer))
-        return RegionFeatures(
-            for_svm[:R],
-            boxes,
-            truth.boxes,
-            truth.classes,
-            for_svm[R:],
-            sample.difficult,
-            for_boxes[:R],
-            for_boxes[R:],
-        )
-
-    # what it finds
-
-    def detect(self, image: Array, proposals: Array | None = None) -> Detected:
-        """Find the objects in a picture (H, W, 3), red first, in 0 … 255, among proposals (P, 4) in its pixels."""
+    def see_regions(self, image: Array, boxes: Array) -> SeenRegions:
+        """Return what `svm_layer`, `box_layer` and the last layer say of regions (R, 4) of a picture."""
         s = self.settings
-        boxes = (self.propose(image) if proposals is None else proposals).astype(np.float32)
-        size = (int(image.shape[0]), int(image.shape[1]))
-        logits, for_svm, for_boxes = self.layers(image, boxes, ("scores", s.svm_layer, s.box_layer))
+        return SeenRegions(*self.layers(image, boxes, (s.svm_layer, s.box_layer, "scores")))
 
-        def move(rows: Array, c: int) -> Array:
-            return self.box_regressor.predict(for_boxes[rows], boxes[rows], c)
-
-        if s.scores == "machines" and self.svm.known.any():
-            scores, settings = self.svm.score(for_svm), s.detection
-        else:
-            scores = softmax(logits, axis=1).data
-            settings = dataclasses.replace(s.detection, score_threshold=s.softmax_threshold)
-        return detect_regions(scores, boxes, size, settings=settings, move=move if s.regress else None)
-
-
-class _Pictures:
-    """What `SVMHead.fit` walks over: pictures whose features are computed each time, regions only of every n-th."""
-
-    def __init__(self, model: RCNN, samples: Sequence[Sample], every: int = 1) -> None:
-        self.model, self.samples, self.every = model, samples, every
-
-    def __iter__(self) -> Iterator[RegionFeatures]:
-        for i in range(len(self.samples)):
-            yield self.model.region_features(self.samples[i], with_regions=i % self.every == 0)
+    def fit_regions(self, proposals: Array) -> Array:
+        """Return `settings.fit_regions` of the proposals, evenly spread over their order."""
+        P, limit = len(proposals), self.settings.fit_regions
+        n = P if limit is None else min(P, limit)
+        return proposals[np.arange(n) * P // max(n, 1)]
 
 
 def small_rcnn(

@@ -18,19 +18,18 @@ from dataclasses import dataclass, field
 
 from refdet.core.check import check_choice, check_number, integer
 from refdet.detection.composition import check_limit
-from refdet.detection.hard_negative_mining import MiningSettings
+from refdet.detection.machines_on_regions import MachineSettings
 from refdet.detection.preparation import Preparation
 from refdet.detection.region_detections import DetectionSettings
 from refdet.detection.region_warp import CONVENTIONS
-from refdet.detection.with_proposals import SMALL_PICTURES, SelectiveSearch
+from refdet.detection.with_proposals import SelectiveSearch
 
 LAYERS = ("pool", "fc6", "fc7")
-SCORES = ("machines", "softmax")
 
 
 @dataclass(frozen=True)
-class RCNNSettings:
-    """The numbers of an R-CNN; the defaults are for pictures of 128 × 128.
+class RCNNSettings(MachineSettings):
+    """The numbers of an R-CNN beside those of `MachineSettings`; the defaults are for pictures of 128 × 128.
 
     Attributes:
         blocks: (channels, convolutions) of each block of the small network; others bring their own.
@@ -50,16 +49,6 @@ class RCNNSettings:
         windows_at_once: how many windows go through the network together, outside of training.
         svm_layer: what the machines look at: "pool", "fc6" or "fc7".
         box_layer: what the box regressors look at, likewise.
-        ridge: λ of the box regressors.
-        pair_iou: above which a region teaches a box regressor.
-        regress: whether boxes are moved by the regressors.
-        feature_norm: to which the mean norm of features is scaled.
-        norm_pictures: of how many pictures the regions are looked at for that mean.
-        scores: "machines", or "softmax" of the network itself.
-        softmax_threshold: above which a probability is reported.
-        mining: how the machines are trained.
-        detection: from scores to detections.
-        search: finds the proposals of a picture that comes without.
     """
 
     blocks: tuple[tuple[int, int], ...] = ((16, 1), (32, 1), (64, 2), (96, 2))
@@ -79,20 +68,12 @@ class RCNNSettings:
     windows_at_once: int = 256
     svm_layer: str = "fc7"
     box_layer: str = "pool"
-    ridge: float = 1000.0
-    pair_iou: float = 0.6
-    regress: bool = True
-    feature_norm: float = 20.0
     norm_pictures: int = 50
-    scores: str = "machines"
-    softmax_threshold: float = 0.05
-    mining: MiningSettings = field(default_factory=MiningSettings)
-    detection: DetectionSettings = field(default_factory=lambda: DetectionSettings(top=50))
-    search: SelectiveSearch = SMALL_PICTURES
 
     def __post_init__(self) -> None:
-        op = "RCNNSettings"
-        for name in ("side", "n_windows", "windows_at_once", "norm_pictures"):
+        super().__post_init__()
+        op = type(self).__name__
+        for name in ("side", "n_windows", "windows_at_once"):
             integer(op, name, getattr(self, name), low=1)
         if 2 * integer(op, "padding", self.padding, low=0) >= self.side:
             raise ValueError(f"{op}: padding must be less than half of side, {self.side}, got {self.padding}")
@@ -100,7 +81,6 @@ class RCNNSettings:
         check_choice(op, "convention", self.convention, CONVENTIONS)
         check_choice(op, "svm_layer", self.svm_layer, LAYERS)
         check_choice(op, "box_layer", self.box_layer, LAYERS)
-        check_choice(op, "scores", self.scores, SCORES)
         check_number(op, "positive_fraction", self.positive_fraction, low=0, high=1)
         check_number(op, "positive", self.positive, low=0, high=1)
 

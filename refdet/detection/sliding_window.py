@@ -15,7 +15,8 @@ objects from the images"). The loss, `class`, is the mean cross-entropy of the w
 Conventions: windows lie inside the picture; one that does not fit is not there. A crop is taken by
 `refdet.ops.roi_align`, aligned, as many points per bin as it has pixels: bilinear where the window is smaller than the
 crop, a mean over the bin where it is larger; at the border of the window the neighbouring pixels have a part. Windows
-are classified `batch` at a time, which changes no result beyond rounding.
+are classified `batch` at a time, which changes no result beyond rounding. A network that is frozen as a whole runs as
+at test, also in training.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from refdet.autograd.tensor import Tensor, no_grad
 from refdet.boxes.sampling import sample_balanced
 from refdet.core.check import Array, check_choice, check_generator, check_number, integer
 from refdet.data.sample import Sample
+from refdet.detection.composition import is_learning
 from refdet.detection.detected import Detected
 from refdet.detection.detections import detections
 from refdet.detection.ground_truth import GroundTruth, ground_truth
@@ -178,7 +180,7 @@ class SlidingWindow(Module):
             labels.append(label[drawn])
             pictures.append(np.full(len(drawn), n))
         crops = self.crops(prepared.images_for(self), np.concatenate(windows), np.concatenate(pictures))
-        logits = self.network(crops, training=True, rng=rng)
+        logits = self.network(crops, training=is_learning(self.network), rng=rng)
         return {"class": softmax_cross_entropy(logits, np.concatenate(labels), normalize="full")}
 
     def scores(self, images: Array, windows: Array) -> Array:

@@ -8,22 +8,21 @@ Training is a course of stages, as in R-CNN, and not of one piece:
     1. `pretraining_losses`   convolutions and fully connected layers together, on crops of several sizes, each crop a
                               picture whose whole map is pooled (the paper trains on ImageNet, §2.3)
     2. `freeze_convolutions`, then `losses`   the fully connected layers alone, on pyramids of windows
-    3. `fit`                  machines and box regressors, on features that no longer change
+    3. `fit`                  machines and box regressors, on features that no longer change:
+                              `refdet.detection.machines_on_regions`
 
 He, Zhang, Ren & Sun, "Spatial pyramid pooling in deep convolutional networks" (2014), §2.3 and §4; decks 000, 001, 004.
 That the convolutions cannot be trained through the pooling is what Fast R-CNN changed.
 
 Conventions: the projection is that of `refdet.features.window_projection`; by the "released" one the first response is
 where β of the backbone says, 21 for ZF-5 and for others elsewhere. Windows that fall on the same responses are pooled
-once. All that stages 1 and 2 train are parameters, all that stage 3 trains are buffers, so that one file holds both.
-Before `fit` detections have the scores of the softmax. Machines and box regressors learn from the proposals and the
-objects of all pictures, in order. Proposals need a positive area, may be none, and are in pixels of the picture.
+once. Proposals need a positive area, may be none, and are in pixels of the picture; stage 3 learns from all of them.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -31,16 +30,13 @@ import numpy as np
 from refdet.autograd.tensor import Tensor, no_grad
 from refdet.core.check import Array, check_generator
 from refdet.data.sample import Sample
-from refdet.detection.detected import Detected
-from refdet.detection.faster_rcnn import is_learning
+from refdet.detection.composition import check_batch, is_learning
 from refdet.detection.ground_truth import GroundTruth, ground_truth
+from refdet.detection.machines_on_regions import MachinesOnRegions, SeenRegions
 from refdet.detection.multi_scale_roi_align import as_rois
-from refdet.detection.region_detections import detect_regions
-from refdet.detection.ridge_boxes import BoxRegressor
 from refdet.detection.roi_training import candidate_regions, draw_regions
 from refdet.detection.rpn import start_from_gaussian
 from refdet.detection.spp_settings import SPPSettings
-from refdet.detection.svm_head import RegionFeatures, SVMHead
 from refdet.detection.with_proposals import Propose, proposals_of
 from refdet.features.backbones.maps import FeatureMaps, OneMap
 from refdet.features.backbones.vgg import vgg_features
@@ -51,15 +47,16 @@ from refdet.nn import Dropout, Linear, Module
 from refdet.ops.activations import relu
 from refdet.ops.roi_align import roi_align
 from refdet.ops.roi_pool import roi_pool
-from refdet.ops.softmax import softmax
 from refdet.ops.softmax_cross_entropy import softmax_cross_entropy
 from refdet.ops.spatial_pyramid_pool import spatial_pyramid_pool
 
 NO_LIMIT = 1 << 20  # pixels of the longer side
 
 
-class SPPNet(Module):
+class SPPNet(MachinesOnRegions):
     """A detector of proposals that others find, trained in stages; a `Detector`."""
+
+    settings: SPPSettings
 
     def __init__(
         self,
@@ -81,13 +78,11 @@ class SPPNet(Module):
             rng: source of the weights.
             dtype: of the weights.
         """
-        super().__init__()
+        super().__init__(class_names, settings, propose)
         if not isinstance(backbone, Module):
             raise TypeError(f"SPPNet: backbone must be a Module, got {type(backbone).__name__}")
         if len(backbone.strides) != 1:
             raise ValueError(f"SPPNet: the backbone must have one map, got {len(backbone.strides)}")
-        self.class_names, self.settings = tuple(class_names), settings
-        self.propose: Propose = settings.search if propose is None else propose
         if settings.projection == "released" and not isinstance(backbone, Windowed):
             raise TypeError(
                 f"SPPNet: projection 'released' needs a backbone with windows(), got {type(backbone).__name__}"
@@ -102,14 +97,8 @@ class SPPNet(Module):
         self.cls_score = Linear(widths["fc7"], K, rng=rng, dtype=dtype)
         self.dropout = Dropout(settings.dropout) if settings.dropout else None
         start_from_gaussian(self.cls_score, 0.01, rng=rng)
-        svm_width, box_width = widths[settings.svm_layer], len(self._box_columns(widths[settings.box_layer]))
-        s = settings
-        self.svm = SVMHead(
-            K, svm_width, mining=s.mining, settings=s.detection, feature_norm=s.feature_norm, dtype=dtype
-        )
-        self.box_regressor = BoxRegressor(
-            K, box_width, ridge=s.ridge, above=s.pair_iou, feature_norm=s.feature_norm, dtype=dtype
-        )
+        box_width = len(self._box_columns(widths[settings.box_layer]))
+        self.add_machines(widths[settings.svm_layer], box_width, dtype=dtype)
 
     # from pictures to features
 
@@ -178,6 +167,7 @@ class SPPNet(Module):
     def losses(self, samples: Sequence[Sample], *, rng: np.random.Generator) -> dict[str, Tensor]:
         """Return `class` of the windows of a batch, for the fully connected layers; the backbone gets no gradient."""
         check_generator("SPPNet.losses", rng)
+        check_batch("SPPNet.losses", samples)
         pyramids, classes = [], []
         for sample in samples:
             boxes, labels = self._drawn(sample, rng)
@@ -199,61 +189,16 @@ class SPPNet(Module):
         """Return the objects of a picture, checked."""
         return ground_truth(sample, n_classes=len(self.class_names), with_difficult=self.settings.with_difficult)
 
-    # stage 3
+    # stage 3, and what it finds
 
-    def fit(self, samples: Sequence[Sample], *, progress: Callable[[int], None] | None = None) -> None:
-        """Train the machines and the box regressors on samples with proposals, after everything else is trained.
-
-        Args:
-            samples: in the order in which they are looked at, twice: first for the objects, then for the rest.
-            progress: called with the number of pictures after each one of the second time.
-        """
-        n_done = 0
-
-        def take(regions: RegionFeatures) -> None:
-            nonlocal n_done
-            n_done += 1
-            if regions.box_features is not None and regions.truth_box_features is not None:
-                self.box_regressor.add(
-                    np.concatenate([regions.box_features, regions.truth_box_features]),
-                    np.concatenate([regions.boxes, regions.truth_boxes]),
-                    regions.truth_boxes,
-                    regions.truth_classes,
-                    regions.difficult,
-                )
-            if progress is not None:
-                progress(n_done)
-
-        every = max(1, len(samples) // self.settings.norm_pictures)
-        self.svm.fit(_Pictures(self, samples), truths=_Pictures(self, samples, every), also=take)
-        self.box_regressor.finish()
-
-    def region_features(self, sample: Sample, *, with_regions: bool = True) -> RegionFeatures:
-        """Return what machines and box regressors learn of a picture: its proposals, if wanted, and its objects."""
-        truth = ground_truth(sample, n_classes=len(self.class_names))
-        boxes = proposals_of(sample) if with_regions else np.zeros((0, 4), np.float32)
-        hidden = self.layers(sample.image, np.concatenate([boxes, truth.boxes]))
-        for_svm, for_boxes, R = hidden[self.settings.svm_layer].data, self._for_boxes(hidden), len(boxes)
-        return RegionFeatures(
-            for_svm[:R],
-            boxes,
-            truth.boxes,
-            truth.classes,
-            for_svm[R:],
-            sample.difficult,
-            for_boxes[:R],
-            for_boxes[R:],
-        )
-
-    def layers(self, image: Array, boxes: Array) -> dict[str, Tensor]:
-        """Return what each of `LAYERS` says of boxes (R, 4) in a picture, without a graph."""
+    def see_regions(self, image: Array, boxes: Array) -> SeenRegions:
+        """Return what `svm_layer`, `box_layer` with `box_levels`, and the last layer say of regions of a picture."""
+        s = self.settings
         with no_grad():
-            return self.hidden(self.pyramids(image, boxes))
-
-    def _for_boxes(self, hidden: Mapping[str, Tensor]) -> Array:
-        """Return what the box regressors look at, (R, F')."""
-        layer = hidden[self.settings.box_layer].data
-        return layer[:, self._box_columns(layer.shape[1])]
+            hidden = self.hidden(self.pyramids(image, boxes))
+            logits = self.cls_score(hidden["fc7"]).data
+        for_boxes = hidden[s.box_layer].data
+        return SeenRegions(hidden[s.svm_layer].data, for_boxes[:, self._box_columns(for_boxes.shape[1])], logits)
 
     def _box_columns(self, width: int) -> Array:
         """Return the columns of `box_layer`, which has `width` of them, that box regressors look at."""
@@ -262,37 +207,6 @@ class SPPNet(Module):
             return np.arange(width)
         counts = [level * level * self.backbone.out_channels[0] for level in s.levels]
         return np.flatnonzero(np.repeat([level in s.box_levels for level in s.levels], counts))
-
-    # what it finds
-
-    def detect(self, image: Array, proposals: Array | None = None) -> Detected:
-        """Find the objects in a picture (H, W, 3), red first, in 0 … 255, among proposals (P, 4) in its pixels."""
-        boxes = (self.propose(image) if proposals is None else proposals).astype(np.float32)
-        size = (int(image.shape[0]), int(image.shape[1]))
-        s, hidden = self.settings, self.layers(image, boxes)
-        for_boxes = self._for_boxes(hidden)
-
-        def move(rows: Array, c: int) -> Array:
-            return self.box_regressor.predict(for_boxes[rows], boxes[rows], c)
-
-        if s.scores == "machines" and self.svm.known.any():
-            scores, settings = self.svm.score(hidden[s.svm_layer].data), s.detection
-        else:
-            with no_grad():
-                scores = softmax(self.cls_score(hidden["fc7"]), axis=1).data
-            settings = dataclasses.replace(s.detection, score_threshold=s.softmax_threshold)
-        return detect_regions(scores, boxes, size, settings=settings, move=move if s.regress else None)
-
-
-class _Pictures:
-    """What `SVMHead.fit` walks over: pictures whose features are computed each time, regions only of every n-th."""
-
-    def __init__(self, model: SPPNet, samples: Sequence[Sample], every: int = 1) -> None:
-        self.model, self.samples, self.every = model, samples, every
-
-    def __iter__(self) -> Iterator[RegionFeatures]:
-        for i in range(len(self.samples)):
-            yield self.model.region_features(self.samples[i], with_regions=i % self.every == 0)
 
 
 def window_pyramids(x: Array, windows: Array, levels: Sequence[int]) -> Array:

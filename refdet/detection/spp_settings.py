@@ -18,25 +18,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from refdet.core.check import check_choice, check_number, integer, integers
-from refdet.detection.hard_negative_mining import MiningSettings
+from refdet.core.check import check_choice, check_number, integers
+from refdet.detection.machines_on_regions import MachineSettings
 from refdet.detection.preparation import FAST_RCNN_PREPARATION, Preparation
 from refdet.detection.region_detections import DetectionSettings
 from refdet.detection.roi_settings import HeadSettings
 from refdet.detection.small_detectors import Blocks
-from refdet.detection.with_proposals import SMALL_PICTURES, SelectiveSearch
+from refdet.detection.with_proposals import SelectiveSearch
 from refdet.features.window_projection import CONVENTIONS, PAPER_SIDE
 
 LAYERS = ("pyramid", "fc6", "fc7")
-SCORES = ("machines", "softmax")
 ONE_SCALE = (160,)
 FIVE_SCALES = (112, 134, 160, 201, 279)
 PAPER_SCALES = (480, 576, 688, 864, 1200)
 
 
 @dataclass(frozen=True)
-class SPPSettings:
-    """The numbers of a small SPP-net, for pictures of 128 × 128.
+class SPPSettings(MachineSettings):
+    """The numbers of a small SPP-net beside those of `MachineSettings`, for pictures of 128 × 128.
 
     Attributes:
         blocks: (channels, convolutions) of each block of the backbone.
@@ -54,16 +53,6 @@ class SPPSettings:
         svm_layer: what the machines look at: "pyramid", "fc6" or "fc7".
         box_layer: what the box regressors look at, likewise.
         box_levels: of a "pyramid", what of it they look at; some of `levels`.
-        ridge: λ of the box regressors.
-        pair_iou: above which a region teaches a box regressor.
-        regress: whether boxes are moved by the regressors.
-        feature_norm: to which the mean norm of features is scaled.
-        norm_pictures: of how many pictures the regions are looked at for that mean.
-        scores: "machines", or "softmax" of the fully connected layers themselves.
-        softmax_threshold: above which a probability is reported.
-        mining: how the machines are trained.
-        detection: from scores to detections.
-        search: finds the proposals of a picture that comes without.
         with_difficult: whether difficult objects are learned in stages 1 and 2.
     """
 
@@ -82,20 +71,12 @@ class SPPSettings:
     svm_layer: str = "fc7"
     box_layer: str = "pyramid"
     box_levels: tuple[int, ...] = (3,)
-    ridge: float = 1000.0
     pair_iou: float = 0.5
-    regress: bool = True
-    feature_norm: float = 20.0
-    norm_pictures: int = 200
-    scores: str = "machines"
-    softmax_threshold: float = 0.05
-    mining: MiningSettings = field(default_factory=MiningSettings)
-    detection: DetectionSettings = field(default_factory=lambda: DetectionSettings(top=50))
-    search: SelectiveSearch = SMALL_PICTURES
     with_difficult: bool = True
 
     def __post_init__(self) -> None:
-        op = "SPPSettings"
+        super().__post_init__()
+        op = type(self).__name__
         for name in ("scales", "levels", "crop_sizes"):
             values = getattr(self, name)
             if not values:
@@ -105,8 +86,6 @@ class SPPSettings:
         check_choice(op, "projection", self.projection, CONVENTIONS)
         check_choice(op, "svm_layer", self.svm_layer, LAYERS)
         check_choice(op, "box_layer", self.box_layer, LAYERS)
-        check_choice(op, "scores", self.scores, SCORES)
-        integer(op, "norm_pictures", self.norm_pictures, low=1)
         if not set(self.box_levels) <= set(self.levels) or not self.box_levels:
             raise ValueError(f"{op}: box_levels must be some of levels, {self.levels}, got {self.box_levels}")
 

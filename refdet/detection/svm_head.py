@@ -47,6 +47,12 @@ class RegionFeatures(NamedTuple):
     box_features: Array | None = None  # (R, F')
     truth_box_features: Array | None = None  # (G, F')
 
+    def for_regressors(self) -> Array:
+        """Return (R + G, F'), what box regressors look at: that of the regions, then that of the objects."""
+        of_regions = self.features if self.box_features is None else self.box_features
+        of_truths = self.truth_features if self.truth_box_features is None else self.truth_box_features
+        return np.concatenate([of_regions, of_truths])
+
 
 class SVMHead(Module):
     """A linear machine per class on features of one length. All that is learned are buffers, saved with the network."""

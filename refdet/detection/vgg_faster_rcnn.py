@@ -1,61 +1,38 @@
 """Faster R-CNN on VGG-16, as its authors' program py-faster-rcnn has it.
 
-    picture, short side 600, long side at most 1000, blue first, less the mean colour
-    → VGG-16 up to relu5_3, a sixteenth of the size → proposals (2000 in training, 300 in testing)
-    → RoI pooling 7 × 7 → fc6, fc7 of VGG-16, with dropout → 21 classes of VOC and a transform for each
+    picture → VGG-16 up to relu5_3 → proposals (2000 in training, 300 in testing)
+    → RoI pooling 7 × 7 → fc6, fc7 of VGG-16 → 21 classes of VOC and a transform for each
 
-Ren, He, Girshick & Sun, "Faster R-CNN" (2015); the numbers are those of `PY_FASTER_RPN` and `PY_FASTER_HEAD`. The
-layers conv1_1 to conv2_2 keep what classification has taught them. Difficult objects are not learned. Detections are
-decoded, clipped and suppressed in pixels of the picture as it was given, where x2 and y2 are the last pixel inside.
-
-Names: `backbone.features.N` are torchvision's of VGG-16, and `from_vgg16` puts its classifier where fc6 and fc7 are.
-Weights that were trained on red-first pictures of mean 0 and deviation 1 need another `preparation`.
+Ren, He, Girshick & Sun, "Faster R-CNN" (2015); the numbers are those of `PY_FASTER_RPN` and `PY_FASTER_HEAD`, and for
+what comes from VGG-16 those of `refdet.detection.vgg_parts`. Difficult objects are not learned. Detections are decoded,
+clipped and suppressed in pixels of the picture as it was given, where x2 and y2 are the last pixel inside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from refdet.core.check import Array
 from refdet.detection.faster_rcnn import FasterRCNN
-from refdet.detection.preparation import FAST_RCNN_PREPARATION, Preparation
-from refdet.detection.roi_heads import BoxHead, BoxPredictor, RoIHeads
+from refdet.detection.roi_heads import BoxPredictor, RoIHeads
 from refdet.detection.roi_settings import PY_FASTER_HEAD, HeadSettings
 from refdet.detection.rpn import RPN
 from refdet.detection.rpn_settings import PY_FASTER_RPN, RPNSettings
-from refdet.features.backbones.maps import OneMap
-from refdet.features.backbones.vgg import VGG16, vgg_features
-from refdet.features.backbones.width import scaled
-from refdet.nn import Conv2d, MaxPool2d
-
-CLASSIFIER = {"classifier.0.": "roi_heads.box_head.fc6.", "classifier.3.": "roi_heads.box_head.fc7."}
+from refdet.detection.vgg_parts import VGGSettings, vgg_parts
 
 
 @dataclass(frozen=True)
-class PyFasterSettings:
-    """The numbers of the detector; the defaults are the authors'.
+class PyFasterSettings(VGGSettings):
+    """The numbers of the detector beside those of `VGGSettings`; the defaults are the authors'.
 
     Attributes:
-        blocks: of the backbone, (channels, convolutions); the last pooling is left out.
-        width: factor of all channels and hidden units.
-        n_frozen_blocks: whose convolutions are not trained.
-        hidden: outputs of fc6 and fc7.
-        dropout: share of them that training drops.
-        preparation: of the pictures.
         rpn: of the first stage.
         head: of the second stage.
     """
 
-    blocks: tuple[tuple[int, int], ...] = VGG16
-    width: float = 1.0
-    n_frozen_blocks: int = 2
-    hidden: int = 4096
-    dropout: float = 0.5
-    preparation: Preparation = FAST_RCNN_PREPARATION
     rpn: RPNSettings = field(default_factory=lambda: PY_FASTER_RPN)
     head: HeadSettings = field(default_factory=lambda: PY_FASTER_HEAD)
 
@@ -69,41 +46,12 @@ def fasterrcnn_vgg16(
 ) -> FasterRCNN:
     """Return the detector with fresh weights, its first blocks frozen; `class_names` begin with the background."""
     s = settings or PyFasterSettings()
-    backbone = OneMap(vgg_features(s.blocks, width=s.width, rng=rng, dtype=dtype))
-    freeze_blocks(backbone, s.n_frozen_blocks)
-    (channels,), hidden = backbone.out_channels, scaled(s.hidden, s.width)
-    box_head = BoxHead(channels, s.head.side, (hidden, hidden), dropout=s.dropout, rng=rng, dtype=dtype)
+    backbone, box_head, hidden = vgg_parts(s, side=s.head.side, rng=rng, dtype=dtype)
     return FasterRCNN(
         class_names,
         backbone,
-        RPN(channels, s.rpn, rng=rng, dtype=dtype),
+        RPN(backbone.out_channels[0], s.rpn, rng=rng, dtype=dtype),
         RoIHeads(s.head, box_head, BoxPredictor(hidden, len(class_names), rng=rng, dtype=dtype)),
         s.preparation,
         with_difficult=False,
     )
-
-
-def freeze_blocks(backbone: OneMap, n_blocks: int) -> None:
-    """Freeze the convolutions in front of the pooling that ends block `n_blocks`."""
-    block = 1
-    for layer in backbone.features:
-        if isinstance(layer, Conv2d) and block <= n_blocks:
-            layer.freeze()
-        block += isinstance(layer, MaxPool2d)
-
-
-def from_vgg16(state: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the arrays of a VGG-16 that classifies, under the names of the detector, which has others besides.
-
-    >>> list(from_vgg16({"features.0.bias": np.zeros(64), "classifier.3.bias": np.zeros(4096),
-    ...     "classifier.6.bias": np.zeros(1000)}))
-    ['backbone.features.0.bias', 'roi_heads.box_head.fc7.bias']
-    """
-    renamed = {}
-    for name, array in state.items():
-        if name.startswith("features."):
-            renamed[f"backbone.{name}"] = array
-        for old, new in CLASSIFIER.items():
-            if name.startswith(old):
-                renamed[new + name.removeprefix(old)] = array
-    return renamed

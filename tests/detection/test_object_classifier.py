@@ -121,3 +121,17 @@ def test_the_loss_falls() -> None:
         losses.append(float(loss))
     assert losses[0] > 0.8
     assert np.mean(losses[-5:]) < 0.5 * losses[0]
+
+
+def test_frozen_features_stay_as_they_are() -> None:
+    """Their running statistics too, whether or not the last layer learns; otherwise they move."""
+    for frozen in (True, False):
+        features = vgg_features([(4, 1), (8, 1)], batch_norm=True, rng=rng())
+        net = ObjectClassifier(3, features, crops=STILL, rng=rng())
+        if frozen:
+            net.features.freeze()
+        before = net.state_dict()
+        loss = net.losses([coloured_square(0)], rng=rng())["class"]
+        assert loss.requires_grad
+        moved = {name for name, value in net.state_dict().items() if not np.array_equal(value, before[name])}
+        assert bool(moved) == (not frozen)

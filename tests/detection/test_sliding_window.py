@@ -219,6 +219,20 @@ def test_an_object_whose_middle_is_outside_the_picture() -> None:
     assert np.isfinite(float(detector.losses([sample], rng=np.random.default_rng(0))["class"]))
 
 
+def test_a_frozen_network_stays_as_it_is() -> None:
+    """The loss is that of the network as at test, and no running statistics move; otherwise they do."""
+    settings = dataclasses.replace(SMALL, channels=(4, 8), hidden=8)
+    for frozen in (True, False):
+        detector = small_sliding_window(CLASS_NAMES, rng=np.random.default_rng(0), settings=settings)
+        if frozen:
+            detector.freeze()
+        before = detector.state_dict()
+        detector.losses([coloured_square(0)], rng=np.random.default_rng(0))
+        moved = {name for name, value in detector.state_dict().items() if not np.array_equal(value, before[name])}
+        assert bool(moved) == (not frozen)
+        assert all("running" in name or "num_batches" in name for name in moved)
+
+
 def test_bad_input() -> None:
     detector = SlidingWindow(CLASS_NAMES, Brightness(), settings=SMALL)
     sample = coloured_square(0)

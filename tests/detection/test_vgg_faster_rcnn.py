@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from refdet.detection.rpn_settings import PY_FASTER_RPN
-from refdet.detection.vgg_faster_rcnn import PyFasterSettings, fasterrcnn_vgg16, from_vgg16
+from refdet.detection.vgg_faster_rcnn import PyFasterSettings, fasterrcnn_vgg16
+from refdet.detection.vgg_parts import from_vgg16
 from refdet.features.backbones.vgg import vgg16
 from tests.detection.tiny_detectors import picture
 
