@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -29,3 +31,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Have `--dist loadgroup` use the groups of tests/groups.py."""
     return scheduler(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
+@pytest.fixture
+def usual_signals() -> Iterator[None]:
+    """Heed both signals, whatever this process was started to ignore, as in the background of a script."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

@@ -111,6 +111,7 @@ class TestGoingOn:
         for file in ("model.safetensors", "run.json"):
             assert Path("whole", file).read_bytes() == Path("parts", file).read_bytes()
 
+    @pytest.mark.usefixtures("usual_signals")
     def test_ctrl_c_is_saved_and_gone_on_with(self, monkeypatch: pytest.MonkeyPatch) -> None:
         trains("bright", "--data", "figures", *SMALL, "--out", "whole")
         n_calls, losses = 0, Bright.losses

@@ -228,6 +228,7 @@ def test_results_of_other_settings_are_left_alone(tmp_path: Path, quick: Quick) 
         rcnn.run(other, 1, tmp_path, ignore)
 
 
+@pytest.mark.usefixtures("usual_signals")
 def test_a_stage_that_is_interrupted_ends_with_the_same_bits(tmp_path: Path, made: Workshop) -> None:
     """SIGINT after the first step: the run is saved, and what goes on in a new process is as if nothing had been."""
     import signal
@@ -241,12 +242,8 @@ def test_a_stage_that_is_interrupted_ends_with_the_same_bits(tmp_path: Path, mad
         new.__dict__.update(scenes=made.scenes, train=made.train, classifier=made.classifier)
         return new
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(Interrupted, match="after step 1 of 2"):
-            _ = workshop(stop).fast
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with pytest.raises(Interrupted, match="after step 1 of 2"):
+        _ = workshop(stop).fast
     told: list[Progress] = []
     resumed = workshop(told.append).fast
     assert [(p.stage, p.done) for p in told] == [("fast", 1), ("fast", 2)]

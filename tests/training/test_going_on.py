@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,15 +27,7 @@ from tests.training.tiny_run import TinyNet, bits, pictures, rates, run, sgd
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(autouse=True)
-def usual_signals() -> Iterator[None]:
-    """Heed both signals, whatever this process was started to ignore, as in the background of a script."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("usual_signals")
 
 
 def adam(model: nn.Module) -> nn.Optimiser:
