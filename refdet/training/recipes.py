@@ -85,12 +85,14 @@ class Augmentation:
         return photometric(sample, rng) if self.photometric else sample
 
 
+SMALL = DetectorRecipe(steps=3000, batch_size=4, lr=0.002, optimiser="adam", weight_decay=0.0, max_gradient_norm=5.0)
+
 RECIPES: Mapping[str, DetectorRecipe] = {
     "sliding_window": DetectorRecipe(steps=1500, batch_size=8, lr=0.02),
     "small_fast_rcnn": DetectorRecipe(steps=2000, batch_size=4, lr=0.02),
-    "small_faster_rcnn": DetectorRecipe(steps=2000, batch_size=4, lr=0.02),
-    "small_mask_rcnn": DetectorRecipe(steps=2000, batch_size=4, lr=0.02),
-    "small_keypoint_rcnn": DetectorRecipe(steps=2000, batch_size=4, lr=0.02),
+    "small_faster_rcnn": SMALL,
+    "small_mask_rcnn": SMALL,
+    "small_keypoint_rcnn": SMALL,
     # Girshick (2015), §2.3, and Ren et al. (2015) by approximate joint training: the numbers of their programs
     "fastrcnn_vgg16": DetectorRecipe(
         steps=40_000, batch_size=2, lr=0.001, weight_decay=5e-4, warm_up=0, decay_at=(0.75,), max_gradient_norm=None
