@@ -80,8 +80,7 @@ def seconds(value: float | None) -> str:
 
 
 def _show_claims(verdicts: Sequence[Verdict], *, miniature: bool) -> None:
-    from refdet.reproduce.rcnn_claims import in_words
-    from refdet.reproduce.wording import interval, judgement
+    from refdet.reproduce.rcnn_claims import row_in_words
 
     title = "Claims: paired differences in points of mAP, or how many times faster"
     if miniature:
@@ -95,13 +94,5 @@ def _show_claims(verdicts: Sequence[Verdict], *, miniature: bool) -> None:
     for heading in ("seeds", "mean", "95 % interval", "published", "verdict"):
         table.add_column(heading, justify="right", no_wrap=True)
     for verdict in verdicts:
-        found = interval(verdict, lambda value, verdict=verdict: in_words(verdict, value))  # type: ignore[misc]
-        table.add_row(
-            verdict.claim.text,
-            str(verdict.difference.n),
-            in_words(verdict, verdict.difference.mean),
-            found,
-            in_words(verdict, verdict.published),
-            judgement(verdict, miniature=miniature),
-        )
+        table.add_row(*row_in_words(verdict, miniature=miniature))
     console.print(table)

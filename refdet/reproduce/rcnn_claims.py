@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from refdet.reproduce.paired import PairedDifference, paired_difference
 from refdet.reproduce.published import network_of, of_claim, of_method
-from refdet.reproduce.wording import points
+from refdet.reproduce.wording import interval, judgement, points
 
 METHODS = {
     "sliding_window": "sliding window",
@@ -135,6 +135,23 @@ def in_words(verdict: Verdict, value: float) -> str:
         return points(value)
     ratio = math.exp(value)
     return f"{ratio:.{0 if ratio >= 100 else 1 if ratio >= 10 else 2}f} ×"
+
+
+def row_in_words(verdict: Verdict, *, miniature: bool) -> tuple[str, str, str, str, str, str]:
+    """Return a claim with its seeds, its mean difference, the interval, what was published, and the verdict."""
+
+    def form(value: float) -> str:
+        return in_words(verdict, value)
+
+    difference = verdict.difference
+    return (
+        verdict.claim.text,
+        str(difference.n),
+        form(difference.mean),
+        interval(verdict, form),
+        form(verdict.published),
+        judgement(verdict, miniature=miniature),
+    )
 
 
 class Summary(NamedTuple):

@@ -13,9 +13,8 @@ from refdet.data.shapes import Shapes
 from refdet.pictures import slide
 from refdet.reproduce import wording
 from refdet.reproduce.rcnn import N_EXAMPLES
-from refdet.reproduce.rcnn_claims import Summary, Verdict, in_words, summaries
+from refdet.reproduce.rcnn_claims import Summary, Verdict, row_in_words, summaries
 from refdet.reproduce.rcnn_settings import Settings
-from refdet.reproduce.wording import interval, judgement
 
 COLUMNS = {"truth": "truth", "fast": "Fast R-CNN", "faster": "Faster R-CNN"}
 # In the order of `refdet.data.shapes.CLASS_NAMES`; nothing is of the first.
@@ -122,17 +121,6 @@ def _draw_scenes(figure: Any, record: Mapping[str, Any], scenes: Sequence[Sample
 
 def _draw_claims(figure: Any, verdicts: Sequence[Verdict], *, miniature: bool) -> None:
     rows = [("claim, in points of mAP or times faster", "seeds", "mean", "95 % interval", "published", "")]
-    for verdict in verdicts:
-        found = interval(verdict, lambda value, verdict=verdict: in_words(verdict, value))  # type: ignore[misc]
-        rows.append(
-            (
-                verdict.claim.text,
-                str(verdict.difference.n),
-                in_words(verdict, verdict.difference.mean),
-                found,
-                in_words(verdict, verdict.published),
-                judgement(verdict, miniature=miniature),
-            )
-        )
+    rows += [row_in_words(verdict, miniature=miniature) for verdict in verdicts]
     axes = slide.panel(figure, 0.03, 0.06, 0.94, 0.33)
     slide.table(axes, rows, (0.0, 0.47, 0.56, 0.75, 0.87, 0.90), align="lrrrrl", size=slide.SMALLEST)
