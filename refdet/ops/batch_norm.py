@@ -130,7 +130,7 @@ def batch_norm_forward(
         mean: Any = _mean(x)
         mean = mean + _mean(x - along_channels(mean, x))  # what rounding of the first left over
         variance: Any = _mean(np.square(x - along_channels(mean, x)))
-        new_mean, new_var = _followed(
+        new_mean, new_var = followed(
             running_mean, running_var, mean, variance, _values_per_channel(x), momentum, convention
         )
     else:
@@ -143,7 +143,7 @@ def batch_norm_forward(
     return (y, new_mean, new_var), BatchNormResidual(normalised, deviation, weight) if keep_residual else None
 
 
-def _followed(
+def followed(
     running_mean: Array | None,
     running_var: Array | None,
     mean: Array,

@@ -47,21 +47,22 @@ def call_of(kernel: str, problem: Problem, table: dict[str, Callable[..., Any]])
 
 
 def _convolutions(rng: RNG) -> Iterator[tuple[Any, Any]]:
-    geometries = [  # C, O, kernel, groups, stride, dilation, padding, size
-        (48, 64, 3, 1, 1, 1, 1, (50, 43)),
-        (128, 160, 3, 1, 1, 1, 1, (15, 14)),
-        (3, 64, 7, 1, 2, 1, 3, (75, 66)),
-        (64, 96, 1, 1, 1, 1, 0, (40, 39)),
-        (64, 96, 1, 1, 2, 1, 0, (40, 39)),
-        (32, 48, 3, 1, 2, 1, 1, (31, 40)),
-        (32, 48, 3, 1, 1, 2, 2, (31, 40)),
-        (64, 64, 3, 16, 1, 1, 1, (30, 31)),
-        (40, 40, 3, 40, 1, 1, 1, (30, 31)),
-        (48, 64, 5, 1, 1, 1, 2, (27, 28)),
-        (64, 96, 5, 2, 1, 1, 2, (35, 34)),
+    geometries = [  # images, C, O, kernel, groups, stride, dilation, padding, size
+        (2, 48, 64, 3, 1, 1, 1, 1, (50, 43)),
+        (2, 128, 160, 3, 1, 1, 1, 1, (15, 14)),
+        (2, 3, 64, 7, 1, 2, 1, 3, (75, 66)),
+        (2, 64, 96, 1, 1, 1, 1, 0, (40, 39)),
+        (2, 64, 96, 1, 1, 2, 1, 0, (40, 39)),
+        (2, 32, 48, 3, 1, 2, 1, 1, (31, 40)),
+        (2, 32, 48, 3, 1, 1, 2, 2, (31, 40)),
+        (2, 64, 64, 3, 16, 1, 1, 1, (30, 31)),
+        (2, 40, 40, 3, 40, 1, 1, 1, (30, 31)),
+        (2, 48, 64, 5, 1, 1, 1, 2, (27, 28)),
+        (2, 64, 96, 5, 2, 1, 1, 2, (35, 34)),
+        (150, 20, 24, 3, 1, 1, 1, 1, (7, 6)),
     ]
-    for C, O, k, groups, stride, dilation, p, size in geometries:
-        arrays = rng.standard_normal((2, C, *size)), rng.standard_normal((O, C // groups, k, k)), rng.standard_normal(O)
+    for N, C, O, k, groups, stride, dilation, p, size in geometries:
+        arrays = rng.standard_normal((N, C, *size)), rng.standard_normal((O, C // groups, k, k)), rng.standard_normal(O)
         params = {"stride": (stride,) * 2, "padding": ((p, p), (p, p)), "dilation": (dilation,) * 2, "groups": groups}
         yield arrays, params
 
@@ -83,6 +84,16 @@ def _windows(**more: Any) -> Callable[[RNG], Iterator[tuple[Any, Any]]]:
             yield (x,), {**params, "convention": "torch", **more}
 
     return make
+
+
+def _batch_norm(rng: RNG) -> Iterator[tuple[Any, Any]]:
+    x, per_channel = 3 * rng.standard_normal((5, 21, 33, 31)) + 2, rng.uniform(1, 2, (4, 21))
+    for training in (True, False):
+        yield (x, *per_channel), {"training": training, "momentum": 0.1, "eps": 1e-5, "convention": "torch"}
+
+
+def _relu(rng: RNG) -> Iterator[tuple[Any, Any]]:
+    yield (rng.standard_normal((5, 21, 33, 31)),), {}
 
 
 def _unpooling(rng: RNG) -> Iterator[tuple[Any, Any]]:
@@ -295,6 +306,7 @@ def _edges(rng: RNG) -> object:
 
 MAKERS: dict[str, Callable[[RNG], Iterator[tuple[Any, Any]]]] = {
     "avg_pool2d": _windows(count_include_pad=True),
+    "batch_norm": _batch_norm,
     "box_iou": _iou,
     "class_nms": _suppression(by_class=True),
     "coco_box_iou": _coco_iou,
@@ -322,6 +334,7 @@ MAKERS: dict[str, Callable[[RNG], Iterator[tuple[Any, Any]]]] = {
     "merge_graph": _recorded(_search, "merge_graph"),
     "nms": _suppression(),
     "nms_from_iou": _suppression_by_matrix,
+    "relu": _relu,
     "resize_bicubic": _resizing(a=-0.75),
     "resize_bilinear": _resizing(),
     "resize_nearest": _resizing(rounding="floor"),

@@ -23,6 +23,8 @@ REQUIRED = {
     "numba-cpu": {
         "avg_pool2d.backward",
         "avg_pool2d.forward",
+        "batch_norm.backward",
+        "batch_norm.forward",
         "box_iou",
         "class_nms",
         "coco_box_iou",
@@ -57,6 +59,8 @@ REQUIRED = {
         "merge_graph",
         "nms",
         "nms_from_iou",
+        "relu.backward",
+        "relu.forward",
         "resize_bicubic.backward",
         "resize_bicubic.forward",
         "resize_bilinear.backward",

@@ -5,6 +5,7 @@ from typing import Any
 
 from refdet_numba.cpu import (
     avg_pool2d,
+    batch_norm,
     box_iou,
     coco_box_iou,
     coco_match,
@@ -30,6 +31,7 @@ from refdet_numba.cpu import (
     mean_field,
     merge_graph,
     nms,
+    relu,
     resize,
     rle,
     rle_iou,
@@ -44,6 +46,8 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "DenseCRF.infer": mean_field.infer,
     "avg_pool2d.backward": avg_pool2d.backward,
     "avg_pool2d.forward": avg_pool2d.forward,
+    "batch_norm.backward": batch_norm.backward,
+    "batch_norm.forward": batch_norm.forward,
     "box_iou": box_iou.box_iou,
     "class_nms": nms.class_nms,
     "coco_box_iou": coco_box_iou.coco_box_iou,
@@ -78,6 +82,8 @@ KERNELS: dict[str, Callable[..., Any]] = {
     "merge_graph": merge_graph.merge_graph,
     "nms": nms.nms,
     "nms_from_iou": nms.nms_from_iou,
+    "relu.backward": relu.backward,
+    "relu.forward": relu.forward,
     "resize_bicubic.backward": resize.bicubic_backward,
     "resize_bicubic.forward": resize.bicubic_forward,
     "resize_bilinear.backward": resize.bilinear_backward,

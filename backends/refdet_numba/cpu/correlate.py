@@ -20,6 +20,7 @@ from refdet.ops.correlation import Geometry
 from refdet_numba.cpu.arrays import native
 from refdet_numba.cpu.depthwise import correlate_depthwise, is_depthwise
 from refdet_numba.cpu.direct import correlate_directly
+from refdet_numba.cpu.small_maps import correlate_small_maps, small_maps_pay
 from refdet_numba.cpu.three_by_three import correlate_as_3x3
 from refdet_numba.cpu.winograd_5x5 import correlate_5x5, pays
 
@@ -30,7 +31,11 @@ def correlate(x: Array, weight: Array, bias: Array | None, output_size: Pair, ge
     if is_depthwise(x, weight, output_size, geometry):
         return correlate_depthwise(*arrays, output_size, geometry)
     y = None
-    if pays(x.shape, weight.shape[0], output_size, geometry) and _is_whole(output_size, x, geometry):
+    if _is_whole(output_size, x, geometry) and small_maps_pay(
+        x.shape[0], (x.shape[1], weight.shape[0]), output_size, geometry
+    ):
+        y = correlate_small_maps(*arrays, geometry.padding)
+    elif pays(x.shape, weight.shape[0], output_size, geometry) and _is_whole(output_size, x, geometry):
         y = correlate_5x5(*arrays, geometry.padding, geometry.groups)
     elif x.size and weight.size:
         y = correlate_as_3x3(*arrays, output_size, geometry)

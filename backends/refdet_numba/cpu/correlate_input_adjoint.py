@@ -25,6 +25,7 @@ from refdet.core.geometry import Padding, Pair
 from refdet.ops.correlation import Geometry
 from refdet_numba.cpu.correlate import correlate
 from refdet_numba.cpu.input_adjoint_by_gemm import input_adjoint_by_gemm
+from refdet_numba.cpu.small_maps import correlate_small_maps_turned, small_maps_pay
 from refdet_numba.cpu.weight_adjoint_directly import directly_pays
 from refdet_numba.cpu.winograd import correlate_3x3_flipped, pays
 from refdet_numba.cpu.winograd_5x5 import correlate_5x5_flipped
@@ -36,6 +37,8 @@ def correlate_input_adjoint(dy: Array, weight: Array, input_size: Pair, geometry
     dx, x_shape = None, (dy.shape[0], weight.shape[1] * geometry.groups, *input_size)
     if min(x_shape) > 0 and directly_pays(x_shape, dy.shape, geometry):
         dx = _as_correlation(dy, weight, input_size, geometry)
+    elif small_maps_pay(dy.shape[0], (dy.shape[1], x_shape[1]), input_size, geometry):
+        dx = _of_small_maps(dy, weight, input_size, geometry)
     elif _winograd_pays(dy.shape, weight.shape, geometry):
         dx = _by_winograd(dy, weight, input_size, geometry)
     elif pays_5x5(dy.shape, x_shape[1], input_size, geometry):
@@ -92,6 +95,11 @@ def _by_winograd(dy: Array, weight: Array, input_size: Pair, geometry: Geometry)
             source = spread[:, i, j, :, u : u + target.shape[2], v : v + target.shape[3]]
             target[:, :, : source.shape[2], : source.shape[3]] = source
     return dx
+
+
+def _of_small_maps(dy: Array, weight: Array, input_size: Pair, geometry: Geometry) -> Array | None:
+    padding = _padding((dy.shape[2], dy.shape[3]), input_size, geometry, (1, 1))
+    return correlate_small_maps_turned(dy, weight, padding) if min(map(min, padding)) >= 0 else None
 
 
 def _by_winograd_5x5(dy: Array, weight: Array, input_size: Pair, geometry: Geometry) -> Array | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from refdet.core.check import Array
 from refdet.ops.correlation import Geometry
+from refdet_numba.cpu.small_maps import small_maps_pay, weight_adjoint_of_small_maps
 from refdet_numba.cpu.weight_adjoint_by_gemm import weight_adjoint_by_gemm
 from refdet_numba.cpu.weight_adjoint_by_winograd import weight_adjoint_by_winograd, winograd_pays
 from refdet_numba.cpu.weight_adjoint_by_winograd_5x5 import weight_adjoint_by_winograd_5x5
@@ -20,6 +21,8 @@ def correlate_weight_adjoint(x: Array, dy: Array, geometry: Geometry) -> Array:
     dweight = None
     if directly_pays(x.shape, dy.shape, geometry):
         dweight = weight_adjoint_directly(x, dy, geometry)
+    elif small_maps_pay(x.shape[0], (x.shape[1], dy.shape[1]), x.shape[2:], geometry):
+        dweight = weight_adjoint_of_small_maps(x, dy, geometry)
     elif winograd_pays(x.shape, dy.shape, geometry):
         dweight = weight_adjoint_by_winograd(x, dy, geometry)
     elif pays_5x5(x.shape, dy.shape[1], dy.shape[2:], geometry):

@@ -19,7 +19,7 @@ from tests.agreement import Array, in_layout
 
 pytest.importorskip("numba")
 
-from refdet_numba.cpu import direct_plan, three_by_three
+from refdet_numba.cpu import direct_plan, small_maps, three_by_three
 from refdet_numba.cpu.conv2d import forward
 from refdet_numba.cpu.direct import correlate_directly
 from refdet_numba.cpu.three_by_three import correlate_as_3x3
@@ -58,6 +58,12 @@ AS_3X3 = {
     "5 by 5, groups": ((1, 32, 27, 29), (32, 16, 5, 5), (1, 1), ((2, 2), (1, 3)), (1, 1), 2),
     "11 by 11, stride 4": ((1, 3, 91, 79), (16, 3, 11, 11), (4, 4), NONE, (1, 1), 1),
     "6 by 5, stride 2 and 1": ((2, 8, 33, 31), (16, 8, 6, 5), (2, 1), SAME_3, (1, 1), 1),
+}
+SMALL_MAPS = {
+    "one vector of images": ((16, 8, 6, 6), (8, 8, 3, 3), (1, 1), SAME_3, (1, 1), 1),
+    "several blocks, the last one not full": ((135, 11, 3, 5), (9, 11, 3, 3), (1, 1), SAME_3, (1, 1), 1),
+    "no padding, two channels of the last ones": ((18, 26, 7, 4), (17, 26, 2, 4), (1, 1), NONE, (1, 1), 1),
+    "more padding than kernel": ((31, 9, 2, 3), (8, 9, 3, 3), (1, 1), ((3, 4), (5, 2)), (1, 1), 1),
 }
 
 
@@ -105,6 +111,19 @@ def test_rewritten_as_3x3(case: Any, dtype: str, monkeypatch: pytest.MonkeyPatch
     assert np.max(np.abs(actual - y)) <= np.max(bound)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", SMALL_MAPS.values(), ids=SMALL_MAPS)
+def test_small_maps(case: Any, dtype: str) -> None:
+    (x, weight, bias), params = arguments(case, dtype)
+    y, bound = expected((x, weight, bias), params)
+    channels = (x.shape[1], weight.shape[0])
+    assert small_maps.small_maps_pay(len(x), channels, y.shape[2:], geometry_of((x, weight), params))
+    actual = small_maps.correlate_small_maps(x, weight, bias, params["padding"])
+    assert actual is not None
+    assert actual.dtype == dtype
+    assert np.all(np.abs(actual - y) <= bound)
+
+
 def test_every_route_is_taken() -> None:
     """Plans of every kind: by rows and by columns, sums in y and in a buffer, x in place, several parts and blocks."""
     plans = []
@@ -130,7 +149,13 @@ def test_layouts(layout: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "case", [DIRECT["depthwise"], AS_3X3["dilated"], ((1, 64, 32, 32), (64, 64, 3, 3), (1, 1), SAME_3, (1, 1), 1)]
+    "case",
+    [
+        DIRECT["depthwise"],
+        AS_3X3["dilated"],
+        ((1, 64, 32, 32), (64, 64, 3, 3), (1, 1), SAME_3, (1, 1), 1),
+        ((16, 8, 12, 12), (8, 8, 3, 3), (1, 1), SAME_3, (1, 1), 1),
+    ],
 )
 def test_infinities_stay_where_they_are_read(case: Any) -> None:
     """One infinite pixel makes the outputs infinite that read it with a weight of the same sign, and no others."""

@@ -59,6 +59,9 @@ SHAPES = {
     "5 × 5, dilation": Shape(1, 18, 20, (14, 23), (5, 5), padding=((2, 4), (4, 2)), dilation=(2, 1)),
     "depthwise": Shape(2, 1, 1, (13, 14), (3, 3), padding=((1, 1), (1, 1)), groups=9),
     "depthwise, stride 2, dilation": Shape(1, 1, 2, (15, 14), (3, 2), (2, 3), ((1, 2), (0, 1)), (1, 2), 5),
+    "small maps": Shape(83, 17, 33, (6, 7), (3, 3), padding=((1, 1), (1, 1))),
+    "small maps, sides": Shape(17, 8, 9, (5, 16), (2, 5), padding=((0, 2), (3, 1))),
+    "small maps, more padding than kernel": Shape(16, 9, 8, (2, 3), (3, 3), padding=((3, 4), (5, 2))),
     "grouped, long": Shape(1, 4, 4, (150, 90), (3, 3), padding=((1, 1), (1, 1)), groups=4),
 }
 
@@ -97,7 +100,9 @@ def test_every_algorithm_within_the_bound_of_a_sum(name: str) -> None:
     assert_gradients(SHAPES[name])
 
 
-@pytest.mark.parametrize("name", ["3 × 3, stride 2", "Winograd, dilation", "depthwise, stride 2, dilation", "5 × 5"])
+@pytest.mark.parametrize(
+    "name", ["3 × 3, stride 2", "Winograd, dilation", "depthwise, stride 2, dilation", "5 × 5", "small maps"]
+)
 def test_in_float64(name: str) -> None:
     assert_gradients(SHAPES[name], "float64")
 
@@ -127,7 +132,9 @@ def test_only_what_is_needed() -> None:
         np.testing.assert_array_equal(alone[i], every[i])
 
 
-@pytest.mark.parametrize("name", ["1 × 1", "3 × 3, stride 2", "Winograd", "Winograd, dilation", "5 × 5", "depthwise"])
+@pytest.mark.parametrize(
+    "name", ["1 × 1", "3 × 3, stride 2", "Winograd", "Winograd, dilation", "5 × 5", "depthwise", "small maps, sides"]
+)
 @pytest.mark.parametrize("which", ["x", "weight", "dy"])
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
 def test_what_is_not_finite_reaches_what_the_reference_says(name: str, which: str, value: float) -> None:
