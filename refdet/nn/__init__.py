@@ -16,6 +16,7 @@ from refdet.nn.function_layers import (
 )
 from refdet.nn.layers import BatchNorm2d, Conv2d, ConvTranspose2d, L2Normalize, Linear
 from refdet.nn.module import Module, Parameter
+from refdet.nn.muon import Muon
 from refdet.nn.optim import SGD, Adam, Multipliers, Optimiser, clip_gradients
 from refdet.nn.sequential import Sequential
 
@@ -37,6 +38,7 @@ __all__ = [
     "MaxPool2d",
     "Module",
     "Multipliers",
+    "Muon",
     "Optimiser",
     "Parameter",
     "ReLU",
