@@ -35,6 +35,7 @@ from refdet.nn.checkpoint import CheckpointError, load_metadata, load_tensors, r
 from refdet.nn.module import Module, misfit
 from refdet.training import TrainingError, TrainingSettings, train
 from refdet.training.detector_scores import SIGMAS, DetectorScores, evaluate_detector
+from refdet.training.objects_first import learn_objects_first
 from refdet.training.progress import default_progress
 from refdet.training.recipes import Augmentation, DetectorRecipe, recipe_of
 from refdet.training.run_folder import LAST
@@ -180,13 +181,20 @@ def _train(
     accepted: Callable[[], object],
 ) -> DetectorScores:
     """Run the loop; return the scores after the last step. `accepted` is called once the folder's run is this one."""
-    recipe = dataclasses.replace(recipe_of(order["model"]), **{n: order[n] for n in ("steps", "batch_size", "lr")})
+    recipe = _recipe(order)
     samples: Sequence[Sample] = data.train
     if "proposals" in find_model(order["model"]).learns_from:
         samples = _with_proposals(detector, samples, folder)
         if is_new and hasattr(detector, "fit_targets"):
             detector.fit_targets(samples)
+    if is_new and order["weights"] is None and recipe.begins_with is not None:
+        typer.echo("first the backbone learns to name the objects, cut out of the pictures", err=True)
+        learn_objects_first(
+            detector, samples, recipe.begins_with, seed=order["seed"], folder=folder, save_every=SAVE_EVERY
+        )
     network = cast(Module, detector)
+    if recipe.freezes_backbone:
+        network.backbone.freeze()  # type: ignore[attr-defined]
     tested, last = _judged(data), list[DetectorScores]()
 
     def evaluate(_: Module) -> dict[str, float]:
@@ -216,6 +224,13 @@ def _train(
         description={"model": order["model"], "data": order["data"], "settings": settings},
     )
     return last[0] if last else evaluate_detector(detector, tested)
+
+
+def _recipe(order: Order) -> DetectorRecipe:
+    """Return the recipe of the model, as long and as fast as it is asked for."""
+    recipe = recipe_of(order["model"]).in_steps(order["steps"])
+    lr = order["lr"]
+    return dataclasses.replace(recipe, batch_size=order["batch_size"], lr=lr, adam_lr=recipe.adam_lr * lr / recipe.lr)
 
 
 def _judged(data: Data) -> Sequence[Sample]:

@@ -16,7 +16,8 @@ Conventions:
   statistics stay as they are too. The heads likewise, each by itself.
 - Where a logit or a transform is not finite, training stops with an error that names the picture; detection goes on
   without that anchor or region.
-- The heads see the finest maps alone, as many as `n_roi_maps` says: a pyramid's coarsest is for proposals.
+- Not every map need be seen by both stages: a pyramid's coarsest is for proposals alone (`roi_maps`), those of an
+  `ImagePyramid` are early ones for the heads and late ones for proposals.
 - Detections are found in pixels of the batch and brought back by the ratio of the sides, axis by axis; with `frame`
   "picture" the proposals are brought back, and detections found among them. Masks are pasted at the picture's own size.
   Joints are read from the box in the batch and brought back with it.
@@ -48,6 +49,7 @@ from refdet.masks.paste import paste_masks
 from refdet.nn import Module
 
 Rng = np.random.Generator
+ALL = slice(None)
 
 
 class Seen(NamedTuple):
@@ -78,14 +80,15 @@ class FasterRCNN(Module):
         roi_heads: RoIHeads,
         preparation: Preparation,
         *,
-        n_roi_maps: int | None = None,
+        rpn_maps: slice = ALL,
+        roi_maps: slice = ALL,
         with_difficult: bool = True,
     ) -> None:
         super().__init__()
         self.class_names = tuple(class_names)
         self.backbone, self.rpn, self.roi_heads = backbone, rpn, roi_heads
         self.preparation = preparation
-        self.n_roi_maps = n_roi_maps or len(backbone.strides)
+        self.rpn_maps, self.roi_maps = rpn_maps, roi_maps
         self.with_difficult = with_difficult
 
     # what it learns
@@ -172,7 +175,8 @@ class FasterRCNN(Module):
 
     def rpn_output(self, seen: Seen, *, training: bool = False, rng: Rng | None = None) -> RPNOutput:
         """Return what the first stage says of a batch."""
-        return self.rpn.outputs(seen.maps, seen.batch_size, self.backbone.strides, training=training, rng=rng)
+        maps, strides = seen.maps[self.rpn_maps], self.backbone.strides[self.rpn_maps]
+        return self.rpn.outputs(maps, seen.batch_size, strides, training=training, rng=rng)
 
     def training_proposals(self, output: RPNOutput, seen: Seen) -> list[Proposals]:
         """Return the proposals of every picture by the limits of training; refuse what is not finite."""
@@ -187,8 +191,7 @@ class FasterRCNN(Module):
 
     def crops(self, maps: Sequence[Tensor], boxes: Sequence[Array], side: int) -> Tensor:
         """Crop the boxes of every picture from the maps that the heads see."""
-        n = self.n_roi_maps
-        return self.roi_heads.features(maps[:n], self.backbone.strides[:n], boxes, side)
+        return self.roi_heads.features(maps[self.roi_maps], self.backbone.strides[self.roi_maps], boxes, side)
 
     # what it finds
 

@@ -1,17 +1,18 @@
 """What a detector's backbone learns before there is a detector: to name objects that are cut out for it.
 
-    object or background → a square around it, resized → features → mean over the map → logits → log loss
+    object or background → the crop of it, resized → features → mean over the map → logits → log loss
 
 Detectors begin with a network that classifies pictures, trained on ImageNet (Girshick et al., 2014, §2.3; decks 000 to
 002). Where there is none, the objects of the training pictures themselves will do. They cover a small part of the
 pictures, and each is shown at the same size, so that a step costs as much as one of the detector's and sees many more
 of them.
 
-Conventions: the square around a box has `context` times its longer side. It is stretched by a factor of 1 ± `stretch`
-and moved by up to `shift` of its side, both drawn; what of it lies outside the picture is 0 after preparation, the mean
-colour. Crops are mirrored and turned by right angles at random, all crops of a picture alike. A piece of background is
-a square of the side of an object of the picture, anywhere in it, with IoU < 0.3 with every object; a place is drawn a
-few times, and a picture where none is found gives none.
+Conventions: a crop is what lies in the box, or with `square` in the square of its longer side around its centre, made
+`context` times as large. Its sides are stretched by factors of 1 ± `stretch`, the same one with `square`, and it is
+moved by up to `shift` of them, all drawn; what of it lies outside the picture is 0 after preparation, the mean colour.
+Crops are mirrored and turned by right angles at random, all crops of a picture alike. A piece of background has the
+sides of one of the picture's crops, and lies anywhere in it with IoU < 0.3 with every object; a place is drawn a few
+times, and a picture where none is found gives none.
 """
 
 from __future__ import annotations
@@ -27,9 +28,12 @@ from refdet.boxes.iou import box_iou
 from refdet.core.check import Array
 from refdet.data.sample import Sample
 from refdet.detection.composition import is_learning
+from refdet.detection.faster_rcnn import FasterRCNN
 from refdet.detection.ground_truth import ground_truth
+from refdet.detection.late_head import LateHead
 from refdet.detection.multi_scale_roi_align import as_rois
 from refdet.detection.preparation import Preparation
+from refdet.features.backbones.image_pyramid import ImagePyramid
 from refdet.features.backbones.maps import last_channels
 from refdet.nn import GlobalAvgPool2d, Linear, Module, Sequential
 from refdet.ops.roi_align import roi_align
@@ -44,17 +48,21 @@ class CropsOfObjects:
 
     Attributes:
         side: of the crops, in pixels.
-        context: side of the square around a box over the box's longer side.
+        square: whether crops are squares, or boxes whose two sides are resized to one.
+        context: sides of the crop over those of the box, or of its square.
         stretch: largest change of that, as a share.
         shift: largest way from the centre, as a share of the side.
         background: pieces of background of a picture.
+        sampling_ratio: points of each pixel of a crop along each axis, of which it is the mean.
     """
 
-    side: int = 32
-    context: float = 1.25
+    side: int = 24
+    square: bool = False
+    context: float = 1.0
     stretch: float = 0.2
     shift: float = 0.1
     background: int = 1
+    sampling_ratio: int = 2
 
 
 class ObjectClassifier(Module):
@@ -102,7 +110,9 @@ class ObjectClassifier(Module):
         seen = prepared.images_for(self)
         rois = as_rois(squares).astype(seen.dtype)
         with no_grad():
-            crops = roi_align(seen, rois, self.crops.side, sampling_ratio=1, border="zero_decay").data
+            crops = roi_align(
+                seen, rois, self.crops.side, sampling_ratio=self.crops.sampling_ratio, border="zero_decay"
+            ).data
         first = 0
         for of_picture in classes:
             last = first + len(of_picture)
@@ -111,29 +121,47 @@ class ObjectClassifier(Module):
         return crops, np.concatenate(classes)
 
     def _around(self, boxes: Array, rng: np.random.Generator) -> Array:
-        """Return a square around each box, stretched and moved."""
+        """Return a crop around each box, stretched and moved."""
         s = self.crops
-        side = s.context * (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0)
-        side = side * (1 + s.stretch * rng.uniform(-1, 1, len(boxes)))
-        centre = (boxes[:, :2] + boxes[:, 2:]) / 2 + s.shift * side[:, None] * rng.uniform(-1, 1, (len(boxes), 2))
-        return _squares(centre, side)
+        sides = s.context * (boxes[:, 2:] - boxes[:, :2])
+        if s.square:
+            sides = np.repeat(sides.max(axis=1, initial=0)[:, None], 2, axis=1)
+        sides = sides * (1 + s.stretch * rng.uniform(-1, 1, (len(boxes), 1 if s.square else 2)))
+        centres = (boxes[:, :2] + boxes[:, 2:]) / 2 + s.shift * sides * rng.uniform(-1, 1, (len(boxes), 2))
+        return _boxes(centres, sides)
 
     def _elsewhere(self, boxes: Array, around: Array, size: tuple[int, int], rng: np.random.Generator) -> Array:
-        """Return pieces of background with the sides of squares around objects."""
+        """Return pieces of background with the sides of crops of objects."""
         found: list[Array] = [np.zeros((0, 4), np.float32)]
         for _ in range(self.crops.background if len(boxes) else 0):
             for _ in range(ATTEMPTS):
-                side = around[rng.integers(len(around))]
-                piece = _squares(rng.uniform(0, size[::-1], (1, 2)), (side[2] - side[0])[None])
+                crop = around[rng.integers(len(around))]
+                piece = _boxes(rng.uniform(0, size[::-1], (1, 2)), (crop[2:] - crop[:2])[None])
                 if box_iou(piece, boxes).max() < 0.3:
                     found.append(piece)
                     break
         return np.concatenate(found)
 
 
-def _squares(centre: Array, side: Array) -> Array:
-    half = side[:, None] / 2
-    return np.concatenate([centre - half, centre + half], axis=1).astype(np.float32)
+def begin_as(detector: FasterRCNN, classifier: ObjectClassifier) -> None:
+    """Let a detector with the classifier's features begin as it: what it sees in a region, it names as the classifier.
+
+    The backbone takes over the features, and so do the layers of a `LateHead`, whose mean over the crop is then the
+    classifier's: so does the layer behind it, but for weights of 0 for the features that the classifier does not have.
+    """
+    backbone, heads = detector.backbone, detector.roi_heads
+    backbone.features.load_state_dict(classifier.features.state_dict())  # type: ignore[attr-defined]
+    if isinstance(heads.box_head, LateHead) and isinstance(backbone, ImagePyramid):
+        late = Sequential(*backbone.late_layers)
+        heads.box_head.convolutions.load_state_dict(late.state_dict())
+        score, known = heads.box_predictor.cls_score, classifier.fc
+        weight = np.zeros_like(score.weight.data)
+        weight[:, : known.weight.shape[1]] = known.weight.data
+        score.load_state_dict({"weight": weight, "bias": known.state_dict()["bias"]})
+
+
+def _boxes(centres: Array, sides: Array) -> Array:
+    return np.concatenate([centres - sides / 2, centres + sides / 2], axis=1).astype(np.float32)
 
 
 def _turned(crops: Array, rng: np.random.Generator) -> Array:

@@ -15,7 +15,6 @@ background; its transform is not read.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,7 +31,7 @@ from refdet.detection.preparation import Prepared
 from refdet.detection.roi_settings import HeadSettings
 from refdet.detection.roi_training import Regions, box_losses, region_deltas
 from refdet.detection.rpn import start_from_gaussian
-from refdet.nn import BatchNorm2d, Conv2d, Dropout, Flatten, GlobalAvgPool2d, Linear, Module, ReLU, Sequential
+from refdet.nn import Dropout, Flatten, Linear, Module
 from refdet.ops.activations import relu
 from refdet.ops.softmax import softmax
 
@@ -72,6 +71,7 @@ class BoxHead(Module):
         self.fc6 = Linear(in_channels * side * side, widths[0], rng=rng, dtype=dtype)
         self.fc7 = Linear(widths[0], widths[1], rng=rng, dtype=dtype)
         self.dropout = Dropout(dropout) if dropout else None
+        self.out_features = widths[1]
 
     def forward(self, x: Tensor, *, training: bool, rng: np.random.Generator | None) -> Tensor:
         """Return the features of every region."""
@@ -80,38 +80,6 @@ class BoxHead(Module):
             x = relu(layer(x, training=training, rng=rng))
             x = self.dropout(x, training=training, rng=rng) if self.dropout else x
         return x
-
-
-class ConvolutionalBoxHead(Module):
-    """Convolutions on a crop, the mean over it, one fully connected layer: (R, C, side, side) → (R, F).
-
-    He et al., "Deep residual learning" (2016), have such a head: the last stage of the network, on every crop. It need
-    not learn anew for every place in the crop what it sees there, so that little data goes further.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        channels: Sequence[int],
-        width: int,
-        *,
-        batch_norm: bool = True,
-        rng: np.random.Generator,
-        dtype: Any = np.float32,
-    ) -> None:
-        super().__init__()
-        layers: list[Module] = []
-        for C, O in pairwise([in_channels, *channels]):
-            layers.append(Conv2d(C, O, 3, padding=1, rng=rng, dtype=dtype))
-            layers += [BatchNorm2d(O, dtype=dtype), ReLU()] if batch_norm else [ReLU()]
-        self.convolutions = Sequential(*layers)
-        self.pool = GlobalAvgPool2d()
-        self.fc = Linear(channels[-1] if channels else in_channels, width, rng=rng, dtype=dtype)
-
-    def forward(self, x: Tensor, *, training: bool, rng: np.random.Generator | None) -> Tensor:
-        """Return the features of every region."""
-        x = self.convolutions(x, training=training, rng=rng)
-        return relu(self.fc(self.pool(x, training=training, rng=rng), training=training, rng=rng))
 
 
 class BoxPredictor(Module):

@@ -1,7 +1,10 @@
 """Faster, Mask and keypoint R-CNN for pictures of 128 × 128, such as those of `refdet.data.Shapes`.
 
-The backbone is a small VGG (Simonyan & Zisserman, 2015), with a feature pyramid over it (Lin et al., 2017) where the
-settings have one. Everything else is that of the large ones, with other numbers, which are all in `SmallSettings`.
+The backbone is a small VGG (Simonyan & Zisserman, 2015) over the picture in several sizes (`ImagePyramid`). Regions are
+cropped from an early map of that size in which they are about as large as what the network has learned to name, and the
+rest of the network is their head (`LateHead`); proposals are made from its last map. Everything else is that of the
+large ones, with other numbers, which are all in `SmallSettings`. Without `scales` there is one size, with a feature
+pyramid over the blocks (Lin et al., 2017) where the settings have one.
 """
 
 from __future__ import annotations
@@ -12,15 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from refdet.detection.faster_rcnn import FasterRCNN
+from refdet.detection.faster_rcnn import ALL, FasterRCNN
 from refdet.detection.keypoint_head import KeypointPredictor, keypoint_head
+from refdet.detection.late_head import LateHead, late_head
 from refdet.detection.mask_head import mask_head, mask_predictor
 from refdet.detection.multi_scale_roi_align import CropSettings
 from refdet.detection.preparation import Preparation
-from refdet.detection.roi_heads import BoxHead, BoxPredictor, ConvolutionalBoxHead, RoIHeads
+from refdet.detection.roi_heads import BoxHead, BoxPredictor, RoIHeads
 from refdet.detection.roi_settings import HeadSettings
 from refdet.detection.rpn import RPN
 from refdet.detection.rpn_settings import RPNSettings
+from refdet.features.backbones.image_pyramid import ImagePyramid
 from refdet.features.backbones.maps import OneMap
 from refdet.features.backbones.vgg import vgg_features
 from refdet.features.backbones.vgg_fpn import VGGFPN
@@ -36,12 +41,13 @@ class SmallSettings:
     Attributes:
         blocks: (channels, convolutions) of each block; b blocks have stride 2^(b − 1).
         batch_norm: whether every convolution of the backbone is normalised.
-        pyramid: channels of a feature pyramid over the last blocks, one for each map of `rpn.sizes`; None for one map.
+        scales: of the picture, the largest first, one for each map of `rpn.sizes`; None for its own size alone.
+        early: blocks before the maps that regions are cropped from, with `scales`.
+        pyramid: without `scales`, channels of a feature pyramid over the last blocks, one for each map of `rpn.sizes`;
+            None for one map.
         rpn: of the first stage.
         head: of the second stage.
-        box_channels: of the convolutions on a region's crop, with the mean over it behind them; None for two fully
-            connected layers, as in the large ones.
-        fc: widths of the two fully connected layers; behind convolutions there is one, of the second width.
+        fc: widths of the two fully connected layers on a crop; with `scales` there is one, of the second width.
         dropout: share of the values of two fully connected layers that training drops.
         mask_channels: of the convolutions of the mask head.
         mask_hidden: channels after its transposed convolution.
@@ -50,28 +56,31 @@ class SmallSettings:
         with_difficult: whether difficult objects are learned.
     """
 
-    blocks: Blocks = ((16, 1), (32, 2), (64, 2), (96, 2))
+    blocks: Blocks = ((16, 1), (32, 2), (64, 3), (96, 3))
     batch_norm: bool = True
-    pyramid: int | None = 48
+    scales: tuple[float, ...] | None = (2.0, 1.0, 0.5, 0.25)
+    early: int = 2
+    pyramid: int | None = None
     rpn: RPNSettings = field(
         default_factory=lambda: RPNSettings(
-            sizes=((14.0,), (28.0,), (64.0,)),
+            sizes=((8.0, 11.0, 15.0), (16.0, 22.0, 30.0), (32.0, 44.0, 60.0), (64.0, 88.0, 120.0)),
             ratios=(1.0,),
             anchor_convention="detectron2",
             anchor_offset=0.5,
             positive=0.6,
+            hidden=64,
             n_drawn=64,
-            pre_nms=(200, 150),
-            post_nms=(80, 60),
+            pre_nms=(300, 600),
+            post_nms=(100, 150),
             min_size=2.0,
         )
     )
     head: HeadSettings = field(
         default_factory=lambda: HeadSettings(
-            crops=CropSettings(aligned=True, canonical_side=96.0),
-            side=6,
-            n_drawn=32,
-            positive_fraction=0.5,
+            crops=CropSettings(aligned=True, canonical_side=136.0),  # 17 … 34 pixels: scale 1
+            side=12,
+            n_drawn=64,
+            positive_fraction=0.25,
             rounding="round",
             pre_nms=100,
             nms_threshold=0.4,
@@ -79,26 +88,31 @@ class SmallSettings:
             n_detections=50,
         )
     )
-    box_channels: tuple[int, ...] | None = (64, 64)
-    fc: tuple[int, int] = (64, 64)
+    fc: tuple[int, int] = (128, 128)
     dropout: float = 0.0
-    mask_channels: tuple[int, ...] = (32, 32)
-    mask_hidden: int = 32
-    keypoint_channels: tuple[int, ...] = (32, 32, 32)
+    mask_channels: tuple[int, ...] = (48, 48, 48)
+    mask_hidden: int = 48
+    keypoint_channels: tuple[int, ...] = (48, 48, 48, 48)
     preparation: Preparation = field(default_factory=Preparation)
     with_difficult: bool = True
 
 
-def small_backbone(settings: SmallSettings, *, rng: np.random.Generator, dtype: Any = np.float32) -> OneMap | VGGFPN:
-    """Return the backbone of a small detector: of one map, or with a pyramid.
+def small_backbone(
+    settings: SmallSettings, *, rng: np.random.Generator, dtype: Any = np.float32
+) -> ImagePyramid | OneMap | VGGFPN:
+    """Return the backbone of a small detector: of several sizes of the picture, of one map, or with a pyramid.
 
-    >>> settings = SmallSettings(blocks=((4, 1), (8, 2)), batch_norm=False, pyramid=None)
+    >>> settings = SmallSettings(blocks=((4, 1), (8, 2)), batch_norm=False, scales=None)
     >>> backbone = small_backbone(settings, rng=np.random.default_rng(0))
     >>> backbone.out_channels, backbone.strides
     ((8,), (2,))
     """
     s = settings
     options: dict[str, Any] = {"batch_norm": s.batch_norm, "rng": rng, "dtype": dtype}
+    if s.scales is not None:
+        if s.pyramid is not None:
+            raise ValueError("SmallSettings: there may be scales or a pyramid, not both")
+        return ImagePyramid(vgg_features(s.blocks, **options), early=s.early, scales=s.scales)
     if s.pyramid is None:
         return OneMap(vgg_features(s.blocks, **options))
     return VGGFPN(s.blocks, first=len(s.blocks) + 1 - len(s.rpn.sizes), out_channels=s.pyramid, **options)
@@ -156,14 +170,16 @@ def _detector(
 ) -> FasterRCNN:
     s, C = settings or SmallSettings(), len(class_names)
     backbone = small_backbone(s, rng=rng, dtype=dtype)
+    rpn = RPN(backbone.out_channels[-1], s.rpn, rng=rng, dtype=dtype)
     channels = backbone.out_channels[0]
-    rpn = RPN(channels, s.rpn, rng=rng, dtype=dtype)
-    box_head: Module = (
-        BoxHead(channels, s.head.side, s.fc, dropout=s.dropout, rng=rng, dtype=dtype)
-        if s.box_channels is None
-        else ConvolutionalBoxHead(channels, s.box_channels, s.fc[1], batch_norm=s.batch_norm, rng=rng, dtype=dtype)
-    )
-    box_predictor = BoxPredictor(s.fc[1], C, rng=rng, dtype=dtype)
+    box_head: BoxHead | LateHead
+    if isinstance(backbone, ImagePyramid):
+        box_head = late_head(backbone, s.head.side, s.fc[1], rng=rng, dtype=dtype)
+        rpn_maps, roi_maps = slice(len(backbone.scales), None), slice(len(backbone.scales))
+    else:
+        box_head = BoxHead(channels, s.head.side, s.fc, dropout=s.dropout, rng=rng, dtype=dtype)
+        rpn_maps = roi_maps = ALL
+    box_predictor = BoxPredictor(box_head.out_features, C, rng=rng, dtype=dtype)
     parts: dict[str, Module] = {}
     if with_masks:
         parts["mask_head"] = mask_head(channels, s.mask_channels, rng=rng, dtype=dtype)
@@ -172,4 +188,7 @@ def _detector(
         parts["keypoint_head"] = keypoint_head(channels, s.keypoint_channels, rng=rng, dtype=dtype)
         parts["keypoint_predictor"] = KeypointPredictor(s.keypoint_channels[-1], n_joints, rng=rng, dtype=dtype)
     heads = RoIHeads(s.head, box_head, box_predictor, **parts)
-    return FasterRCNN(class_names, backbone, rpn, heads, s.preparation, with_difficult=s.with_difficult)
+    return FasterRCNN(
+        class_names, backbone, rpn, heads, s.preparation, rpn_maps=rpn_maps, roi_maps=roi_maps,
+        with_difficult=s.with_difficult,
+    )  # fmt: skip

@@ -131,5 +131,5 @@ def _detector(
             **heads,
         ),
         s.preparation,
-        n_roi_maps=4,
+        roi_maps=slice(4),
     )

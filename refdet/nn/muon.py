@@ -30,7 +30,7 @@ import numpy as np
 
 from refdet.core.check import Array, check_number
 from refdet.nn.module import Parameter
-from refdet.nn.optim import Adam, Multipliers, Optimiser
+from refdet.nn.optim import Adam, Multipliers
 
 A, B, C = 3.4445, -4.7750, 2.0315
 N_ITERATIONS = 5
@@ -52,7 +52,7 @@ def orthogonalised(G: Array) -> Array:
     return X.T if G.shape[0] > G.shape[1] else X
 
 
-class Muon(Optimiser):
+class Muon(Adam):
     """Orthogonal steps for the weights of convolutions, Adam's for all other parameters.
 
     Args:
@@ -76,21 +76,20 @@ class Muon(Optimiser):
         eps: float = 1e-8,
         multipliers: Mapping[str, Multipliers] | None = None,
     ) -> None:
-        super().__init__(named_parameters, lr=lr, weight_decay=0.0, multipliers=multipliers)
+        super().__init__(named_parameters, lr=lr, betas=betas, eps=eps, multipliers=multipliers)
         if self.lr == 0:
             raise ValueError("Muon: lr must be above 0, got 0; a schedule may lower it")
         self.momentum = check_number("Muon", "momentum", momentum, low=0, high=math.nextafter(1.0, 0.0))
         self.adam_share = check_number("Muon", "adam_lr", adam_lr, low=0) / self.lr
-        self._adam = Adam([], betas=betas, eps=eps)
 
     def initial_slots(self, w: Array) -> dict[str, Array]:
         """Return B = 0 for a convolution, Adam's slots for others."""
-        return {"momentum": np.zeros_like(w)} if w.ndim == 4 else self._adam.initial_slots(w)
+        return {"momentum": np.zeros_like(w)} if w.ndim == 4 else super().initial_slots(w)
 
     def direction(self, g: Array, slots: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
         """Return the orthogonal matrix times its factor, or Adam's direction times the share of its rate."""
         if g.ndim != 4:
-            direction, new_slots = self._adam.direction(g, slots)
+            direction, new_slots = super().direction(g, slots)
             return self.adam_share * direction, new_slots
         momentum = self.momentum * slots["momentum"] + g
         matrix = np.reshape(g + self.momentum * momentum, (g.shape[0], -1))

@@ -37,7 +37,7 @@ from refdet.data.shapes import CLASS_NAMES, Shapes
 from refdet.detection.fast_rcnn import FastRCNN
 from refdet.detection.faster_rcnn import FasterRCNN
 from refdet.detection.model_settings import plain_settings
-from refdet.detection.object_classifier import ObjectClassifier
+from refdet.detection.object_classifier import ObjectClassifier, begin_as
 from refdet.detection.rcnn import RCNN, small_rcnn
 from refdet.detection.sliding_window import SlidingWindow
 from refdet.detection.small_detectors import small_faster_rcnn
@@ -228,7 +228,7 @@ class Workshop:
         """Faster R-CNN, by approximate joint training."""
         s = self.settings
         model = small_faster_rcnn(CLASS_NAMES, rng=self.rng("faster"), settings=s.faster)
-        self.begin(features_of(model))
+        begin_as(model, self.classifier)
         return self.trained("faster", model, model.losses, s.faster_recipe, s.faster, self.scenes[0])
 
     # stages

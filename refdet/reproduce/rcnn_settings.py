@@ -21,10 +21,10 @@ from refdet.detection.small_detectors import SmallSettings
 from refdet.detection.small_fast_rcnn import SmallFastRCNNSettings
 from refdet.detection.spp_settings import FIVE_SCALES, ONE_SCALE, SPPSettings
 from refdet.detection.with_proposals import SMALL_PICTURES, SelectiveSearch
-from refdet.training.recipes import DetectorRecipe
+from refdet.training.recipes import CLASSIFIER, DetectorRecipe
 
 DEFAULT_SEEDS = 5
-BLOCKS = ((16, 1), (32, 1), (64, 2), (96, 2))
+BLOCKS = SmallSettings().blocks
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,7 @@ class Settings:
     windows_seeds: int = 1
     search: SelectiveSearch = SMALL_PICTURES
     crops: CropsOfObjects = field(default_factory=CropsOfObjects)
-    classifier: DetectorRecipe = field(
-        default_factory=lambda: DetectorRecipe(steps=2500, batch_size=16, lr=0.05, mirror=False)
-    )
+    classifier: DetectorRecipe = CLASSIFIER
     windows: WindowSettings = field(default_factory=lambda: WindowSettings(crop=32))
     windows_hidden: int = 128
     windows_recipe: DetectorRecipe = field(default_factory=lambda: DetectorRecipe(steps=1500, batch_size=8, lr=0.02))
@@ -155,8 +153,7 @@ MINIATURE = Settings(
             n_drawn=16, pre_nms=(40, 40), post_nms=(16, 16), min_size=2.0,
         ),
         head=replace(SmallSettings().head, crops=CropSettings(aligned=True), side=3, n_drawn=16),
-        pyramid=None,
-        box_channels=None,
+        scales=None,
         fc=(12, 12),
     ),
     faster_recipe=_tiny(),

@@ -1,22 +1,27 @@
 """How each detector is trained unless somebody says otherwise: one recipe for each name, as data.
 
     lr(step) = lr · min(1, step / warm_up) · decay^(number of `decay_at` that step has passed)
+    lr(step) = lr · min(1, step / warm_up) · (1 − step / steps)                                   where `to_zero`
 
 A recipe says nothing of the data. The steps at which the rate falls are shares of all steps.
+
+The small detectors begin with what a classifier of the objects has learned (`refdet.detection.object_classifier`), as
+the large ones do with one of ImageNet. It is trained on the same pictures, by a recipe of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from refdet.data.sample import Sample
 from refdet.data.transforms import photometric, random_mirror
 from refdet.nn.module import Module
+from refdet.nn.muon import Muon
 from refdet.nn.optim import SGD, Adam, Optimiser
-from refdet.nn.schedules import Schedule, constant, step_decay, warm_up
+from refdet.nn.schedules import Schedule, constant, poly, step_decay, warm_up
 
 
 @dataclass(frozen=True)
@@ -27,35 +32,46 @@ class DetectorRecipe:
         steps: of the whole run.
         batch_size: pictures a step.
         lr: the learning rate after warming up.
-        optimiser: "sgd" or "adam".
+        optimiser: "sgd", "adam" or "muon".
+        adam_lr: with "muon", the rate of all that are no weights of convolutions.
         momentum: of SGD.
         weight_decay: of all parameters.
         warm_up: steps over which the rate rises from 0.
         decay_at: shares of the steps after which the rate falls.
         decay: by which factor.
         max_gradient_norm: gradients of a larger joint norm are scaled to it; None for no limit.
+        to_zero: whether the rate falls on a line to 0 instead.
         mirror: whether half of the pictures are mirrored.
         photometric: whether brightness, contrast and saturation are changed.
+        begins_with: recipe of the classifier of objects that it begins with; None to begin anew. A run that is longer
+            or shorter than `steps` has a longer or shorter one.
+        freezes_backbone: whether the backbone keeps what it begins with.
     """
 
     steps: int
     batch_size: int
     lr: float
     optimiser: str = "sgd"
+    adam_lr: float = 1e-3
     momentum: float = 0.9
     weight_decay: float = 1e-4
     warm_up: int = 100
     decay_at: tuple[float, ...] = (0.7, 0.9)
     decay: float = 0.1
+    to_zero: bool = False
     max_gradient_norm: float | None = 10.0
     mirror: bool = True
     photometric: bool = False
+    begins_with: DetectorRecipe | None = None
+    freezes_backbone: bool = False
 
     def make_optimiser(self, model: Module) -> Optimiser:
         """Return the optimiser of all parameters that are not frozen."""
         parameters = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         if self.optimiser == "adam":
             return Adam(parameters, lr=self.lr, weight_decay=self.weight_decay)
+        if self.optimiser == "muon":
+            return Muon(parameters, lr=self.lr, adam_lr=self.adam_lr)
         return SGD(parameters, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
 
     def schedule(self) -> Schedule:
@@ -66,8 +82,18 @@ class DetectorRecipe:
         [0.0, 0.5, 1.0, 1.0, 0.1]
         """
         falls = [round(share * self.steps) for share in self.decay_at]
-        rate = step_decay(self.lr, every=falls, factor=self.decay) if falls else constant(self.lr)
+        if self.to_zero:
+            rate = poly(self.lr, n_steps=self.steps, power=1.0)
+        else:
+            rate = step_decay(self.lr, every=falls, factor=self.decay) if falls else constant(self.lr)
         return warm_up(rate, n_steps=self.warm_up) if self.warm_up else rate
+
+    def in_steps(self, n_steps: int) -> DetectorRecipe:
+        """Return the recipe of a run of `n_steps`, with what it begins with longer or shorter by the same factor."""
+        first = self.begins_with
+        if first is not None:
+            first = first.in_steps(max(1, round(first.steps * n_steps / self.steps)))
+        return replace(self, steps=n_steps, begins_with=first)
 
 
 @dataclass(frozen=True)
@@ -85,7 +111,27 @@ class Augmentation:
         return photometric(sample, rng) if self.photometric else sample
 
 
-SMALL = DetectorRecipe(steps=3000, batch_size=4, lr=0.002, optimiser="adam", weight_decay=0.0, max_gradient_norm=5.0)
+# A batch of 14 scenes has about 64 crops.
+CLASSIFIER = DetectorRecipe(
+    steps=5000,
+    batch_size=14,
+    lr=0.05,
+    optimiser="muon",
+    adam_lr=0.0075,
+    to_zero=True,
+    max_gradient_norm=None,
+    mirror=False,
+)
+SMALL = DetectorRecipe(
+    steps=1500,
+    batch_size=2,
+    lr=0.004,
+    optimiser="muon",
+    adam_lr=0.003,
+    to_zero=True,
+    max_gradient_norm=None,
+    begins_with=CLASSIFIER,
+)
 
 RECIPES: Mapping[str, DetectorRecipe] = {
     "sliding_window": DetectorRecipe(steps=1500, batch_size=8, lr=0.02),

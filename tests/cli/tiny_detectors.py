@@ -23,8 +23,7 @@ TINY = SmallSettings(
         _DEFAULT.rpn, sizes=((12.0, 30.0),), ratios=(1.0,), hidden=3, n_drawn=8, pre_nms=(12, 12), post_nms=(6, 6)
     ),
     head=dataclasses.replace(_DEFAULT.head, side=2, n_drawn=8, n_detections=3, score_threshold=0.0),
-    pyramid=None,
-    box_channels=None,
+    scales=None,
     fc=(4, 5),
     mask_channels=(3,),
     mask_hidden=2,

@@ -244,7 +244,7 @@ def test_masks_and_joints_by_the_settings() -> None:
 def test_heads_see_the_finest_maps_alone() -> None:
     """Of three maps the first two: a region as large as the picture is cropped from the second."""
     net = detector(tiny(pyramid=6, rpn=replace(TINY_RPN, sizes=((10.0,), (20.0,), (30.0,)))))
-    net.n_roi_maps = 2
+    net.roi_maps = slice(2)
     maps = [Tensor(np.full((1, 6, 32 // s, 32 // s), float(s))) for s in net.backbone.strides]
     assert net.backbone.strides == (1, 2, 4)
     boxes = np.array([[0, 0, 32, 32], [3, 3, 5, 5]], float)

@@ -17,7 +17,7 @@ from refdet.nn import SGD
 from tests.detection.coloured_squares import coloured_square, without_objects
 
 AS_IT_IS = Preparation(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
-STILL = CropsOfObjects(side=8, context=1.0, stretch=0.0, shift=0.0, background=0)
+STILL = CropsOfObjects(side=8, square=True, stretch=0.0, shift=0.0, background=0, sampling_ratio=1)
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -48,6 +48,28 @@ def test_the_crop_is_the_square_around_the_object() -> None:
     assert len(seen) == 8
 
 
+def test_without_square_the_crop_is_the_box() -> None:
+    """The two sides of a box of 4 × 8 pixels are resized to 4: of every two rows, the mean."""
+    sample = dataclasses.replace(coloured_square(0), boxes=np.array([[12, 6, 16, 14]], np.float32))
+    expected = sample.image[6:14, 12:16].astype(float).reshape(4, 2, 4, 3).mean(axis=1).transpose(2, 0, 1)
+    crops, _ = classifier(dataclasses.replace(STILL, square=False, side=4), preparation=AS_IT_IS).cut_out(
+        [sample], rng=rng()
+    )
+    assert sum(np.allclose(x, crops[0]) for x in turned(expected)) == 1
+
+
+def test_boxes_are_stretched_and_moved_side_by_side() -> None:
+    net = classifier(CropsOfObjects(context=1.25, stretch=0.2, shift=0.1))
+    boxes = np.tile(np.array([[10, 20, 20, 28]], np.float32), (500, 1))
+    x1, y1, x2, y2 = net._around(boxes, rng()).T
+    for low, high, side, middle in ((x1, x2, 10, 15), (y1, y2, 8, 24)):
+        sides = (high - low) / (1.25 * side)
+        assert (sides.min(), sides.max()) == (pytest.approx(0.8, abs=0.01), pytest.approx(1.2, abs=0.01))
+        ways = np.abs((low + high) / 2 - middle) / (high - low)
+        assert 0.09 < ways.max() <= 0.1 + 1e-5
+    assert np.corrcoef(x2 - x1, y2 - y1)[0, 1] < 0.2
+
+
 def test_what_lies_outside_is_the_mean_colour() -> None:
     """The square of a box at the left border reaches 4 pixels beyond it; half of the crop, on some side, is 0."""
     sample = dataclasses.replace(coloured_square(0), boxes=np.array([[0, 8, 8, 16]], np.float32))
@@ -60,7 +82,7 @@ def test_what_lies_outside_is_the_mean_colour() -> None:
 
 
 def test_squares_are_stretched_and_moved_within_limits() -> None:
-    net = classifier(CropsOfObjects(context=1.25, stretch=0.2, shift=0.1))
+    net = classifier(CropsOfObjects(square=True, context=1.25, stretch=0.2, shift=0.1))
     boxes = np.tile(np.array([[10, 20, 20, 28]], np.float32), (500, 1))
     x1, y1, x2, y2 = net._around(boxes, rng()).T
     side = x2 - x1

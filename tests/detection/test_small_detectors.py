@@ -10,7 +10,6 @@ import pytest
 from refdet.autograd.tensor import Tensor
 from refdet.data import Shapes
 from refdet.detection.faster_rcnn import FasterRCNN
-from refdet.detection.roi_heads import BoxHead, ConvolutionalBoxHead
 from refdet.detection.small_detectors import SmallSettings, small_backbone, small_faster_rcnn
 from refdet.features.backbones.maps import OneMap
 from refdet.features.backbones.vgg_fpn import VGGFPN
@@ -25,7 +24,7 @@ def rng() -> np.random.Generator:
 @pytest.mark.parametrize("batch_norm", [True, False])
 def test_blocks(batch_norm: bool) -> None:
     """A pooling between two blocks halves the map; there is none behind the last."""
-    settings = SmallSettings(blocks=((4, 2), (6, 1), (5, 1)), batch_norm=batch_norm, pyramid=None)
+    settings = SmallSettings(blocks=((4, 2), (6, 1), (5, 1)), batch_norm=batch_norm, scales=None)
     backbone = small_backbone(settings, rng=rng())
     assert isinstance(backbone, OneMap)
     layers = list(backbone.features)
@@ -95,24 +94,3 @@ def test_dropout_is_drawn_from_the_generator() -> None:
     assert np.count_nonzero(first) < 0.7 * np.count_nonzero(head(crop).data)
     with pytest.raises(TypeError, match="dropout"):
         head(crop, training=True)
-
-
-def test_convolutional_head_is_the_mean_over_the_crop() -> None:
-    """With centre taps of 1 and fully connected weights of the identity, relu comes before the mean, and after it."""
-    head = ConvolutionalBoxHead(2, (2,), 2, batch_norm=False, rng=rng())
-    for name, parameter in head.named_parameters():
-        parameter.data = np.zeros_like(parameter.data)
-        if name.endswith("weight"):
-            parameter.data[np.arange(2), np.arange(2), *((1, 1) if parameter.ndim == 4 else ())] = 1
-    crop = np.array([[[[1, -1], [3, 4]], [[-5, 2], [0, 0]]]], np.float32)
-    np.testing.assert_array_equal(head(crop).data, [[2, 0.5]])
-    assert head(np.zeros((0, 2, 3, 3), np.float32)).shape == (0, 2)
-
-
-def test_the_settings_choose_the_head() -> None:
-    heads = [
-        small_faster_rcnn(CLASS_NAMES, rng=rng(), settings=tiny(box_channels=channels)).roi_heads.box_head
-        for channels in (None, (5, 7))
-    ]
-    assert isinstance(heads[0], BoxHead)
-    assert [p.shape[:2] for n, p in heads[1].named_parameters() if n.endswith("weight")] == [(5, 8), (7, 5), (16, 7)]

@@ -1,0 +1,72 @@
+"""The first stage of a small detector's training: its backbone learns to name the objects of the training pictures.
+
+    pictures → `ObjectClassifier` with the detector's own features, trained → `begin_as` → the detector
+
+Where no network trained on ImageNet fits, this one takes its place. It has a folder of its own below that of the run,
+and is as exact in going on.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from refdet.data.sample import Sample
+from refdet.detection.model_settings import plain_settings
+from refdet.detection.object_classifier import ObjectClassifier, begin_as
+from refdet.training.loop import train
+from refdet.training.progress import Progress
+from refdet.training.recipes import Augmentation, DetectorRecipe
+from refdet.training.settings import TrainingSettings
+
+FOLDER = "classifier"
+
+
+def learn_objects_first(
+    detector: Any,
+    samples: Sequence[Sample],
+    recipe: DetectorRecipe,
+    *,
+    seed: int,
+    folder: Path | None = None,
+    save_every: int = 100,
+    progress: Progress | None = None,
+) -> ObjectClassifier:
+    """Train a classifier with a detector's features, and let the detector begin with what it has learned.
+
+    Args:
+        detector: one whose `backbone` has convolutions `features`.
+        samples: to train on; nothing but boxes and classes is read.
+        recipe: of the classifier.
+        seed: of its first weights, and of all draws.
+        folder: of the detector's run; None to write nothing.
+        save_every: steps between checkpoints.
+        progress: as for `train`.
+    """
+    features = copy.deepcopy(detector.backbone.features)
+    rng = np.random.default_rng([seed, 1])
+    classifier = ObjectClassifier(len(detector.class_names), features, preparation=detector.preparation, rng=rng)
+    train(
+        classifier,
+        samples,
+        losses=classifier.losses,
+        optimiser=recipe.make_optimiser(classifier),
+        schedule=recipe.schedule(),
+        settings=TrainingSettings(
+            n_steps=recipe.steps,
+            batch_size=recipe.batch_size,
+            seed=seed,
+            max_gradient_norm=recipe.max_gradient_norm,
+            save_every=save_every,
+        ),
+        folder=None if folder is None else folder / FOLDER,
+        transform=Augmentation(mirror=False, photometric=recipe.photometric),  # it turns its crops itself
+        progress=progress,
+        description={"stage": "classifier of objects", "crops": plain_settings(classifier.crops)},
+    )
+    begin_as(detector, classifier)
+    return classifier

@@ -1,0 +1,69 @@
+"""A picture in several sizes: each map is what the plain network makes of the resized picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from refdet.autograd.tensor import Tensor
+from refdet.features.backbones.image_pyramid import ImagePyramid
+from refdet.features.backbones.vgg import vgg_features
+from refdet.nn import BatchNorm2d
+
+BLOCKS = [(4, 1), (5, 1), (6, 2)]
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def pyramid(scales: Any = (2.0, 1.0, 0.5), early: int = 2) -> ImagePyramid:
+    return ImagePyramid(vgg_features(BLOCKS, batch_norm=True, rng=rng()), early=early, scales=scales)
+
+
+def halved(x: Any) -> Any:
+    """The mean of every 2 × 2 pixels is bilinear interpolation at half the size, half-pixel centres."""
+    return x.reshape(*x.shape[:2], x.shape[2] // 2, 2, x.shape[3] // 2, 2).mean((3, 5))
+
+
+def test_each_scale_is_the_plain_network_on_the_resized_picture() -> None:
+    net, x = pyramid((1.0, 0.5)), rng().standard_normal((2, 3, 16, 24)).astype(np.float32)
+    maps = net.maps(Tensor(x), training=False, rng=None)
+    assert net.strides == (2, 4, 4, 8)
+    assert net.out_channels == (5, 5, 6, 6)
+    layers = list(net.features)
+    for early, late, picture in zip(maps[:2], maps[2:], (x, halved(x)), strict=True):
+        y = Tensor(picture)
+        for i, layer in enumerate(layers):
+            if i == net.split:
+                np.testing.assert_allclose(early.data, y.data, atol=1e-5)
+            y = layer(y)
+        np.testing.assert_allclose(late.data, y.data, atol=1e-5)
+
+
+def test_statistics_stay_in_training_and_everything_learns() -> None:
+    net = pyramid()
+    before = {name: array.copy() for name, array in net.state_dict().items()}
+    maps = net.maps(Tensor(rng().standard_normal((1, 3, 16, 16)).astype(np.float32)), training=True, rng=rng())
+    sum((x * x).sum() for x in maps).backward()  # type: ignore[union-attr]
+    assert all(p.grad is not None for p in net.parameters())
+    assert any(isinstance(layer, BatchNorm2d) for layer in net.features)
+    for name, array in net.state_dict().items():
+        np.testing.assert_array_equal(array, before[name], err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"early": 3}, "ImagePyramid: early must be one of the first 2 blocks, got 3"),
+        ({"early": 0}, "ImagePyramid: early must be at least 1"),
+        ({"scales": (1.0, 2.0)}, "the largest first"),
+        ({"scales": ()}, "ImagePyramid: scales must be positive"),
+        ({"scales": (4.0,)}, "ImagePyramid: strides must be whole numbers of pixels"),
+    ],
+)
+def test_what_is_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        pyramid(**options)
