@@ -49,7 +49,7 @@ def test_a_detector_learns_and_detects_stage_by_stage() -> None:
     assert not [name for name, p in names["detector"].named_parameters() if p.grad is None]
     assert len(names["found"]) == len(names["found"].boxes)
     assert names["output"].anchors.shape[0] == names["output"].logits.shape[1]
-    assert 0 < len(names["proposals"]) <= 60
+    assert 0 < len(names["proposals"]) <= names["detector"].rpn.settings.post_nms[1]
 
 
 def test_segmentation_and_random_fields_run() -> None:

@@ -20,22 +20,20 @@ import typer
 from refdet.cli.messages import UsageProblem, console
 from refdet.cli.model_choice import check_model
 from refdet.cli.train_data import Data, WithoutJoints, open_data
+from refdet.cli.train_weights import begin_with
 from refdet.data.files import make_folder, read_bytes, write_bytes
 from refdet.detection.model_file import (
-    TORCH_SUFFIXES,
     make_detector,
-    refuse_not_finite,
-    refuse_training_state,
     save_model,
 )
 from refdet.detection.model_names import DetectorNetwork, find_model
 from refdet.detection.model_settings import plain_settings
 from refdet.detection.with_proposals import WithProposals
-from refdet.nn.checkpoint import CheckpointError, load_metadata, load_tensors, read_torch_state_dict
-from refdet.nn.module import Module, misfit
+from refdet.nn.checkpoint import CheckpointError
+from refdet.nn.module import Module
 from refdet.training import TrainingError, TrainingSettings, train
 from refdet.training.detector_scores import SIGMAS, DetectorScores, evaluate_detector
-from refdet.training.objects_first import learn_objects_first
+from refdet.training.objects_first import FOLDER, learn_objects_first
 from refdet.training.progress import default_progress
 from refdet.training.recipes import Augmentation, DetectorRecipe, recipe_of
 from refdet.training.run_folder import LAST
@@ -43,7 +41,6 @@ from refdet.training.run_folder import LAST
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from refdet.core.check import Array
     from refdet.data import Sample
 
 ORDER, MODEL_FILE, PROPOSALS = "run.json", "model.safetensors", "proposals"
@@ -146,7 +143,7 @@ def run(order: Order, folder: Path) -> None:
     )
     is_new = not (folder / LAST).exists()
     if order["weights"] is not None and is_new:
-        typer.echo(_begin_with(detector, Path(order["weights"]), order["model"]), err=True)
+        typer.echo(begin_with(detector, Path(order["weights"]), order["model"]), err=True)
     make_folder(folder, RunError)
     path = folder / ORDER
     is_first = not path.exists()
@@ -161,7 +158,8 @@ def run(order: Order, folder: Path) -> None:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             scores = _train(detector, data, order, plain_settings(settings), folder, is_new=is_new, accepted=note)
     except Exception as problem:
-        if is_first and not (folder / LAST).exists():  # nothing to go on with: the same command may be given again
+        has_begun = (folder / LAST).exists() or (folder / FOLDER).exists()
+        if is_first and not has_begun:  # nothing to go on with: the same command may be given again
             path.unlink(missing_ok=True)
         if isinstance(problem, ValueError) and not isinstance(problem, (CheckpointError, TrainingError)):
             raise TrainingError(f"train: {problem}") from problem  # of a picture, which it names
@@ -274,31 +272,6 @@ def _with_proposals(detector: DetectorNetwork, samples: Sequence[Sample], folder
             found[i]
         found.save()
     return found
-
-
-def _begin_with(detector: DetectorNetwork, path: Path, model: str) -> str:
-    """Put weights into a detector as far as they fit; return a sentence that says how far."""
-    state, wanted = _arrays(path, model), detector.state_dict()
-    fitting: dict[str, Array] = {n: a for n, a in state.items() if n in wanted and misfit(a, wanted[n]) is None}
-    refuse_not_finite(fitting, path)
-    if not fitting:
-        raise CheckpointError(f"{path}: has no array that fits {model}; it begins with {', '.join(list(state)[:3])}")
-    detector.load_state_dict(fitting, strict=False)
-    new = [name for name in wanted if name not in fitting]
-    if not new:
-        return f"{path}: all {len(wanted)} arrays are taken over"
-    return f"{path}: {len(fitting)} of {len(wanted)} arrays are taken over; {', '.join(new[:3])} … begin anew"
-
-
-def _arrays(path: Path, model: str) -> Mapping[str, Array]:
-    """Return the arrays of a file of refdet's, or of others', under the names of the model."""
-    is_torch = path.suffix in TORCH_SUFFIXES
-    state: Mapping[str, Array] = read_torch_state_dict(path) if is_torch else load_tensors(path)
-    renamed = find_model(model).renamed
-    metadata = {} if is_torch else load_metadata(path)
-    refuse_training_state(metadata, path)
-    is_own = "format" in metadata
-    return state if renamed is None or is_own else renamed(state)
 
 
 def _show(scores: DetectorScores, path: Path) -> None:

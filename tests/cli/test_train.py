@@ -21,6 +21,7 @@ from refdet.cli.train_data import open_data
 from refdet.data import CLASS_NAMES, Shapes, VocAnnotation, write_voc_annotation
 from refdet.detection.model_file import load_model, save_model
 from refdet.detection.model_names import MODELS
+from refdet.detection.object_classifier import ObjectClassifier
 from refdet.nn.checkpoint import load_tensors, save_tensors
 from refdet.training import run_folder
 from refdet.training.folder_lock import claimed
@@ -100,6 +101,32 @@ class TestARun:
         detector = load_model("runs/small_mask_rcnn/model.safetensors").detector
         assert detector.class_names == CLASS_NAMES
         assert detector.detect(Shapes(1, seed=1)[0].image).masks is not None
+
+    def test_it_begins_with_the_objects(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Stopped while its backbone learns to name them, it goes on there, and ends with the same bits."""
+        entry = MODELS["small_faster_rcnn"]
+        monkeypatch.setitem(MODELS, "small_faster_rcnn", type(entry)(**{**vars(entry), "settings": lambda: TINY}))
+        options = ("small_faster_rcnn", "--steps", 2, "--train-size", 2, "--test-size", 1)
+        result = trains(*options, "--out", "whole")
+        assert result.stderr.startswith("first the backbone learns to name the objects")
+        n_calls, losses = 0, ObjectClassifier.losses
+
+        def interrupted(self: ObjectClassifier, samples: Any, *, rng: Any) -> Any:
+            nonlocal n_calls
+            n_calls += 1
+            if n_calls == 3:
+                os.kill(os.getpid(), signal.SIGINT)
+            return losses(self, samples, rng=rng)
+
+        monkeypatch.setattr(ObjectClassifier, "losses", interrupted)
+        assert run(*options, "--out", "parts").exit_code == 130
+        assert Path("parts/classifier/last.safetensors").exists()
+        assert not Path("parts/last.safetensors").exists()
+        assert "going on after step 3 of" in trains("--resume", "--out", "parts").stderr
+        assert Path("parts/model.safetensors").read_bytes() == Path("whole/model.safetensors").read_bytes()
+        assert "first the backbone" not in trains("--resume", "--out", "parts").stderr
+        given = trains(*options, "--out", "given", "--weights", "whole/model.safetensors")
+        assert "first the backbone" not in given.stderr
 
 
 class TestGoingOn:

@@ -1,0 +1,40 @@
+"""What `refdet train --weights` does: a detector begins with the arrays of a file, as far as they fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from refdet.detection.model_file import TORCH_SUFFIXES, refuse_not_finite, refuse_training_state
+from refdet.detection.model_names import DetectorNetwork, find_model
+from refdet.nn.checkpoint import CheckpointError, load_metadata, load_tensors, read_torch_state_dict
+from refdet.nn.module import misfit
+
+if TYPE_CHECKING:
+    from refdet.core.check import Array
+
+
+def begin_with(detector: DetectorNetwork, path: Path, model: str) -> str:
+    """Put weights into a detector as far as they fit; return a sentence that says how far."""
+    state, wanted = _arrays(path, model), detector.state_dict()
+    fitting: dict[str, Array] = {n: a for n, a in state.items() if n in wanted and misfit(a, wanted[n]) is None}
+    refuse_not_finite(fitting, path)
+    if not fitting:
+        raise CheckpointError(f"{path}: has no array that fits {model}; it begins with {', '.join(list(state)[:3])}")
+    detector.load_state_dict(fitting, strict=False)
+    new = [name for name in wanted if name not in fitting]
+    if not new:
+        return f"{path}: all {len(wanted)} arrays are taken over"
+    return f"{path}: {len(fitting)} of {len(wanted)} arrays are taken over; {', '.join(new[:3])} … begin anew"
+
+
+def _arrays(path: Path, model: str) -> Mapping[str, Array]:
+    """Return the arrays of a file of refdet's, or of others', under the names of the model."""
+    is_torch = path.suffix in TORCH_SUFFIXES
+    state: Mapping[str, Array] = read_torch_state_dict(path) if is_torch else load_tensors(path)
+    renamed = find_model(model).renamed
+    metadata = {} if is_torch else load_metadata(path)
+    refuse_training_state(metadata, path)
+    is_own = "format" in metadata
+    return state if renamed is None or is_own else renamed(state)
