@@ -55,7 +55,9 @@ def train_detector(
     for photographs, of the authors' fastrcnn_vgg16 and fasterrcnn_vgg16, or
     torchvision's fasterrcnn_resnet50_fpn, maskrcnn_resnet50_fpn and
     keypointrcnn_resnet50_fpn. Each has a recipe, whose steps, batch size and
-    rate are taken unless they are given: refdet/training/recipes.py.
+    rate are taken unless they are given: refdet/training/recipes.py. The last
+    three small ones first learn to name the objects, cut out of the pictures,
+    in DIR/classifier; not so where --weights are given.
 
     DATA is shapes or figures, which are made as they are needed; or VOC's
     folder, with the lists train and val, or trainval and test, in

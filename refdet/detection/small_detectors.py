@@ -1,5 +1,7 @@
 """Faster, Mask and keypoint R-CNN for pictures of 128 × 128, such as those of `refdet.data.Shapes`.
 
+Other pictures are resized so that their shorter side is 128.
+
 The backbone is a small VGG (Simonyan & Zisserman, 2015) over the picture in several sizes (`ImagePyramid`). Regions are
 cropped from an early map of that size in which they are about as large as what the network has learned to name, and the
 rest of the network is their head (`LateHead`); proposals are made from its last map. Everything else is that of the
@@ -93,7 +95,7 @@ class SmallSettings:
     mask_channels: tuple[int, ...] = (48, 48, 48)
     mask_hidden: int = 48
     keypoint_channels: tuple[int, ...] = (48, 48, 48, 48)
-    preparation: Preparation = field(default_factory=Preparation)
+    preparation: Preparation = field(default_factory=lambda: Preparation(short=128, long=512))
     with_difficult: bool = True
 
 

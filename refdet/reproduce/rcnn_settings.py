@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from refdet.detection.multi_scale_roi_align import CropSettings
 from refdet.detection.object_classifier import CropsOfObjects
+from refdet.detection.preparation import Preparation
 from refdet.detection.rcnn_settings import RCNNSettings
 from refdet.detection.rpn_settings import RPNSettings
 from refdet.detection.sliding_window import WindowSettings
@@ -154,6 +155,7 @@ MINIATURE = Settings(
         ),
         head=replace(SmallSettings().head, crops=CropSettings(aligned=True), side=3, n_drawn=16),
         scales=None,
+        preparation=Preparation(),
         fc=(12, 12),
     ),
     faster_recipe=_tiny(),

@@ -13,6 +13,7 @@ from refdet.data import Sample
 from refdet.detection.detected import Detected
 from refdet.detection.model_file import save_model
 from refdet.detection.model_names import MODELS, JointSettings, Model
+from refdet.detection.preparation import Preparation
 from refdet.detection.small_detectors import SmallSettings
 from refdet.nn.module import Module, Parameter
 
@@ -28,6 +29,7 @@ TINY = SmallSettings(
     mask_channels=(3,),
     mask_hidden=2,
     keypoint_channels=(3,),
+    preparation=Preparation(),
 )
 TINY_JOINTS = JointSettings(14, TINY)
 

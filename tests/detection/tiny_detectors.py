@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from refdet.data.sample import Sample
+from refdet.detection.preparation import Preparation
 from refdet.detection.roi_settings import HeadSettings
 from refdet.detection.rpn_settings import RPNSettings
 from refdet.detection.small_detectors import SmallSettings
@@ -36,6 +37,7 @@ TINY = SmallSettings(
     mask_channels=(4,),
     mask_hidden=4,
     keypoint_channels=(4,),
+    preparation=Preparation(),
 )
 
 
