@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-com
 ORACLES := onnx onnxruntime scikit-learn pycocotools opencv-contrib-python-headless pydensecrf2 PyMaxflow
 WORKERS ?= auto
 
-.PHONY: demo test check format bench golden mutation clean
+.PHONY: demo test check format bench golden mutation weights clean
 
 demo: .venv/demo-installed
 	$(BIN)/refdet demo --output demo
@@ -30,6 +30,14 @@ mutation: .venv/test-installed
 	$(BIN)/python -m tests.mutation run
 	$(BIN)/python -m tests.mutation core
 	$(BIN)/python -m tests.mutation report --markdown docs/mutation.md
+
+# The trained models that come with refdet. Each takes a quarter of an hour or more, and is committed.
+weights: .venv/test-installed
+	for model in small_mask_rcnn; do \
+		NUMBA_NUM_THREADS=1 $(BIN)/refdet train $$model --seed 0 --backend numba-cpu --out build/$$model && \
+		$(BIN)/python -c "from refdet.detection.model_file import ship; print(ship('build/$$model/model.safetensors'))" \
+		|| exit 1; \
+	done
 
 clean:
 	rm -rf .venv demo

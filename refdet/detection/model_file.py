@@ -63,8 +63,11 @@ def make_detector(
     return made
 
 
-def save_model(path: Path | str, detector: DetectorNetwork, *, model: str, settings: Any) -> None:
-    """Write a detector to a `.safetensors` file, all or nothing; `settings` are those that it was made with."""
+def save_model(path: Path | str, detector: DetectorNetwork, *, model: str, settings: Any, half: bool = False) -> None:
+    """Write a detector to a `.safetensors` file, all or nothing; `settings` are those that it was made with.
+
+    With `half`, numbers are rounded to float16, which makes half as large a file; too large ones are refused.
+    """
     find_model(model)
     metadata = {
         "format": FORMAT,
@@ -72,7 +75,21 @@ def save_model(path: Path | str, detector: DetectorNetwork, *, model: str, setti
         "class_names": list(detector.class_names),
         "settings": plain_settings(settings),
     }
-    save_tensors(path, detector.state_dict(), metadata=metadata)
+    state = detector.state_dict()
+    if half:
+        with np.errstate(over="ignore"):
+            state = {n: a.astype(np.float16) if a.dtype.kind == "f" else a for n, a in state.items()}
+        refuse_not_finite(state, path)
+    save_tensors(path, state, metadata=metadata)
+
+
+def ship(path: Path | str) -> Path:
+    """Put the model of a file among those that come with refdet, in float16; return where."""
+    loaded = load_model(path)
+    WEIGHTS.mkdir(exist_ok=True)
+    target = WEIGHTS / f"{loaded.model}.safetensors"
+    save_model(target, loaded.detector, model=loaded.model, settings=loaded.settings, half=True)
+    return target
 
 
 def load_model(path: Path | str, model: str | None = None) -> LoadedModel:

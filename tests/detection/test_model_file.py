@@ -179,6 +179,22 @@ def test_the_weights_that_come_with_refdet_are_models() -> None:
     assert shipped_weights("frobnicator") is None
 
 
+def test_half_as_large(tmp_path: Path) -> None:
+    """Numbers in float16, to a part in 2¹¹. What float16 cannot hold is refused; nothing is left of it."""
+    detector, path = tiny(), tmp_path / "half.safetensors"
+    save_model(path, detector, model="small_faster_rcnn", settings=TINY, half=True)
+    found = load_model(path).detector.state_dict()
+    for name, array in detector.state_dict().items():
+        assert found[name].dtype == array.dtype
+        np.testing.assert_allclose(found[name], array, rtol=2.0**-11, atol=1e-7)
+    assert {a.dtype.name for a in load_tensors(path).values() if a.dtype.kind == "f"} == {"float16"}
+    bias = detector.state_dict()["rpn.head.cls_logits.bias"]
+    detector.load_state_dict({"rpn.head.cls_logits.bias": np.full_like(bias, 1e5)}, strict=False)
+    with pytest.raises(CheckpointError, match=r"cls_logits\.bias is not finite"):
+        save_model(tmp_path / "large.safetensors", detector, model="small_faster_rcnn", settings=TINY, half=True)
+    assert not (tmp_path / "large.safetensors").exists()
+
+
 def test_what_a_name_makes() -> None:
     assert isinstance(tiny("small_mask_rcnn"), FasterRCNN)
     assert tiny("small_mask_rcnn").detect(IMAGE).masks.shape[1:] == (32, 40)
