@@ -29,9 +29,8 @@ from refdet.core.elementwise import Gradients
 from refdet.ops.batch_norm import BatchNormResidual, Outputs, followed
 from refdet.ops.channels import along_channels
 from refdet_numba.cpu.arrays import native
+from refdet_numba.cpu.channel_sums import RUN, add_up
 from refdet_numba.cpu.compiling import REORDERED, compiled, compiled_parallel
-
-RUN = 256
 
 
 def forward(
@@ -110,7 +109,7 @@ def _statistics(x: Any, mean: Any, variance: Any) -> None:
         total = 0.0
         for n in range(N):
             for start in range(0, L, RUN):
-                total += _sum(x[n, c, start : min(L, start + RUN)])
+                total += add_up(x[n, c, start : min(L, start + RUN)])
         first = x.dtype.type(total / m)
         deviations, squares = 0.0, 0.0
         for n in range(N):
@@ -121,14 +120,6 @@ def _statistics(x: Any, mean: Any, variance: Any) -> None:
         d = deviations / m
         mean[c] = first + x.dtype.type(d)
         variance[c] = squares / m - d * d
-
-
-@compiled(fastmath=REORDERED)
-def _sum(values: Any) -> Any:
-    total = values.dtype.type(0)
-    for i in range(values.shape[0]):
-        total += values[i]
-    return total
 
 
 @compiled(fastmath=REORDERED)

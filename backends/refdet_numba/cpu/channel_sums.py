@@ -43,7 +43,7 @@ def _sum(dy: Any, sums: Any, work: Any) -> None:
         n_partial = 0
         for n in range(N):
             for start in range(0, n_pixels, RUN):
-                partial[n_partial] = _add_up(dy[n, o, start : min(n_pixels, start + RUN)])
+                partial[n_partial] = add_up(dy[n, o, start : min(n_pixels, start + RUN)])
                 n_partial += 1
         while n_partial > 1:
             for i in range(n_partial // 2):
@@ -55,7 +55,8 @@ def _sum(dy: Any, sums: Any, work: Any) -> None:
 
 
 @compiled(fastmath=REORDERED)
-def _add_up(values: Any) -> Any:
+def add_up(values: Any) -> Any:
+    """Return the sum of a run, in any order."""
     total = values.dtype.type(0)
     for i in range(values.shape[0]):
         total += values[i]
