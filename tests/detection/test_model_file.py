@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from refdet.boxes.iou import box_iou
+from refdet.data import Shapes
 from refdet.detection.faster_rcnn import FasterRCNN
 from refdet.detection.model_file import difference, load_model, load_weights, make_detector, save_model, shipped_weights
 from refdet.detection.model_names import MODELS, find_model
@@ -177,6 +179,26 @@ def test_the_weights_that_come_with_refdet_are_models() -> None:
     for name, path in found.items():
         assert load_model(path).model == name
     assert shipped_weights("frobnicator") is None
+
+
+def test_the_detector_that_comes_with_refdet_detects() -> None:
+    """Most objects of scenes that it was not trained on are found, named and outlined."""
+    path = shipped_weights("small_mask_rcnn")
+    assert path is not None
+    assert path.stat().st_size < 3_000_000
+    detector, n_found, n_objects = load_model(path).detector, 0, 0
+    for scene in Shapes(4, seed=1):
+        found = detector.detect(scene.image)
+        assert found.masks is not None
+        sure = found.scores > 0.3
+        overlaps = box_iou(scene.boxes, found.boxes[sure])
+        overlaps = overlaps * (scene.classes[:, None] == found.classes[sure])
+        for i in np.flatnonzero(~scene.difficult):
+            n_objects += 1
+            j = int(overlaps[i].argmax())
+            mask = found.masks[sure][j]
+            n_found += overlaps[i, j] > 0.5 and 2 * (mask & scene.masks[i]).sum() > (mask | scene.masks[i]).sum()
+    assert n_found > n_objects / 2
 
 
 def test_half_as_large(tmp_path: Path) -> None:
