@@ -5,7 +5,7 @@
 
 He et al., "Deep residual learning" (2016), have such a head in their Faster R-CNN: stage 5 of the network, on every
 region. A region of an early map, of about the size at which the network knows its objects, is what a picture of that
-object is to the classifier that the network was before; `begin_with` starts it as that.
+object is to the classifier that the network was before; `object_classifier.begin_as` starts it as that.
 
 Conventions: the blocks are a copy of their own, that learns apart from the backbone's. Normalisation runs by its
 estimates, as in `ImagePyramid`, whose crops these are.

@@ -13,6 +13,7 @@ from refdet.detection.faster_rcnn import FasterRCNN
 from refdet.detection.late_head import LateHead
 from refdet.detection.multi_scale_roi_align import CropSettings
 from refdet.detection.object_classifier import CropsOfObjects, ObjectClassifier, begin_as
+from refdet.detection.roi_heads import BoxHead
 from refdet.detection.small_detectors import SmallSettings, small_faster_rcnn, small_mask_rcnn
 from refdet.features.backbones.maps import without_last_pooling
 from refdet.features.backbones.vgg import vgg_features
@@ -65,6 +66,11 @@ def test_masks_are_made_from_the_same_maps() -> None:
     found = net.detect(picture().image)
     assert found.masks is not None
     assert found.masks.shape[1:] == (32, 32)
+
+
+def test_the_settings_choose_the_head() -> None:
+    """With one size of the picture there are two fully connected layers."""
+    assert isinstance(small_faster_rcnn(CLASS_NAMES, rng=rng(), settings=tiny()).roi_heads.box_head, BoxHead)
 
 
 def test_what_is_refused() -> None:

@@ -3,6 +3,7 @@
 | route | convolutions |
 |---|---|
 | a kernel for each channel (`depthwise`) | as many groups as channels in and out, without stride and dilation |
+| images in the lanes of vectors (`small_maps`) | without stride and dilation, of many small maps |
 | Winograd's F(4×4, 3×3) (`winograd`) | 3 × 3 with stride 1, where `winograd.pays` |
 | Winograd's F(4×4, 5×5) (`winograd_5x5`) | 5 × 5 with stride 1, where `winograd_5x5.pays` |
 | F(4×4, 3×3) of rewritten maps (`three_by_three`) | dilated 3 × 3; 5 × 5 otherwise; 11 × 11 with stride 4; the like |

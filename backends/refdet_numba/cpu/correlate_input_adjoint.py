@@ -6,14 +6,15 @@ where dyz holds dy at every s-th pixel, and zero in between and outside: it is t
 turned by 180°, C and O exchanged, and padding d(k − 1) − p. Which algorithm computes it depends on shapes alone:
 
 - few channels in each of many groups, on the way of such a correlation, with the zeros in between;
+- many small maps without stride and dilation, images in the lanes (`small_maps`);
 - 3 × 3 without stride, by Winograd's; with dilation d the pixels fall into d × d maps that do not see each other;
 - 5 × 5 without stride and dilation, by Winograd's, in groups or not;
 - everything else as matrix products.
 
-The first three multiply values that the definition does not bring together; where that made a result that is not
+All but the last multiply values that the definition does not bring together; where that made a result that is not
 finite, the matrix products decide.
 
-Workspace of the second with d > 1, beside Winograd's: dy and dx once more.
+Workspace of the third with d > 1, beside Winograd's: dy and dx once more.
 """
 
 from __future__ import annotations
