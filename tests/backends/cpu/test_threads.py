@@ -6,17 +6,24 @@ here ends the process.
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
 import subprocess
 import sys
 
 import pytest
 
-LAYERS = [
-    "workqueue",
-    *(layer for layer in ("omp", "tbb") if importlib.util.find_spec(f"numba.np.ufunc.{layer}pool") is not None),
-]
+
+def loads(layer: str) -> bool:
+    """Say whether Numba has a threading layer here: it may be built without it, or its library be absent (tbb)."""
+    try:
+        importlib.import_module(f"numba.np.ufunc.{layer}pool")
+    except ImportError:
+        return False
+    return True
+
+
+LAYERS = ["workqueue", *(layer for layer in ("omp", "tbb") if loads(layer))]
 PROBLEM = """
 import os, sys, threading
 import numpy as np
