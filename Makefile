@@ -14,8 +14,9 @@ demo: .venv/demo-installed
 test: .venv/test-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/refdet golden generate --check & checked=$$!; $(BIN)/mypy; typed=$$?; wait $$checked && exit $$typed
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(PYTEST_OPTIONS)
+	$(BIN)/refdet golden generate --check & checked=$$!; \
+	{ $(BIN)/mypy && $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(PYTEST_OPTIONS); }; \
+	tested=$$?; wait $$checked && exit $$tested
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(PYTEST_OPTIONS) tests/backends/gpu
 
 format: .venv/test-installed

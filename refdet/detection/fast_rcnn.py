@@ -91,7 +91,7 @@ class FastRCNN(Module):
 
         Args:
             class_names: of the background, then of the K classes.
-            backbone: with one map.
+            backbone: with one map, or several of which each region is cropped from the one that suits it.
             roi_heads: whose settings say how regions are drawn, learned and reported.
             preparation: of the pictures.
             propose: finds the proposals of a picture that comes without; None for Selective Search, fast mode.
@@ -103,8 +103,10 @@ class FastRCNN(Module):
         super().__init__()
         if not isinstance(backbone, Module):
             raise TypeError(f"FastRCNN: backbone must be a Module, got {type(backbone).__name__}")
-        if len(backbone.strides) != 1:
-            raise ValueError(f"FastRCNN: the backbone must have one map, got {len(backbone.strides)}")
+        if len(backbone.strides) != 1 and roi_heads.settings.crops.crop == "pool" and merge_duplicates:
+            raise ValueError(
+                f"FastRCNN: equal crops are merged on one map alone, and the backbone has {len(backbone.strides)}"
+            )
         self.class_names = tuple(class_names)
         self.backbone, self.roi_heads, self.preparation = backbone, roi_heads, preparation
         self.propose: Propose = SelectiveSearch() if propose is None else propose

@@ -1,18 +1,21 @@
 """What a detector's backbone learns before there is a detector: to name objects that are cut out for it.
 
-    object or background → the crop of it, resized → features → mean over the map → logits → log loss
+    object or background → the crop of it, resized → features → fc6 → relu → fc7 → relu → logits → log loss
 
 Detectors begin with a network that classifies pictures, trained on ImageNet (Girshick et al., 2014, §2.3; decks 000 to
-002). Where there is none, the objects of the training pictures themselves will do. They cover a small part of the
-pictures, and each is shown at the same size, so that a step costs as much as one of the detector's and sees many more
-of them.
+002), its fully connected layers included. Where there is none, the objects of the training pictures themselves will do.
+They cover a small part of the pictures, and each is shown at the same size, so that a step costs as much as one of the
+detector's and sees many more of them.
 
 Conventions: a crop is what lies in the box, or with `square` in the square of its longer side around its centre, made
 `context` times as large. Its sides are stretched by factors of 1 ± `stretch`, the same one with `square`, and it is
 moved by up to `shift` of them, all drawn; what of it lies outside the picture is 0 after preparation, the mean colour.
-Crops are mirrored and turned by right angles at random, all crops of a picture alike. A piece of background has the
-sides of one of the picture's crops, and lies anywhere in it with IoU < 0.3 with every object; a place is drawn a few
-times, and a picture where none is found gives none.
+Crops are mirrored and turned by right angles at random, all crops of a picture alike.
+
+A piece of background is drawn for an object of the picture: the first half of them near it, their centre moved by up to
+its sides, the others anywhere in the picture. Its sides are those of the object, each times 2^u, u uniform in −1 … 1.
+It is cut at the border, and used if its sides are then at least 4 pixels and its IoU with every object is below 0.5;
+each place is drawn a few times. A picture without objects gives no crop.
 """
 
 from __future__ import annotations
@@ -24,22 +27,28 @@ from typing import Any
 import numpy as np
 
 from refdet.autograd.tensor import Tensor, no_grad
+from refdet.boxes.clip import clip_boxes
 from refdet.boxes.iou import box_iou
 from refdet.core.check import Array
 from refdet.data.sample import Sample
 from refdet.detection.composition import is_learning
+from refdet.detection.fast_rcnn import FastRCNN
 from refdet.detection.faster_rcnn import FasterRCNN
 from refdet.detection.ground_truth import ground_truth
 from refdet.detection.late_head import LateHead
 from refdet.detection.multi_scale_roi_align import as_rois
 from refdet.detection.preparation import Preparation
+from refdet.detection.roi_heads import BoxHead
+from refdet.features.backbones.classifier import Classifier
 from refdet.features.backbones.image_pyramid import ImagePyramid
-from refdet.features.backbones.maps import last_channels
-from refdet.nn import GlobalAvgPool2d, Linear, Module, Sequential
+from refdet.features.backbones.maps import last_channels, without_last_pooling
+from refdet.nn import Linear, MaxPool2d, Module, Sequential
 from refdet.ops.roi_align import roi_align
 from refdet.ops.softmax_cross_entropy import softmax_cross_entropy
 
-ATTEMPTS = 5
+ATTEMPTS = 4
+SMALLEST_PIECE = 4.0
+MOST_OVERLAP = 0.5
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,7 @@ class CropsOfObjects:
         context: sides of the crop over those of the box, or of its square.
         stretch: largest change of that, as a share.
         shift: largest way from the centre, as a share of the side.
-        background: pieces of background of a picture.
+        background: pieces of background of a picture over its objects.
         sampling_ratio: points of each pixel of a crop along each axis, of which it is the mean.
     """
 
@@ -61,35 +70,49 @@ class CropsOfObjects:
     context: float = 1.0
     stretch: float = 0.2
     shift: float = 0.1
-    background: int = 1
+    background: float = 1.0
     sampling_ratio: int = 2
 
 
 class ObjectClassifier(Module):
-    """A network over crops of objects; `features` are what a detector takes over."""
+    """A network over crops of objects, all of whose layers a detector can take over.
+
+    Args:
+        n_classes: outputs, the background's first.
+        features: convolutions and poolings; one at the end is left out.
+        fc: widths of fc6 and fc7.
+        crops: how objects are cut out.
+        preparation: of the pictures.
+        rng: source of the weights.
+        dtype: of the weights.
+    """
 
     def __init__(
         self,
         n_classes: int,
         features: Sequential,
         *,
+        fc: tuple[int, int] = (128, 128),
         crops: CropsOfObjects | None = None,
         preparation: Preparation | None = None,
         rng: np.random.Generator,
         dtype: Any = np.float32,
     ) -> None:
         super().__init__()
-        self.features = features
-        self.pool = GlobalAvgPool2d()
-        self.fc = Linear(last_channels(features), n_classes, rng=rng, dtype=dtype)
         self.crops = crops or CropsOfObjects()
         self.preparation = preparation or Preparation()
+        self.features = without_last_pooling(features)
+        side = self.crops.side >> sum(isinstance(layer, MaxPool2d) for layer in self.features)
+        if side == 0:
+            raise ValueError(f"ObjectClassifier: crops of {self.crops.side} pixels are too small for the poolings")
+        self.head = BoxHead(last_channels(self.features), side, fc, rng=rng, dtype=dtype)
+        self.cls_score = Linear(fc[1], n_classes, rng=rng, dtype=dtype)
 
     def forward(self, x: Tensor, *, training: bool, rng: np.random.Generator | None) -> Tensor:
         """Return the logits (R, n_classes) of crops (R, 3, side, side)."""
         learning = training and is_learning(self.features)  # frozen, they keep their running statistics too
-        x = self.pool(self.features(x, training=learning, rng=rng), training=training, rng=rng)
-        return self.fc(x, training=training, rng=rng)
+        x = self.head(self.features(x, training=learning, rng=rng), training=training, rng=rng)
+        return self.cls_score(x, training=training, rng=rng)
 
     def losses(self, samples: Sequence[Sample], *, rng: np.random.Generator) -> dict[str, Tensor]:
         """Return `class`, the mean log loss of the objects and pieces of background of a batch; 0 without any."""
@@ -102,11 +125,11 @@ class ObjectClassifier(Module):
         prepared = self.preparation(samples)
         squares, classes = [], []
         for sample in prepared.samples:
-            truth = ground_truth(sample, n_classes=self.fc.weight.shape[0])
+            truth = ground_truth(sample, n_classes=self.cls_score.weight.shape[0])
             around = self._around(truth.boxes, rng)
-            elsewhere = self._elsewhere(truth.boxes, around, sample.size, rng)
-            squares.append(np.concatenate([around, elsewhere]))
-            classes.append(np.concatenate([truth.classes, np.zeros(len(elsewhere), np.int64)]))
+            beside = self._beside(truth.boxes, sample.size, rng)
+            squares.append(np.concatenate([around, beside]))
+            classes.append(np.concatenate([truth.classes, np.zeros(len(beside), np.int64)]))
         seen = prepared.images_for(self)
         rois = as_rois(squares).astype(seen.dtype)
         with no_grad():
@@ -130,34 +153,46 @@ class ObjectClassifier(Module):
         centres = (boxes[:, :2] + boxes[:, 2:]) / 2 + s.shift * sides * rng.uniform(-1, 1, (len(boxes), 2))
         return _boxes(centres, sides)
 
-    def _elsewhere(self, boxes: Array, around: Array, size: tuple[int, int], rng: np.random.Generator) -> Array:
-        """Return pieces of background with the sides of crops of objects."""
-        found: list[Array] = [np.zeros((0, 4), np.float32)]
-        for _ in range(self.crops.background if len(boxes) else 0):
-            for _ in range(ATTEMPTS):
-                crop = around[rng.integers(len(around))]
-                piece = _boxes(rng.uniform(0, size[::-1], (1, 2)), (crop[2:] - crop[:2])[None])
-                if box_iou(piece, boxes).max() < 0.3:
-                    found.append(piece)
-                    break
-        return np.concatenate(found)
+    def _beside(self, boxes: Array, size: tuple[int, int], rng: np.random.Generator) -> Array:
+        """Return pieces of background, near the objects and anywhere."""
+        n = round(self.crops.background * len(boxes))
+        near = np.arange(n) < (n + 1) // 2
+        pieces, found = np.zeros((n, 4), np.float32), np.zeros(n, np.bool_)
+        for _ in range(ATTEMPTS if n else 0):
+            of = boxes[rng.integers(len(boxes), size=n)]
+            sides = of[:, 2:] - of[:, :2]
+            around = (of[:, :2] + of[:, 2:]) / 2 + sides * rng.uniform(-1, 1, (n, 2))
+            centres = np.where(near[:, None], around, rng.uniform(0, size[::-1], (n, 2)))
+            drawn = _boxes(centres, sides * 2 ** rng.uniform(-1, 1, (n, 2)))
+            drawn = clip_boxes(drawn, height=size[0], width=size[1])
+            is_large = (drawn[:, 2:] - drawn[:, :2]).min(axis=1) >= SMALLEST_PIECE
+            fits = is_large & (box_iou(drawn, boxes).max(axis=1) < MOST_OVERLAP) & ~found
+            pieces[fits], found = drawn[fits], found | fits
+        return pieces[found]
 
 
-def begin_as(detector: FasterRCNN, classifier: ObjectClassifier) -> None:
+def begin_as(detector: FastRCNN | FasterRCNN, classifier: ObjectClassifier) -> None:
     """Let a detector with the classifier's features begin as it: what it sees in a region, it names as the classifier.
 
-    The backbone takes over the features, and so do the layers of a `LateHead`, whose mean over the crop is then the
-    classifier's: so does the layer behind it, but for weights of 0 for the features that the classifier does not have.
+    The backbone takes over the features. So does a `LateHead` its part of them and the fully connected layers, and the
+    class scores behind it; other heads see another map, and begin anew.
     """
     backbone, heads = detector.backbone, detector.roi_heads
     backbone.features.load_state_dict(classifier.features.state_dict())  # type: ignore[attr-defined]
     if isinstance(heads.box_head, LateHead) and isinstance(backbone, ImagePyramid):
         late = Sequential(*backbone.late_layers)
         heads.box_head.convolutions.load_state_dict(late.state_dict())
-        score, known = heads.box_predictor.cls_score, classifier.fc
-        weight = np.zeros_like(score.weight.data)
-        weight[:, : known.weight.shape[1]] = known.weight.data
-        score.load_state_dict({"weight": weight, "bias": known.state_dict()["bias"]})
+        heads.box_head.fc6.load_state_dict(classifier.head.fc6.state_dict())
+        heads.box_head.fc7.load_state_dict(classifier.head.fc7.state_dict())
+        heads.box_predictor.cls_score.load_state_dict(classifier.cls_score.state_dict())
+
+
+def begin_windows_as(network: Classifier, classifier: ObjectClassifier) -> None:
+    """Let a network for windows of the crops' size, with as wide layers, such as that of a small R-CNN, begin so."""
+    network.features.load_state_dict(classifier.features.state_dict())
+    layers = [layer for layer in network.classifier if isinstance(layer, Linear)]
+    for layer, known in zip(layers, (classifier.head.fc6, classifier.head.fc7, classifier.cls_score), strict=True):
+        layer.load_state_dict(known.state_dict())
 
 
 def _boxes(centres: Array, sides: Array) -> Array:

@@ -42,6 +42,7 @@ from refdet.detection.rcnn_settings import RCNNSettings
 from refdet.detection.region_warp import warp_regions
 from refdet.detection.with_proposals import Propose, proposals_of
 from refdet.features.backbones.classifier import Classifier
+from refdet.features.backbones.maps import without_last_pooling
 from refdet.features.backbones.vgg import vgg
 from refdet.nn import ReLU
 from refdet.ops.softmax_cross_entropy import softmax_cross_entropy
@@ -223,10 +224,11 @@ def small_rcnn(
         s.blocks,
         len(class_names),
         hidden=s.hidden,
-        map_size=max(1, s.side >> len(s.blocks)),
+        map_size=max(1, s.side >> (len(s.blocks) - 1)),
         batch_norm=s.batch_norm,
         dropout=s.dropout,
         rng=rng,
         dtype=dtype,
     )
+    network.features = without_last_pooling(network.features)  # windows are small, and so is their map
     return RCNN(class_names, network, s, dtype=dtype)

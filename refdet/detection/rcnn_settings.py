@@ -2,7 +2,7 @@
 
 | | `RCNN_PAPER` | `RCNNSettings` |
 |---|---|---|
-| windows | 227 × 227, of which 16 pixels are context | 48 × 48, 4 |
+| windows | 227 × 227, 16 pixels at each side are context | 24 × 24, 1 |
 | channels | BGR, less their means | RGB, about −2 … 2 |
 | a batch | 128 windows, 32 of objects | likewise |
 | objects, background | IoU ≥ 0.5, < 0.5 | likewise |
@@ -22,6 +22,7 @@ from refdet.detection.machines_on_regions import MachineSettings
 from refdet.detection.preparation import Preparation
 from refdet.detection.region_detections import DetectionSettings
 from refdet.detection.region_warp import CONVENTIONS
+from refdet.detection.small_detectors import SmallSettings
 from refdet.detection.with_proposals import SelectiveSearch
 
 LAYERS = ("pool", "fc6", "fc7")
@@ -32,7 +33,8 @@ class RCNNSettings(MachineSettings):
     """The numbers of an R-CNN beside those of `MachineSettings`; the defaults are for pictures of 128 × 128.
 
     Attributes:
-        blocks: (channels, convolutions) of each block of the small network; others bring their own.
+        blocks: (channels, convolutions) of each block of the small network, whose last pooling is left out; others
+            bring their own.
         batch_norm: whether its convolutions are normalised.
         hidden: widths of its two fully connected layers.
         dropout: share of their values that training drops.
@@ -51,12 +53,12 @@ class RCNNSettings(MachineSettings):
         box_layer: what the box regressors look at, likewise.
     """
 
-    blocks: tuple[tuple[int, int], ...] = ((16, 1), (32, 1), (64, 2), (96, 2))
+    blocks: tuple[tuple[int, int], ...] = SmallSettings.blocks
     batch_norm: bool = True
     hidden: int = 128
     dropout: float = 0.0
-    side: int = 48
-    padding: int = 4
+    side: int = 24
+    padding: int = 1
     convention: str = "warp"
     preparation: Preparation = field(default_factory=Preparation)
     n_windows: int = 128

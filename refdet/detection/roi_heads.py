@@ -71,7 +71,7 @@ class BoxHead(Module):
         self.fc6 = Linear(in_channels * side * side, widths[0], rng=rng, dtype=dtype)
         self.fc7 = Linear(widths[0], widths[1], rng=rng, dtype=dtype)
         self.dropout = Dropout(dropout) if dropout else None
-        self.out_features = widths[1]
+        self.widths, self.out_features = widths, widths[1]
 
     def forward(self, x: Tensor, *, training: bool, rng: np.random.Generator | None) -> Tensor:
         """Return the features of every region."""

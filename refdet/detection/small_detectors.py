@@ -19,7 +19,7 @@ import numpy as np
 
 from refdet.detection.faster_rcnn import ALL, FasterRCNN
 from refdet.detection.keypoint_head import KeypointPredictor, keypoint_head
-from refdet.detection.late_head import LateHead, late_head
+from refdet.detection.late_head import late_head
 from refdet.detection.mask_head import mask_head, mask_predictor
 from refdet.detection.multi_scale_roi_align import CropSettings
 from refdet.detection.preparation import Preparation
@@ -49,7 +49,7 @@ class SmallSettings:
             None for one map.
         rpn: of the first stage.
         head: of the second stage.
-        fc: widths of the two fully connected layers on a crop; with `scales` there is one, of the second width.
+        fc: widths of the two fully connected layers of the head.
         dropout: share of the values of two fully connected layers that training drops.
         mask_channels: of the convolutions of the mask head.
         mask_hidden: channels after its transposed convolution.
@@ -174,9 +174,9 @@ def _detector(
     backbone = small_backbone(s, rng=rng, dtype=dtype)
     rpn = RPN(backbone.out_channels[-1], s.rpn, rng=rng, dtype=dtype)
     channels = backbone.out_channels[0]
-    box_head: BoxHead | LateHead
+    box_head: BoxHead
     if isinstance(backbone, ImagePyramid):
-        box_head = late_head(backbone, s.head.side, s.fc[1], rng=rng, dtype=dtype)
+        box_head = late_head(backbone, s.head.side, s.fc, rng=rng, dtype=dtype)
         rpn_maps, roi_maps = slice(len(backbone.scales), None), slice(len(backbone.scales))
     else:
         box_head = BoxHead(channels, s.head.side, s.fc, dropout=s.dropout, rng=rng, dtype=dtype)

@@ -1,8 +1,9 @@
 """Fast R-CNN for pictures of 128 × 128, such as those of `refdet.data.Shapes`.
 
 Everything else is that of the large one (`refdet.detection.fast_rcnn`), with other numbers, which are all in
-`SmallFastRCNNSettings`. The backbone is that of the small Faster R-CNN, a VGG, and the
-proposals are those of `SMALL_PICTURES`.
+`SmallFastRCNNSettings`. Backbone and head are those of the small Faster R-CNN (`refdet.detection.small_detectors`): the
+picture in several sizes, as in §2.4 of the paper, and regions cropped from an early map. Without `scales` there is one
+size, and RoI pooling of its last map. The proposals are those of `SMALL_PICTURES`.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import numpy as np
 
 from refdet.boxes.check import Four
 from refdet.detection.fast_rcnn import FASTER_STD, FastRCNN
+from refdet.detection.late_head import late_head
 from refdet.detection.multi_scale_roi_align import CropSettings
 from refdet.detection.preparation import Preparation
 from refdet.detection.roi_heads import BoxHead, BoxPredictor, RoIHeads
 from refdet.detection.roi_settings import HeadSettings
-from refdet.detection.small_detectors import Blocks
+from refdet.detection.small_detectors import Blocks, SmallSettings
 from refdet.detection.with_proposals import SMALL_PICTURES, SelectiveSearch
+from refdet.features.backbones.image_pyramid import ImagePyramid
 from refdet.features.backbones.maps import OneMap
 from refdet.features.backbones.vgg import vgg_features
 
@@ -32,9 +35,11 @@ class SmallFastRCNNSettings:
     Attributes:
         blocks: (channels, convolutions) of each block of the backbone; b blocks have stride 2^(b − 1).
         batch_norm: whether every convolution is normalised.
+        scales: of the picture, the largest first; None for its own size alone.
+        early: blocks before the maps that regions are cropped from, with `scales`.
         head: how regions are drawn, learned and reported.
         fc: widths of fc6 and fc7.
-        dropout: share of their values that training drops.
+        dropout: share of their values that training drops, without `scales`.
         target_mean: of the targets.
         target_std: likewise.
         preparation: of the pictures.
@@ -43,13 +48,14 @@ class SmallFastRCNNSettings:
         merge_duplicates: whether equal crops are passed through the head once.
     """
 
-    blocks: Blocks = ((16, 1), (32, 1), (64, 2), (96, 2))
+    blocks: Blocks = SmallSettings.blocks
     batch_norm: bool = True
+    scales: tuple[float, ...] | None = SmallSettings.scales
+    early: int = SmallSettings.early
     head: HeadSettings = field(
         default_factory=lambda: HeadSettings(
-            crops=CropSettings(crop="pool"),
-            side=5,
-            negative_low=0.1,
+            crops=CropSettings(aligned=True, canonical_side=136.0),  # 17 … 34 pixels: scale 1
+            side=12,
             n_drawn=64,
             rounding="round",
             weights=(1.0, 1.0, 1.0, 1.0),
@@ -85,8 +91,14 @@ def small_fast_rcnn(
         dtype: of the weights.
     """
     s = settings or SmallFastRCNNSettings()
-    backbone = OneMap(vgg_features(s.blocks, batch_norm=s.batch_norm, rng=rng, dtype=dtype))
-    box_head = BoxHead(backbone.out_channels[0], s.head.side, s.fc, dropout=s.dropout, rng=rng, dtype=dtype)
+    features = vgg_features(s.blocks, batch_norm=s.batch_norm, rng=rng, dtype=dtype)
+    backbone: ImagePyramid | OneMap
+    if s.scales is None:
+        backbone = OneMap(features)
+        box_head = BoxHead(backbone.out_channels[0], s.head.side, s.fc, dropout=s.dropout, rng=rng, dtype=dtype)
+    else:
+        backbone = ImagePyramid(features, early=s.early, scales=s.scales, with_late=False)
+        box_head = late_head(backbone, s.head.side, s.fc, rng=rng, dtype=dtype)
     return FastRCNN(
         class_names,
         backbone,

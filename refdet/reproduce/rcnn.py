@@ -145,12 +145,12 @@ PARTS = (
     Part("faster", partial(_one, "faster")),
     Part("fast", partial(_one, "fast")),
     Part("fast_svd", partial(_one, "fast_svd")),
-    Part("sliding_window", partial(_one, "sliding_window"), "windows_seeds"),
     Part("spp_crops", _spp_crops),
     Part("spp_1", partial(_one, "spp_1")),
     Part("spp_5", partial(_one, "spp_5")),
     Part("rcnn_frozen", partial(_rcnn, "rcnn_frozen", ("rcnn_frozen", "rcnn_frozen_boxes")), "rcnn_seeds"),
     Part("rcnn", partial(_rcnn, "rcnn", ("rcnn", "rcnn_boxes")), "rcnn_seeds"),
+    Part("sliding_window", partial(_one, "sliding_window"), "windows_seeds"),
     Part("timing", _timing),
 )
 

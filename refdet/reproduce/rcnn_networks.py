@@ -37,7 +37,7 @@ from refdet.data.shapes import CLASS_NAMES, Shapes
 from refdet.detection.fast_rcnn import FastRCNN
 from refdet.detection.faster_rcnn import FasterRCNN
 from refdet.detection.model_settings import plain_settings
-from refdet.detection.object_classifier import ObjectClassifier, begin_as
+from refdet.detection.object_classifier import ObjectClassifier, begin_as, begin_windows_as
 from refdet.detection.rcnn import RCNN, small_rcnn
 from refdet.detection.sliding_window import SlidingWindow
 from refdet.detection.small_detectors import small_faster_rcnn
@@ -140,7 +140,7 @@ class Workshop:
         s, rng = self.settings, self.rng("classifier")
         features = vgg_features(s.blocks, batch_norm=s.batch_norm, rng=rng)
         classifier = ObjectClassifier(
-            len(CLASS_NAMES), features, crops=s.crops, preparation=s.fast.preparation, rng=rng
+            len(CLASS_NAMES), features, fc=s.fast.fc, crops=s.crops, preparation=s.fast.preparation, rng=rng
         )
         return self.trained("classifier", classifier, classifier.losses, s.classifier, s.crops, self.scenes[0])
 
@@ -174,7 +174,7 @@ class Workshop:
     def _rcnn(self, stage: str) -> RCNN:
         s = self.settings
         model = small_rcnn(CLASS_NAMES, rng=self.rng("rcnn"), settings=s.rcnn)  # of one pair, as all that they draw
-        self.begin(model.network.features)
+        begin_windows_as(model.network, self.classifier)
         if stage == "rcnn_frozen":
             model.network.features.freeze()
         model = self.trained(stage, model, model.losses, s.rcnn_recipe, s.rcnn, self.train)
@@ -212,7 +212,7 @@ class Workshop:
         """Fast R-CNN."""
         s = self.settings
         model = small_fast_rcnn(CLASS_NAMES, rng=self.rng("fast"), settings=s.fast)
-        self.begin(features_of(model))
+        begin_as(model, self.classifier)
         if not (self.folder / "fast" / LAST).exists():  # which has them
             model.fit_targets(self.train)
         return self.trained("fast", model, model.losses, s.fast_recipe, s.fast, self.train)

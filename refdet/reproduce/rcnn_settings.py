@@ -22,10 +22,14 @@ from refdet.detection.small_detectors import SmallSettings
 from refdet.detection.small_fast_rcnn import SmallFastRCNNSettings
 from refdet.detection.spp_settings import FIVE_SCALES, ONE_SCALE, SPPSettings
 from refdet.detection.with_proposals import SMALL_PICTURES, SelectiveSearch
-from refdet.training.recipes import CLASSIFIER, DetectorRecipe
+from refdet.training.recipes import CLASSIFIER, SMALL, DetectorRecipe
 
 DEFAULT_SEEDS = 5
 BLOCKS = SmallSettings().blocks
+
+
+# of what begins with the classifier, and is no `SMALL` detector
+FINE_TUNING = DetectorRecipe(steps=1500, batch_size=4, lr=0.01, optimiser="muon", adam_lr=0.002, to_zero=True)
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Settings:
         first_scenes: seed s has the scenes of seed `first_scenes` + s, so that none of them has been seen before.
         rcnn_seeds: the seeds, from 0 on, for which R-CNN is trained and tested. It takes as long as all others do;
             three are the fewest whose interval is not many times as wide as their spread (12.7 s/√2, but 4.3 s/√3).
-        windows_seeds: likewise for the sliding window: 7599 windows a scene, and nothing is claimed of it.
+        windows_seeds: likewise for the sliding window: some 4000 windows a scene, and nothing is claimed of it.
         search: finds the proposals, the same for all detectors that need some.
         crops, classifier: what is shown to the classifier that all detectors begin with, and how it is trained. A step
             costs as much as one of a detector's.
@@ -71,21 +75,21 @@ class Settings:
     search: SelectiveSearch = SMALL_PICTURES
     crops: CropsOfObjects = field(default_factory=CropsOfObjects)
     classifier: DetectorRecipe = CLASSIFIER
-    windows: WindowSettings = field(default_factory=lambda: WindowSettings(crop=32))
+    windows: WindowSettings = field(default_factory=lambda: WindowSettings(stride=0.35))
     windows_hidden: int = 128
-    windows_recipe: DetectorRecipe = field(default_factory=lambda: DetectorRecipe(steps=1500, batch_size=8, lr=0.02))
-    rcnn: RCNNSettings = field(default_factory=lambda: RCNNSettings(blocks=BLOCKS))
-    rcnn_recipe: DetectorRecipe = field(default_factory=lambda: DetectorRecipe(steps=1500, batch_size=4, lr=0.02))
+    windows_recipe: DetectorRecipe = field(default_factory=lambda: replace(FINE_TUNING, steps=1000, batch_size=8))
+    rcnn: RCNNSettings = field(default_factory=lambda: RCNNSettings(blocks=BLOCKS, fit_regions=200))
+    rcnn_recipe: DetectorRecipe = FINE_TUNING
     spp: SPPSettings = field(default_factory=lambda: SPPSettings(blocks=BLOCKS, scales=ONE_SCALE))
     five_scales: tuple[int, ...] = FIVE_SCALES
-    spp_crops_recipe: DetectorRecipe = field(default_factory=lambda: DetectorRecipe(steps=1000, batch_size=2, lr=0.02))
-    spp_recipe: DetectorRecipe = field(default_factory=lambda: DetectorRecipe(steps=1500, batch_size=4, lr=0.02))
-    spp_fit_regions: int = 300
+    spp_crops_recipe: DetectorRecipe = field(default_factory=lambda: replace(FINE_TUNING, steps=500, batch_size=2))
+    spp_recipe: DetectorRecipe = FINE_TUNING
+    spp_fit_regions: int = 200
     fast: SmallFastRCNNSettings = field(default_factory=lambda: SmallFastRCNNSettings(blocks=BLOCKS))
-    fast_recipe: DetectorRecipe = field(default_factory=lambda: DetectorRecipe(steps=3000, batch_size=4, lr=0.02))
+    fast_recipe: DetectorRecipe = SMALL
     svd_ranks: tuple[int, int] = (32, 32)
     faster: SmallSettings = field(default_factory=lambda: SmallSettings(blocks=BLOCKS))
-    faster_recipe: DetectorRecipe = field(default_factory=lambda: DetectorRecipe(steps=3000, batch_size=4, lr=0.02))
+    faster_recipe: DetectorRecipe = SMALL
     n_timed: int = 20
     timing_rounds: int = 3
     fc_rounds: int = 15
@@ -132,7 +136,7 @@ MINIATURE = Settings(
     windows_hidden=8,
     windows_recipe=_tiny(),
     rcnn=RCNNSettings(
-        blocks=TINY_BLOCKS, hidden=8, side=16, padding=2, n_windows=16, fit_regions=12, norm_pictures=2,
+        blocks=TINY_BLOCKS, hidden=12, side=16, padding=2, n_windows=16, fit_regions=12, norm_pictures=2,
         search=TINY_SEARCH,
     ),
     rcnn_recipe=_tiny(),
@@ -144,7 +148,10 @@ MINIATURE = Settings(
     spp_crops_recipe=_tiny(),
     spp_fit_regions=12,
     spp_recipe=_tiny(),
-    fast=SmallFastRCNNSettings(blocks=TINY_BLOCKS, fc=(12, 12), search=TINY_SEARCH),
+    fast=SmallFastRCNNSettings(
+        blocks=TINY_BLOCKS, scales=(1.0,), early=1, head=replace(SmallFastRCNNSettings().head, side=16, n_drawn=16),
+        fc=(12, 12), search=TINY_SEARCH,
+    ),
     fast_recipe=_tiny(),
     svd_ranks=(4, 4),
     faster=SmallSettings(

@@ -17,6 +17,8 @@ from statistics import fmean, median
 from refdet.autograd.tensor import Tensor, no_grad
 from refdet.data.sample import Sample
 from refdet.detection.fast_rcnn import FastRCNN, distinct_crops
+from refdet.detection.late_head import LateHead
+from refdet.detection.roi_heads import BoxHead
 from refdet.detection.with_proposals import proposals_of
 from refdet.reproduce.progress import OnProgress, Progress
 
@@ -61,20 +63,22 @@ def side_by_side(
 def heads_side_by_side(
     models: Mapping[str, FastRCNN], samples: Sequence[Sample], *, rounds: int, on_progress: OnProgress
 ) -> dict[str, float]:
-    """Return the seconds a picture of the fully connected layers of each model alone, on the crops of the first."""
+    """Return the seconds a picture of the fully connected layers of each model, all on what those of the first see."""
     seconds: dict[str, list[float]] = {name: [] for name in models}
     for i, sample in enumerate(samples):
-        crops = crops_of(next(iter(models.values())), sample)
+        seen = seen_by_the_layers(next(iter(models.values())), sample)
         with no_grad():
-            taken = side_by_side({name: _head(model, crops) for name, model in models.items()}, [sample], rounds=rounds)
+            taken = side_by_side(
+                {name: _layers(model, seen) for name, model in models.items()}, [sample], rounds=rounds
+            )
         for name, time_of_picture in taken.items():
             seconds[name].append(time_of_picture)
         on_progress(Progress("timing, fully connected layers", i + 1, len(samples)))
     return {name: fmean(times) for name, times in seconds.items()}
 
 
-def crops_of(model: FastRCNN, sample: Sample) -> Tensor:
-    """Return the crops of a picture that pass through the fully connected layers in detection."""
+def seen_by_the_layers(model: FastRCNN, sample: Sample) -> Tensor:
+    """Return what passes through the fully connected layers in the detection of a picture, region by region."""
     heads, strides = model.roi_heads, model.backbone.strides
     prepared = model.preparation([sample])
     boxes = proposals_of(prepared.samples[0])
@@ -82,8 +86,14 @@ def crops_of(model: FastRCNN, sample: Sample) -> Tensor:
         boxes = boxes[distinct_crops(boxes, strides[0])[0]]
     with no_grad():
         maps = model.backbone.maps(Tensor(prepared.images), training=False, rng=None)
-        return heads.features(maps, strides, [boxes], heads.settings.side)
+        crops = heads.features(maps, strides, [boxes], heads.settings.side)
+        return heads.box_head.convolutions(crops) if isinstance(heads.box_head, LateHead) else crops
 
 
-def _head(model: FastRCNN, crops: Tensor) -> Method:
-    return lambda sample: model.roi_heads.box_output(crops)
+def _layers(model: FastRCNN, seen: Tensor) -> Method:
+    head, predictor = model.roi_heads.box_head, model.roi_heads.box_predictor
+    if not isinstance(head, BoxHead):
+        raise TypeError(f"timing: the box head must have fully connected layers, got {type(head).__name__}")
+    return lambda sample: predictor.both(
+        BoxHead.forward(head, seen, training=False, rng=None), training=False, rng=None
+    )

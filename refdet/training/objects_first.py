@@ -17,7 +17,8 @@ import numpy as np
 
 from refdet.data.sample import Sample
 from refdet.detection.model_settings import plain_settings
-from refdet.detection.object_classifier import ObjectClassifier, begin_as
+from refdet.detection.object_classifier import CropsOfObjects, ObjectClassifier, begin_as
+from refdet.features.backbones.image_pyramid import ImagePyramid
 from refdet.training.loop import train
 from refdet.training.progress import Progress
 from refdet.training.recipes import Augmentation, DetectorRecipe
@@ -39,7 +40,7 @@ def learn_objects_first(
     """Train a classifier with a detector's features, and let the detector begin with what it has learned.
 
     Args:
-        detector: one whose `backbone` has convolutions `features`.
+        detector: one whose `backbone` has convolutions `features`, and whose box head has two fully connected layers.
         samples: to train on; nothing but boxes and classes is read.
         recipe: of the classifier.
         seed: of its first weights, and of all draws.
@@ -49,7 +50,14 @@ def learn_objects_first(
     """
     features = copy.deepcopy(detector.backbone.features)
     rng = np.random.default_rng([seed, 1])
-    classifier = ObjectClassifier(len(detector.class_names), features, preparation=detector.preparation, rng=rng)
+    classifier = ObjectClassifier(
+        len(detector.class_names),
+        features,
+        fc=detector.roi_heads.box_head.widths,
+        crops=crops_for(detector),
+        preparation=detector.preparation,
+        rng=rng,
+    )
     train(
         classifier,
         samples,
@@ -70,3 +78,11 @@ def learn_objects_first(
     )
     begin_as(detector, classifier)
     return classifier
+
+
+def crops_for(detector: Any) -> CropsOfObjects:
+    """Return crops whose early map is as large as the detector's regions, where it has a `LateHead`."""
+    backbone, side = detector.backbone, detector.roi_heads.settings.side
+    if not isinstance(backbone, ImagePyramid):
+        return CropsOfObjects()
+    return CropsOfObjects(side=round(side * backbone.strides[0] * backbone.scales[0]))

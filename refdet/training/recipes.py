@@ -111,9 +111,9 @@ class Augmentation:
         return photometric(sample, rng) if self.photometric else sample
 
 
-# A batch of 14 scenes has about 64 crops.
+# A batch of 14 scenes has about 63 crops of objects, and as many of background.
 CLASSIFIER = DetectorRecipe(
-    steps=5000,
+    steps=4000,
     batch_size=14,
     lr=0.05,
     optimiser="muon",
@@ -135,7 +135,7 @@ SMALL = DetectorRecipe(
 
 RECIPES: Mapping[str, DetectorRecipe] = {
     "sliding_window": DetectorRecipe(steps=1500, batch_size=8, lr=0.02),
-    "small_fast_rcnn": DetectorRecipe(steps=2000, batch_size=4, lr=0.02),
+    "small_fast_rcnn": SMALL,
     "small_faster_rcnn": SMALL,
     "small_mask_rcnn": SMALL,
     "small_keypoint_rcnn": SMALL,

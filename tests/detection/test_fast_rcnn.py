@@ -23,8 +23,10 @@ from refdet.detection.vgg_fast_rcnn import VGGFastRCNNSettings, fastrcnn_vgg16
 from refdet.nn import SGD
 from tests.detection.coloured_squares import CLASS_NAMES, coloured_square, without_objects
 
-HEAD = dataclasses.replace(SmallFastRCNNSettings().head, side=2, n_drawn=8)
-TINY = SmallFastRCNNSettings(blocks=((4, 1), (6, 1), (8, 1)), head=HEAD, fc=(8, 8))
+HEAD = dataclasses.replace(
+    SmallFastRCNNSettings().head, crops=CropSettings("pool"), negative_low=0.1, side=2, n_drawn=8
+)
+TINY = SmallFastRCNNSettings(blocks=((4, 1), (6, 1), (8, 1)), scales=None, head=HEAD, fc=(8, 8))
 
 
 def tiny(seed: int = 0, **changed: Any) -> FastRCNN:

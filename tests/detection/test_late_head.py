@@ -34,8 +34,9 @@ def test_the_head_begins_as_the_classifier() -> None:
     """A region of 8 × 8 whole pixels of the early map, which has stride 1, is the early map of its crop inside."""
     net = small_faster_rcnn(CLASS_NAMES, rng=rng(), settings=settings())
     features = without_last_pooling(vgg_features(settings().blocks, batch_norm=True, rng=rng(1)))
-    classifier = ObjectClassifier(3, features, crops=CropsOfObjects(side=8), rng=rng(2))
-    classifier.fc.load_state_dict({**classifier.fc.state_dict(), "bias": np.array([0.5, -1.0, 2.0], np.float32)})
+    classifier = ObjectClassifier(3, features, fc=settings().fc, crops=CropsOfObjects(side=8), rng=rng(2))
+    score = classifier.cls_score
+    score.load_state_dict({**score.state_dict(), "bias": np.array([0.5, -1.0, 2.0], np.float32)})
     begin_as(net, classifier)
     x = rng(3).standard_normal((1, 3, 8, 8)).astype(np.float32)
     maps = net.backbone.maps(Tensor(x), training=False, rng=None)

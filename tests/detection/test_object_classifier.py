@@ -17,7 +17,7 @@ from refdet.nn import SGD
 from tests.detection.coloured_squares import coloured_square, without_objects
 
 AS_IT_IS = Preparation(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
-STILL = CropsOfObjects(side=8, square=True, stretch=0.0, shift=0.0, background=0, sampling_ratio=1)
+STILL = CropsOfObjects(side=8, square=True, stretch=0.0, shift=0.0, background=0.0, sampling_ratio=1)
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -94,25 +94,44 @@ def test_squares_are_stretched_and_moved_within_limits() -> None:
         assert abs((middle - centre).mean()) < 0.1
 
 
-def test_background_lies_beside_the_objects() -> None:
-    """Pieces of the size of the objects, in the picture with their middle, with IoU < 0.3; none where none is left."""
-    net = classifier(dataclasses.replace(STILL, background=50))
-    box = np.array([[8, 8, 20, 20]], np.float32)
-    pieces = net._elsewhere(box, net._around(box, rng()), (32, 40), rng())
-    assert 25 < len(pieces) <= 50
-    for x1, y1, x2, y2 in pieces.tolist():
-        assert (x2 - x1, y2 - y1) == (pytest.approx(12, rel=1e-5), pytest.approx(12, rel=1e-5))
-        assert 0 <= (x1 + x2) / 2 <= 40
-        assert 0 <= (y1 + y2) / 2 <= 32
-        inter = max(0, min(x2, 20) - max(x1, 8)) * max(0, min(y2, 20) - max(y1, 8))
-        assert inter / (288 - inter) < 0.3
-    everywhere = np.array([[-16, -16, 48, 48]], np.float32)
-    assert len(net._elsewhere(everywhere, net._around(everywhere, rng()), (2, 2), rng())) == 0
+def test_background_near_objects_and_anywhere() -> None:
+    """One object: as many pieces as asked for, of half to twice its sides, IoU < 0.5, in the picture and not tiny."""
+    net = classifier(dataclasses.replace(STILL, background=400.0))
+    box = np.array([[20, 16, 32, 26]], np.float32)
+    pieces = net._beside(box, (90, 120), rng()).astype(float)
+    assert len(pieces) > 390  # of four places drawn, hardly ever does none fit
+    x1, y1, x2, y2 = pieces.T
+    assert x1.min() >= 0
+    assert y1.min() >= 0
+    assert x2.max() <= 120
+    assert y2.max() <= 90
+    for sides, side in ((x2 - x1, 12), (y2 - y1, 10)):
+        assert sides.min() >= 4
+        assert 1.9 * side < sides.max() <= 2 * side + 1e-4
+    inter = np.maximum(np.minimum(x2, 32) - np.maximum(x1, 20), 0) * np.maximum(
+        np.minimum(y2, 26) - np.maximum(y1, 16), 0
+    )
+    iou = inter / ((x2 - x1) * (y2 - y1) + 120 - inter)
+    assert 0.45 < iou.max() < 0.5
+    inside = (x1 > 0) & (y1 > 0) & (x2 < 120) & (y2 < 90)  # the centre of what is not cut is where it was drawn
+    is_near = (np.abs((x1 + x2) / 2 - 26) <= 12) & (np.abs((y1 + y2) / 2 - 21) <= 10)
+    n_near = len(pieces) // 2
+    assert is_near[:n_near][inside[:n_near]].all()
+    assert is_near[n_near:].mean() < 0.2
+
+
+def test_pieces_of_background_for_each_object() -> None:
+    boxes = np.array([[4, 4, 12, 12], [20, 20, 30, 30], [40, 8, 52, 20]], np.float32)
+    for background, n in ((0.0, 0), (1.0, 3), (2.0, 6), (0.4, 1)):
+        net = classifier(dataclasses.replace(STILL, background=background))
+        assert len(net._beside(boxes, (64, 64), rng())) == n
+    everywhere = np.array([[-2, -2, 3, 3]], np.float32)
+    assert len(classifier(dataclasses.replace(STILL, background=4.0))._beside(everywhere, (2, 2), rng())) == 0
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_loss_is_the_mean_cross_entropy(dtype: type) -> None:
-    net = classifier(dataclasses.replace(STILL, background=1), dtype=dtype)
+    net = classifier(dataclasses.replace(STILL, background=1.0), dtype=dtype)
     samples = [coloured_square(0), coloured_square(1)]
     crops, classes = net.cut_out(samples, rng=rng())
     assert classes.tolist() == [1, 0, 2, 0]
@@ -134,8 +153,8 @@ def test_pictures_without_objects_cost_nothing() -> None:
 
 def test_the_loss_falls() -> None:
     net, samples, random = classifier(CropsOfObjects(side=8)), [coloured_square(i) for i in range(4)], rng()
-    optimiser, losses = SGD(net.named_parameters(), lr=0.1, momentum=0.9), []
-    for _ in range(30):
+    optimiser, losses = SGD(net.named_parameters(), lr=0.02, momentum=0.9), []
+    for _ in range(80):
         loss = net.losses(samples, rng=random)["class"]
         net.zero_grad()
         loss.backward()

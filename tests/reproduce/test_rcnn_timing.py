@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +13,11 @@ from refdet.autograd.tensor import Tensor, no_grad
 from refdet.core.check import Array
 from refdet.data.sample import Sample
 from refdet.data.shapes import CLASS_NAMES
-from refdet.detection.roi_heads import BoxOutput
+from refdet.detection.multi_scale_roi_align import CropSettings
+from refdet.detection.roi_heads import BoxHead
 from refdet.detection.small_fast_rcnn import SmallFastRCNNSettings, small_fast_rcnn
 from refdet.reproduce.progress import Progress
-from refdet.reproduce.rcnn_timing import crops_of, heads_side_by_side, side_by_side
+from refdet.reproduce.rcnn_timing import heads_side_by_side, seen_by_the_layers, side_by_side
 
 
 def picture(name: str) -> Sample:
@@ -49,18 +52,22 @@ def test_the_mean_over_pictures_of_the_median_over_rounds() -> None:
     assert found == {"a": (2 + 4) / 2, "b": (20 + 10) / 2}
 
 
-def test_the_heads_alone_see_the_crops_that_detection_makes(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = small_fast_rcnn(
-        CLASS_NAMES, rng=np.random.default_rng(0), settings=SmallFastRCNNSettings(blocks=((4, 1), (4, 1)), fc=(8, 8))
-    )
-    sample, output = picture("1"), model.roi_heads.box_output
+@pytest.mark.parametrize("scales", [None, (1.0,)])
+def test_the_layers_alone_see_what_detection_shows_them(
+    monkeypatch: pytest.MonkeyPatch, scales: tuple[float, ...] | None
+) -> None:
+    whole = SmallFastRCNNSettings()
+    head = replace(whole.head, side=4, crops=CropSettings("align" if scales else "pool"))
+    settings = replace(whole, blocks=((4, 1), (4, 1)), early=1, scales=scales, head=head, fc=(8, 8))
+    model = small_fast_rcnn(CLASS_NAMES, rng=np.random.default_rng(0), settings=settings)
+    sample, forward = picture("1"), BoxHead.forward
     seen: list[Array] = []
 
-    def watched(crops: Tensor) -> BoxOutput:
-        seen.append(crops.data)
-        return output(crops)
+    def watched(head: BoxHead, x: Tensor, **options: Any) -> Tensor:
+        seen.append(x.data)
+        return forward(head, x, **options)
 
-    monkeypatch.setattr(model.roi_heads, "box_output", watched)
+    monkeypatch.setattr(BoxHead, "forward", watched)
     model.detect(sample.image, sample.proposals)
     with no_grad():
         found = heads_side_by_side({"fast": model}, [sample], rounds=1, on_progress=lambda progress: None)
@@ -68,6 +75,6 @@ def test_the_heads_alone_see_the_crops_that_detection_makes(monkeypatch: pytest.
     assert found["fast"] > 0
     in_detection, *timed = seen
     assert len(timed) == 2
-    for crops in (*timed, crops_of(model, sample).data):
-        np.testing.assert_array_equal(crops, in_detection)
-    assert len(in_detection) == 2  # two boxes fall on the same pixels of the map
+    for x in (*timed, seen_by_the_layers(model, sample).data):
+        np.testing.assert_array_equal(x, in_detection)
+    assert in_detection.shape == ((3, 4, 2, 2) if scales else (2, 4, 4, 4))  # two boxes fall on the same pixels

@@ -31,7 +31,7 @@ def test_the_detector_has_what_the_classifier_learned() -> None:
     assert (net.state_dict()["backbone.features.0.weight"] != untouched["backbone.features.0.weight"]).any()
     np.testing.assert_array_equal(net.state_dict()["rpn.head.conv.0.0.weight"], untouched["rpn.head.conv.0.0.weight"])
     bias = net.state_dict()["roi_heads.box_predictor.cls_score.bias"]
-    np.testing.assert_array_equal(bias, classifier.state_dict()["fc.bias"])
+    np.testing.assert_array_equal(bias, classifier.state_dict()["cls_score.bias"])
 
 
 def test_what_is_finished_is_not_done_again(tmp_path: Path) -> None:

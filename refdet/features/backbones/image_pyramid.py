@@ -2,7 +2,7 @@
 
     for each scale s:    picture, resized by s → first blocks → E_s → last blocks → L_s
 
-    maps: E of every scale, the largest picture first, then L of every scale
+    maps: E of every scale, the largest picture first, then L of every scale, where asked for
 
 He et al., "Spatial pyramid pooling" (2014), §4.1, and Girshick, "Fast R-CNN" (2015), §2.4: each region is seen in the
 picture in which it has about the size that the network knows best. Regions are cropped from E, early, where little of
@@ -22,7 +22,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from refdet.autograd.tensor import Tensor
-from refdet.core.check import integer
+from refdet.core.check import check_flag, integer
 from refdet.features.backbones.maps import last_channels, without_last_pooling
 from refdet.nn import MaxPool2d, Module, Sequential
 from refdet.ops.resize import resize_bilinear
@@ -35,6 +35,7 @@ class ImagePyramid(Module):
         features: convolutions and poolings, each of which ends a block and halves the map.
         early: how many blocks there are before the maps that regions are cropped from.
         scales: of the picture, the largest first.
+        with_late: whether the late maps are made; a detector of given proposals needs none.
 
     >>> from refdet.features.backbones.vgg import vgg_features
     >>> features = vgg_features([(4, 1), (6, 1), (8, 1)], rng=np.random.default_rng(0))
@@ -44,7 +45,7 @@ class ImagePyramid(Module):
     ((1, 2, 2, 4), [(1, 6, 16, 16), (1, 6, 8, 8), (1, 8, 8, 8), (1, 8, 4, 4)])
     """
 
-    def __init__(self, features: Sequential, *, early: int, scales: Sequence[float]) -> None:
+    def __init__(self, features: Sequential, *, early: int, scales: Sequence[float], with_late: bool = True) -> None:
         super().__init__()
         self.features = without_last_pooling(features)
         poolings = [i for i, layer in enumerate(self.features) if isinstance(layer, MaxPool2d)]
@@ -54,13 +55,15 @@ class ImagePyramid(Module):
             raise ValueError(f"ImagePyramid: scales must be positive, the largest first, got {tuple(scales)}")
         self.split = poolings[early - 1]  # the layer after the early map
         self.scales = tuple(float(s) for s in scales)
-        strides = [2 ** (early - 1) / s for s in self.scales] + [2 ** len(poolings) / s for s in self.scales]
+        self.with_late = check_flag("ImagePyramid", "with_late", with_late)
+        depths = (early - 1, len(poolings)) if with_late else (early - 1,)
+        strides = [2**depth / s for depth in depths for s in self.scales]
         if any(stride != int(stride) for stride in strides):
             raise ValueError(f"ImagePyramid: strides must be whole numbers of pixels, got {strides}")
         self.strides = tuple(int(stride) for stride in strides)
         n = len(self.scales)
         first, last = last_channels(Sequential(*self.early_layers)), last_channels(self.features)
-        self.out_channels = (first,) * n + (last,) * n
+        self.out_channels = (first,) * n + ((last,) * n if with_late else ())
 
     @property
     def early_layers(self) -> list[Module]:
@@ -79,7 +82,8 @@ class ImagePyramid(Module):
             size = int(s * x.shape[2]), int(s * x.shape[3])
             y = x if size == x.shape[2:] else resize_bilinear(x, size)
             early.append(self._through(self.early_layers, y, rng))
-            late.append(self._through(self.late_layers, early[-1], rng))
+            if self.with_late:
+                late.append(self._through(self.late_layers, early[-1], rng))
         return (*early, *late)
 
     def _through(self, layers: Sequence[Module], x: Tensor, rng: np.random.Generator | None) -> Tensor:

@@ -43,6 +43,17 @@ def test_each_scale_is_the_plain_network_on_the_resized_picture() -> None:
         np.testing.assert_allclose(late.data, y.data, atol=1e-5)
 
 
+def test_without_late_maps() -> None:
+    """The early ones are the same, and stand alone."""
+    features, x = vgg_features(BLOCKS, rng=rng()), Tensor(rng().standard_normal((1, 3, 16, 16)).astype(np.float32))
+    both = ImagePyramid(features, early=2, scales=(1.0, 0.5))
+    net = ImagePyramid(features, early=2, scales=(1.0, 0.5), with_late=False)
+    assert (net.strides, net.out_channels) == ((2, 4), (5, 5))
+    maps = net.maps(x, training=False, rng=None)
+    for early, expected in zip(maps, both.maps(x, training=False, rng=None)[:2], strict=True):
+        np.testing.assert_array_equal(early.data, expected.data)
+
+
 def test_statistics_stay_in_training_and_everything_learns() -> None:
     net = pyramid()
     before = {name: array.copy() for name, array in net.state_dict().items()}
