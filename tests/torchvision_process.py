@@ -44,3 +44,10 @@ def ask_torchvision(program: str, arrays: Mapping[str, Any], folder: Path) -> di
         pytest.skip(absent)
     assert run.returncode == 0, run.stderr
     return dict(np.load(answers))
+
+
+def need_torchvision() -> None:
+    """Skip if that interpreter has no torchvision."""
+    finds = [PYTHON, "-c", "import importlib.util as u, sys; sys.exit(u.find_spec('torchvision') is None)"]
+    if not Path(PYTHON).exists() or subprocess.run(finds, capture_output=True, check=False).returncode:
+        pytest.skip(f"torchvision, which is compared with, is not installed for {PYTHON}")

@@ -9,7 +9,7 @@ import importlib
 import importlib.util
 from typing import Any
 
-from refdet.bench import boxes, convolution, dense_crf, evaluation, proposals, regions
+from refdet.bench import boxes, convolution, dense_crf, detectors, evaluation, proposals, regions
 from refdet.bench.workloads import Group
 
 GROUPS = {
@@ -23,6 +23,7 @@ GROUPS = {
         boxes.IOU,
         proposals.PROPOSALS,
         dense_crf.CRF,
+        detectors.DETECTORS,
         evaluation.COCO,
     )
 }

@@ -28,6 +28,7 @@ HOT_PATHS = (
     HotPath("overlaps of boxes", "iou", "numba-cpu", "torchvision"),
     HotPath("Selective Search and EdgeBoxes", "proposals", "numba-cpu", "reference"),
     HotPath("dense CRF", "crf", "numba-cpu", "pydensecrf"),
+    HotPath("Faster R-CNN on VGG-16, 600 × 1000", "faster-vgg16", "numba-cpu", "torch"),
     HotPath("COCO's evaluation", "coco", "numba-cpu", "faster-coco-eval"),
     HotPath("COCO's evaluation", "coco", "numba-cpu", "pycocotools"),
     HotPath("3×3 convolutions of VGG-16 by the NumPy reference", "conv-vgg16", "reference", "torch"),

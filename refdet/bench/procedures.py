@@ -17,6 +17,7 @@ from refdet.bench.dense_crf import (
     WEIGHT_APPEARANCE,
     WEIGHT_SMOOTHNESS,
 )
+from refdet.bench.detectors import FORWARD, class_names
 from refdet.bench.evaluation import EVALUATE, EVALUATE_MASKS, SIDE
 from refdet.bench.proposals import EDGE_BOXES, SELECTIVE_SEARCH
 from refdet.bench.workloads import Inputs
@@ -99,10 +100,33 @@ def _edge_boxes(inputs: Inputs) -> Callable[[], Any]:
     return lambda: edge_boxes(*gradient_edges(image))
 
 
+def _faster_rcnn(inputs: Inputs) -> Callable[[], Any]:
+    from refdet.autograd.tensor import Tensor, no_grad
+    from refdet.detection.vgg_faster_rcnn import PyFasterSettings, fasterrcnn_vgg16
+
+    arrays: dict[str, Array] = {name: array for name, array in inputs.items() if array is not None}
+    image, proposals = Tensor(arrays.pop("image")), arrays.pop("proposals")
+    first, hidden = arrays["backbone.features.0.weight"], arrays["roi_heads.box_head.fc6.weight"]
+    settings = PyFasterSettings(width=first.shape[0] / 64, hidden=round(hidden.shape[0] * 64 / first.shape[0]))
+    model = fasterrcnn_vgg16(class_names(), rng=np.random.default_rng(0), settings=settings)
+    model.load_state_dict(arrays)
+
+    def call() -> Any:
+        with no_grad():
+            maps = model.backbone.maps(image, training=False, rng=None)
+            anchors = model.rpn.outputs(maps, (image.shape[2], image.shape[3]), model.backbone.strides)
+            crops = model.crops(maps, [proposals], model.roi_heads.settings.side)
+            logits, deltas = model.roi_heads.box_output(crops)
+        return anchors.logits.data, anchors.deltas.data, logits.data, deltas.data
+
+    return call
+
+
 PROCEDURES: Mapping[str, Callable[[Inputs], Callable[[], Any]]] = {
     EDGE_BOXES: _edge_boxes,
     EVALUATE: _evaluate_coco,
     EVALUATE_MASKS: _evaluate_coco,
+    FORWARD: _faster_rcnn,
     INFER: _infer_dense_crf,
     SELECTIVE_SEARCH: _selective_search,
 }

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from refdet.bench.detectors import BINS, FORWARD, STRIDE
 from refdet.bench.sides import Runnable, Unsupported
 from refdet.bench.workloads import Inputs, Workload
 
@@ -125,7 +126,39 @@ def _conv2d_backward(tensors: Tensors, params: Params) -> Callable[[], Any]:
     return lambda: backward(dy, x, weight, bias_sizes, stride, padding, dilation, False, [0, 0], groups, needs)
 
 
+def _faster_rcnn(tensors: Tensors, params: Params) -> Callable[[], Any]:
+    import torch
+    from torch.nn.functional import adaptive_max_pool2d, conv2d, linear, max_pool2d, relu
+
+    def layer(name: str) -> tuple[Any, Any]:
+        return tensors[f"{name}.weight"], tensors[f"{name}.bias"]
+
+    prefix = "backbone.features."
+    places = sorted({int(name.split(".")[2]) for name in tensors if name.startswith(prefix)})
+    image, corners = tensors["image"], (tensors["proposals"] / STRIDE).int().tolist()
+
+    def call() -> Any:
+        x, before = image, 0
+        for i in places:
+            if i - before == 3:  # a convolution, its ReLU, and a pooling
+                x = max_pool2d(x, 2)
+            x, before = relu(conv2d(x, *layer(f"{prefix}{i}"), padding=1)), i
+        t = relu(conv2d(x, *layer("rpn.head.conv.0.0"), padding=1))
+        objectness, transforms = (conv2d(t, *layer(f"rpn.head.{name}")) for name in ("cls_logits", "bbox_pred"))
+        k = objectness.shape[1] // 2
+        of_anchors = (objectness[:, k:] - objectness[:, :k]).permute(0, 2, 3, 1).reshape(1, -1)
+        crops = [adaptive_max_pool2d(x[:, :, y1 : y2 + 1, x1 : x2 + 1], BINS) for x1, y1, x2, y2 in corners]
+        hidden = torch.cat(crops).flatten(1)
+        for name in ("fc6", "fc7"):
+            hidden = relu(linear(hidden, *layer(f"roi_heads.box_head.{name}")))
+        logits, deltas = (linear(hidden, *layer(f"roi_heads.box_predictor.{n}")) for n in ("cls_score", "bbox_pred"))
+        return of_anchors, transforms.permute(0, 2, 3, 1).reshape(1, -1, 4), logits, deltas
+
+    return call
+
+
 KERNELS: Mapping[str, Callable[[Tensors, Params], Callable[[], Any]]] = {
     "conv2d.forward": _conv2d_forward,
     "conv2d.backward": _conv2d_backward,
+    FORWARD: _faster_rcnn,
 }

@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from refdet.bench import boxes, evaluation, regions
+from refdet.bench import boxes, detectors, evaluation, regions
 from refdet.bench.convolution import Layer
 from refdet.bench.workloads import Group, Inputs, Workload
+from refdet.detection.vgg_faster_rcnn import PyFasterSettings
 
 ADDRESS = "tests.bench.small:"
 
@@ -54,5 +55,20 @@ COCO = Group(
     tuple(
         _with(evaluation.COCO.workload(name), functools.partial(draw, n_images=30, n_objects=216))
         for name, draw in (("coco/bbox", evaluation.inputs), ("coco/segm", evaluation.inputs_with_masks))
+    ),
+)
+DETECTOR = Group(
+    "faster-vgg16",
+    "A thin network, a small picture",
+    (
+        _with(
+            detectors.DETECTORS.workloads[0],
+            functools.partial(
+                detectors.draw_detector,
+                size=(150, 214),
+                n_proposals=9,
+                settings=PyFasterSettings(width=1 / 16, hidden=256),
+            ),
+        ),
     ),
 )

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -14,7 +11,7 @@ from refdet.bench.regions import BINS, GRID, MAP_SIZE, ROI, STRIDE, draw_rois
 from refdet.bench.runner import Settings, run_group
 from refdet.bench.sides import RefdetSide, Unsupported, open_side
 from tests.bench.small import ADDRESS, BOXES, CONVOLUTIONS, CROPS_AND_BOXES, REGIONS
-from tests.torchvision_process import PYTHON
+from tests.torchvision_process import PYTHON, need_torchvision
 
 
 def test_regions_lie_in_the_picture_on_a_grid_that_float32_holds() -> None:
@@ -60,15 +57,8 @@ def test_work_of_adaptive_sampling_and_of_pooling_follows_the_regions() -> None:
         assert workload.work(inputs).flops == flops
 
 
-def _torchvision_elsewhere() -> None:
-    finds = [PYTHON, "-c", "import importlib.util as u, sys; sys.exit(u.find_spec('torchvision') is None)"]
-    if not Path(PYTHON).exists() or subprocess.run(finds, capture_output=True).returncode:
-        pytest.skip(f"torchvision, which is compared with, is not installed for {PYTHON}")
-
-
-@pytest.mark.oracle
 def test_reference_and_torchvision_agree_in_another_interpreter() -> None:
-    _torchvision_elsewhere()
+    need_torchvision()
     settings = Settings(threads=1, repeats=1, pause=0.0, time_limit=60.0, interpreters={"torchvision": PYTHON})
     result = run_group(CROPS_AND_BOXES, ADDRESS + "CROPS_AND_BOXES", "reference", "torchvision", settings)
     assert [(row.status, row.note) for row in result.rows] == [("ok", "")] * len(result.rows)
