@@ -15,7 +15,13 @@ from refdet.detection.detected import Detector
 from refdet.detection.rcnn import small_rcnn
 from refdet.detection.rcnn_settings import RCNNSettings
 from refdet.detection.sliding_window import WindowSettings, small_sliding_window
-from refdet.detection.small_detectors import SmallSettings, small_faster_rcnn, small_keypoint_rcnn, small_mask_rcnn
+from refdet.detection.small_detectors import (
+    SmallSettings,
+    figure_settings,
+    small_faster_rcnn,
+    small_keypoint_rcnn,
+    small_mask_rcnn,
+)
 from refdet.detection.small_fast_rcnn import SmallFastRCNNSettings, small_fast_rcnn
 from refdet.detection.spp_net import small_spp_net
 from refdet.detection.spp_settings import SPPSettings
@@ -82,7 +88,7 @@ class JointSettings:
     """
 
     n_joints: int = 14
-    numbers: SmallSettings = field(default_factory=SmallSettings)
+    numbers: SmallSettings = field(default_factory=figure_settings)
 
 
 def _small_keypoint_rcnn(class_names: Sequence[str], *, rng: np.random.Generator, settings: JointSettings) -> Any:

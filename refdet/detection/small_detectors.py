@@ -99,6 +99,41 @@ class SmallSettings:
     with_difficult: bool = True
 
 
+def figure_settings() -> SmallSettings:
+    """Return the numbers of a detector of joints: for one tall object of a third of the picture or more.
+
+    It has its own size in the picture everywhere, so that a feature pyramid over one size of it is enough; joints are
+    found on the finer of its two maps.
+    """
+    return SmallSettings(
+        scales=None,
+        pyramid=48,
+        rpn=RPNSettings(
+            sizes=((36.0, 48.0), (64.0, 84.0)),
+            ratios=(1.6, 2.4),
+            anchor_convention="detectron2",
+            anchor_offset=0.5,
+            positive=0.6,
+            hidden=48,
+            n_drawn=64,
+            pre_nms=(100, 100),
+            post_nms=(24, 24),
+            min_size=2.0,
+        ),
+        head=HeadSettings(
+            crops=CropSettings(aligned=True, canonical_side=512.0),  # all of the map of stride 4
+            side=7,
+            n_drawn=16,
+            positive_fraction=0.5,
+            rounding="round",
+            pre_nms=24,
+            nms_threshold=0.4,
+            beta=1.0,
+            n_detections=10,
+        ),
+    )
+
+
 def small_backbone(
     settings: SmallSettings, *, rng: np.random.Generator, dtype: Any = np.float32
 ) -> ImagePyramid | OneMap | VGGFPN:
@@ -157,8 +192,11 @@ def small_keypoint_rcnn(
     settings: SmallSettings | None = None,
     dtype: Any = np.float32,
 ) -> FasterRCNN:
-    """Return a small keypoint R-CNN for `n_joints` joints; the other arguments are those of `small_faster_rcnn`."""
-    return _detector(class_names, settings, rng=rng, dtype=dtype, n_joints=n_joints)
+    """Return a small keypoint R-CNN for `n_joints` joints.
+
+    The other arguments are those of `small_faster_rcnn`, but that `settings` are those of `figure_settings` if None.
+    """
+    return _detector(class_names, settings or figure_settings(), rng=rng, dtype=dtype, n_joints=n_joints)
 
 
 def _detector(

@@ -138,7 +138,9 @@ RECIPES: Mapping[str, DetectorRecipe] = {
     "small_fast_rcnn": SMALL,
     "small_faster_rcnn": SMALL,
     "small_mask_rcnn": SMALL,
-    "small_keypoint_rcnn": SMALL,
+    "small_keypoint_rcnn": DetectorRecipe(
+        steps=2000, batch_size=4, lr=0.02, optimiser="muon", adam_lr=0.002, to_zero=True, max_gradient_norm=None
+    ),
     # Girshick (2015), §2.3, and Ren et al. (2015) by approximate joint training: the numbers of their programs
     "fastrcnn_vgg16": DetectorRecipe(
         steps=40_000, batch_size=2, lr=0.001, weight_decay=5e-4, warm_up=0, decay_at=(0.75,), max_gradient_norm=None
