@@ -34,8 +34,9 @@ mutation: .venv/test-installed
 
 # The trained models that come with refdet. Each takes a quarter of an hour or more, and is committed.
 weights: .venv/test-installed
-	for model in small_mask_rcnn; do \
-		NUMBA_NUM_THREADS=1 $(BIN)/refdet train $$model --seed 0 --backend numba-cpu --out build/$$model && \
+	for trained in small_mask_rcnn:shapes small_keypoint_rcnn:figures; do \
+		model=$${trained%:*}; data=$${trained#*:}; \
+		NUMBA_NUM_THREADS=1 $(BIN)/refdet train $$model --data $$data --seed 0 --backend numba-cpu --out build/$$model && \
 		$(BIN)/python -c "from refdet.detection.model_file import ship; print(ship('build/$$model/model.safetensors'))" \
 		|| exit 1; \
 	done

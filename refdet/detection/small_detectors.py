@@ -106,6 +106,7 @@ def figure_settings() -> SmallSettings:
     found on the finer of its two maps.
     """
     return SmallSettings(
+        blocks=((16, 1), (32, 2), (64, 3), (96, 2)),
         scales=None,
         pyramid=48,
         rpn=RPNSettings(
@@ -122,7 +123,7 @@ def figure_settings() -> SmallSettings:
         ),
         head=HeadSettings(
             crops=CropSettings(aligned=True, canonical_side=512.0),  # all of the map of stride 4
-            side=7,
+            side=5,
             n_drawn=16,
             positive_fraction=0.5,
             rounding="round",
@@ -131,6 +132,7 @@ def figure_settings() -> SmallSettings:
             beta=1.0,
             n_detections=10,
         ),
+        fc=(64, 64),
     )
 
 

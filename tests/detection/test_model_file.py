@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from refdet.boxes.iou import box_iou
-from refdet.data import Shapes
+from refdet.data import Shapes, StickFigures
 from refdet.detection.faster_rcnn import FasterRCNN
 from refdet.detection.model_file import difference, load_model, load_weights, make_detector, save_model, shipped_weights
 from refdet.detection.model_names import MODELS, find_model
@@ -176,8 +176,10 @@ class TestFilesOfOthers:
 
 def test_the_weights_that_come_with_refdet_are_models() -> None:
     found = {name: path for name in MODELS if (path := shipped_weights(name)) is not None}
+    assert set(found) == {"small_mask_rcnn", "small_keypoint_rcnn"}
     for name, path in found.items():
         assert load_model(path).model == name
+    assert sum(path.stat().st_size for path in found.values()) <= 3_000_000
     assert shipped_weights("frobnicator") is None
 
 
@@ -185,7 +187,6 @@ def test_the_detector_that_comes_with_refdet_detects() -> None:
     """Most objects of scenes that it was not trained on are found, named and outlined."""
     path = shipped_weights("small_mask_rcnn")
     assert path is not None
-    assert path.stat().st_size < 3_000_000
     detector, n_found, n_objects = load_model(path).detector, 0, 0
     for scene in Shapes(4, seed=1):
         found = detector.detect(scene.image)
@@ -199,6 +200,22 @@ def test_the_detector_that_comes_with_refdet_detects() -> None:
             mask = found.masks[sure][j]
             n_found += overlaps[i, j] > 0.5 and 2 * (mask & scene.masks[i]).sum() > (mask | scene.masks[i]).sum()
     assert n_found > n_objects / 2
+
+
+def test_the_detector_of_joints_that_comes_with_refdet_detects() -> None:
+    """Of figures that it was not trained on, most joints that can be seen are found to a twelfth of the height."""
+    path = shipped_weights("small_keypoint_rcnn")
+    assert path is not None
+    detector, distances = load_model(path).detector, []
+    for figure in StickFigures(6, seed=1):
+        found = detector.detect(figure.image)
+        assert found.joints is not None
+        assert figure.joints is not None
+        assert figure.joints_visible is not None
+        height = figure.boxes[0, 3] - figure.boxes[0, 1]
+        distance = np.linalg.norm(found.joints[0] - figure.joints[0], axis=1) / height
+        distances += distance[figure.joints_visible[0]].tolist()
+    assert np.mean(np.array(distances) < 1 / 12) > 1 / 2
 
 
 def test_half_as_large(tmp_path: Path) -> None:
