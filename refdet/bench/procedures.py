@@ -107,6 +107,7 @@ def _faster_rcnn(inputs: Inputs) -> Callable[[], Any]:
     arrays: dict[str, Array] = {name: array for name, array in inputs.items() if array is not None}
     image, proposals = Tensor(arrays.pop("image")), arrays.pop("proposals")
     first, hidden = arrays["backbone.features.0.weight"], arrays["roi_heads.box_head.fc6.weight"]
+    # the numbers of the network that was drawn, which may be a thinner one
     settings = PyFasterSettings(width=first.shape[0] / 64, hidden=round(hidden.shape[0] * 64 / first.shape[0]))
     model = fasterrcnn_vgg16(class_names(), rng=np.random.default_rng(0), settings=settings)
     model.load_state_dict(arrays)

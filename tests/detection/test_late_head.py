@@ -15,6 +15,7 @@ from refdet.detection.multi_scale_roi_align import CropSettings
 from refdet.detection.object_classifier import CropsOfObjects, ObjectClassifier, begin_as
 from refdet.detection.roi_heads import BoxHead
 from refdet.detection.small_detectors import SmallSettings, small_faster_rcnn, small_mask_rcnn
+from refdet.detection.small_fast_rcnn import SmallFastRCNNSettings, small_fast_rcnn
 from refdet.features.backbones.maps import without_last_pooling
 from refdet.features.backbones.vgg import vgg_features
 from tests.detection.tiny_detectors import CLASS_NAMES, TINY_HEAD, TINY_RPN, picture, tiny
@@ -43,6 +44,21 @@ def test_the_head_begins_as_the_classifier() -> None:
     crops = net.crops(maps, [np.array([[0.0, 0, 8, 8]], np.float32)], 8)
     np.testing.assert_allclose(crops.data, maps[0].data, atol=1e-6)
     logits = net.roi_heads.box_output(crops).logits.data
+    np.testing.assert_allclose(logits, classifier(x, training=False, rng=None).data, atol=1e-5)
+
+
+def test_fast_rcnn_begins_as_the_classifier() -> None:
+    """It has the early maps alone; what it says of a region is what the classifier says of the crop."""
+    s = settings()
+    numbers = SmallFastRCNNSettings(blocks=s.blocks, scales=s.scales, early=s.early, head=s.head, fc=s.fc)
+    net = small_fast_rcnn(CLASS_NAMES, rng=rng(), settings=numbers)
+    features = vgg_features(s.blocks, batch_norm=True, rng=rng(1))
+    classifier = ObjectClassifier(3, features, fc=s.fc, crops=CropsOfObjects(side=8), rng=rng(2))
+    begin_as(net, classifier)
+    x = rng(3).standard_normal((1, 3, 8, 8)).astype(np.float32)
+    maps = net.backbone.maps(Tensor(x), training=False, rng=None)
+    assert len(maps) == 2
+    logits = net.output(maps, np.array([[0.0, 0, 8, 8]], np.float32)).logits.data
     np.testing.assert_allclose(logits, classifier(x, training=False, rng=None).data, atol=1e-5)
 
 

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from refdet.core.check import Array
-from refdet.detection.object_classifier import CropsOfObjects, ObjectClassifier
+from refdet.detection.object_classifier import CropsOfObjects, ObjectClassifier, begin_windows_as
 from refdet.detection.preparation import Preparation
+from refdet.detection.rcnn import small_rcnn
+from refdet.detection.rcnn_settings import RCNNSettings
 from refdet.features.backbones.vgg import vgg_features
 from refdet.nn import SGD
 from tests.detection.coloured_squares import coloured_square, without_objects
@@ -176,3 +178,18 @@ def test_frozen_features_stay_as_they_are() -> None:
         assert loss.requires_grad
         moved = {name for name, value in net.state_dict().items() if not np.array_equal(value, before[name])}
         assert bool(moved) == (not frozen)
+
+
+def test_an_rcnn_begins_as_the_classifier() -> None:
+    """Its windows are named alike; layers of another width do not fit."""
+    blocks = ((4, 1), (8, 1))
+    net = ObjectClassifier(3, vgg_features(blocks, batch_norm=True, rng=rng(1)), fc=(6, 6), crops=STILL, rng=rng(2))
+    settings = RCNNSettings(blocks=blocks, hidden=6, side=8, padding=0)
+    network = small_rcnn(("background", "a", "b"), rng=rng(), settings=settings).network
+    begin_windows_as(network, net)
+    x = rng(3).standard_normal((5, 3, 8, 8)).astype(np.float32)
+    expected = net(x, training=False, rng=None).data
+    np.testing.assert_allclose(network(x, training=False, rng=None).data, expected, atol=1e-6)
+    wider = small_rcnn(("background", "a", "b"), rng=rng(), settings=dataclasses.replace(settings, hidden=7)).network
+    with pytest.raises(ValueError, match=r"weight has shape \(6, 128\), expected \(7, 128\)"):
+        begin_windows_as(wider, net)
