@@ -14,9 +14,10 @@ demo: .venv/demo-installed
 test: .venv/test-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/refdet golden generate --check & checked=$$!; \
+	$(BIN)/refdet golden generate --check & checked=$$!; trap 'kill $$checked' INT TERM; \
 	{ $(BIN)/mypy && $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(PYTEST_OPTIONS); }; \
-	tested=$$?; wait $$checked && exit $$tested
+	tested=$$?; wait $$checked || { echo "the golden files are not what the cases say: see above" >&2; exit 1; }; \
+	exit $$tested
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(PYTEST_OPTIONS) tests/backends/gpu
 
 format: .venv/test-installed
@@ -35,8 +36,9 @@ mutation: .venv/test-installed
 # The trained models that come with refdet. Each takes a quarter of an hour or more, and is committed.
 weights: .venv/test-installed
 	for trained in small_mask_rcnn:shapes small_keypoint_rcnn:figures; do \
-		model=$${trained%:*}; data=$${trained#*:}; \
-		NUMBA_NUM_THREADS=1 $(BIN)/refdet train $$model --data $$data --seed 0 --backend numba-cpu --out build/$$model && \
+		model=$${trained%:*}; data=$${trained#*:}; resume=; test -f build/$$model/run.json && resume=--resume; \
+		NUMBA_NUM_THREADS=1 $(BIN)/refdet train $$model --data $$data --seed 0 --backend numba-cpu \
+			--out build/$$model $$resume && \
 		$(BIN)/python -c "from refdet.detection.model_file import ship; print(ship('build/$$model/model.safetensors'))" \
 		|| exit 1; \
 	done

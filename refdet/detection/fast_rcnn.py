@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -104,9 +105,10 @@ class FastRCNN(Module):
         if not isinstance(backbone, Module):
             raise TypeError(f"FastRCNN: backbone must be a Module, got {type(backbone).__name__}")
         if len(backbone.strides) != 1 and roi_heads.settings.crops.crop == "pool" and merge_duplicates:
-            raise ValueError(
-                f"FastRCNN: equal crops are merged on one map alone, and the backbone has {len(backbone.strides)}"
-            )
+            n = len(backbone.strides)
+            raise ValueError(f"FastRCNN: merge_duplicates must be False for RoI pooling of several maps, got {n} maps")
+        if any(after != 2 * before for before, after in pairwise(backbone.strides)):
+            raise ValueError(f"FastRCNN: strides of the backbone must double from map to map, got {backbone.strides}")
         self.class_names = tuple(class_names)
         self.backbone, self.roi_heads, self.preparation = backbone, roi_heads, preparation
         self.propose: Propose = SelectiveSearch() if propose is None else propose

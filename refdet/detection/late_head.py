@@ -32,6 +32,7 @@ class LateHead(BoxHead):
         convolutions: the late layers, from a pooling on.
         side: of what they make of a crop.
         widths: of fc6 and fc7.
+        dropout: share of their values that training drops.
         rng: source of the weights.
         dtype: of the weights.
     """
@@ -42,24 +43,34 @@ class LateHead(BoxHead):
         side: int,
         widths: tuple[int, int],
         *,
+        dropout: float = 0.0,
         rng: np.random.Generator,
         dtype: Any = np.float32,
     ) -> None:
-        super().__init__(last_channels(convolutions), side, widths, rng=rng, dtype=dtype)
+        super().__init__(last_channels(convolutions), side, widths, dropout=dropout, rng=rng, dtype=dtype)
         self.convolutions = convolutions
+
+    def late_maps(self, x: Tensor, rng: np.random.Generator | None = None) -> Tensor:
+        """Return what the fully connected layers see of every region."""
+        return self.convolutions(x, training=False, rng=rng)  # of which only the normalisation takes notice
 
     def forward(self, x: Tensor, *, training: bool, rng: np.random.Generator | None) -> Tensor:
         """Return the features of every region."""
-        x = self.convolutions(x, training=False, rng=rng)  # of which only the normalisation takes notice
-        return super().forward(x, training=training, rng=rng)
+        return self.fully_connected(self.late_maps(x, rng), training=training, rng=rng)
 
 
 def late_head(
-    backbone: ImagePyramid, side: int, widths: tuple[int, int], *, rng: np.random.Generator, dtype: Any = np.float32
+    backbone: ImagePyramid,
+    side: int,
+    widths: tuple[int, int],
+    *,
+    dropout: float = 0.0,
+    rng: np.random.Generator,
+    dtype: Any = np.float32,
 ) -> LateHead:
     """Return a head with a copy of the late layers of a backbone, for crops of side × side."""
     late = copy.deepcopy(Sequential(*backbone.late_layers))
     n_poolings = sum(isinstance(layer, MaxPool2d) for layer in late)
     if side >> n_poolings == 0:
         raise ValueError(f"late_head: crops of {side} × {side} are too small for {n_poolings} poolings")
-    return LateHead(late, side >> n_poolings, widths, rng=rng, dtype=dtype)
+    return LateHead(late, side >> n_poolings, widths, dropout=dropout, rng=rng, dtype=dtype)

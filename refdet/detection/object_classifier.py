@@ -4,8 +4,8 @@
 
 Detectors begin with a network that classifies pictures, trained on ImageNet (Girshick et al., 2014, §2.3; decks 000 to
 002), its fully connected layers included. Where there is none, the objects of the training pictures themselves will do.
-They cover a small part of the pictures, and each is shown at the same size, so that a step costs as much as one of the
-detector's and sees many more of them.
+They cover a small part of the pictures, and each is shown at the same size, so that a step costs less than half of one
+of the detector's and sees many more of them.
 
 Conventions: a crop is what lies in the box, or with `square` in the square of its longer side around its centre, made
 `context` times as large. Its sides are stretched by factors of 1 ± `stretch`, the same one with `square`, and it is
@@ -29,7 +29,7 @@ import numpy as np
 from refdet.autograd.tensor import Tensor, no_grad
 from refdet.boxes.clip import clip_boxes
 from refdet.boxes.iou import box_iou
-from refdet.core.check import Array
+from refdet.core.check import Array, check_number, integer
 from refdet.data.sample import Sample
 from refdet.detection.composition import is_learning
 from refdet.detection.fast_rcnn import FastRCNN
@@ -73,6 +73,10 @@ class CropsOfObjects:
     background: float = 1.0
     sampling_ratio: int = 2
 
+    def __post_init__(self) -> None:
+        integer("CropsOfObjects", "side", self.side, low=1)
+        check_number("CropsOfObjects", "background", self.background, low=0)
+
 
 class ObjectClassifier(Module):
     """A network over crops of objects, all of whose layers a detector can take over.
@@ -104,7 +108,7 @@ class ObjectClassifier(Module):
         self.features = without_last_pooling(features)
         side = self.crops.side >> sum(isinstance(layer, MaxPool2d) for layer in self.features)
         if side == 0:
-            raise ValueError(f"ObjectClassifier: crops of {self.crops.side} pixels are too small for the poolings")
+            raise ValueError(f"ObjectClassifier: crops.side must be enough for all poolings, got {self.crops.side}")
         self.head = BoxHead(last_channels(self.features), side, fc, rng=rng, dtype=dtype)
         self.cls_score = Linear(fc[1], n_classes, rng=rng, dtype=dtype)
 
@@ -177,18 +181,20 @@ def begin_as(detector: FastRCNN | FasterRCNN, classifier: ObjectClassifier) -> N
     The backbone takes over the features. So does a `LateHead` its part of them and the fully connected layers, and the
     class scores behind it; other heads see another map, and begin anew.
     """
-    backbone, heads = detector.backbone, detector.roi_heads
+    backbone, head, predictor = detector.backbone, detector.roi_heads.box_head, detector.roi_heads.box_predictor
+    if isinstance(head, LateHead):
+        if not isinstance(backbone, ImagePyramid):
+            raise TypeError(f"begin_as: a LateHead must be behind an ImagePyramid, got {type(backbone).__name__}")
+        head.fc6.load_state_dict(classifier.head.fc6.state_dict())
+        head.fc7.load_state_dict(classifier.head.fc7.state_dict())
+        predictor.cls_score.load_state_dict(classifier.cls_score.state_dict())
     backbone.features.load_state_dict(classifier.features.state_dict())  # type: ignore[attr-defined]
-    if isinstance(heads.box_head, LateHead) and isinstance(backbone, ImagePyramid):
-        late = Sequential(*backbone.late_layers)
-        heads.box_head.convolutions.load_state_dict(late.state_dict())
-        heads.box_head.fc6.load_state_dict(classifier.head.fc6.state_dict())
-        heads.box_head.fc7.load_state_dict(classifier.head.fc7.state_dict())
-        heads.box_predictor.cls_score.load_state_dict(classifier.cls_score.state_dict())
+    if isinstance(head, LateHead) and isinstance(backbone, ImagePyramid):
+        head.convolutions.load_state_dict(Sequential(*backbone.late_layers).state_dict())
 
 
 def begin_windows_as(network: Classifier, classifier: ObjectClassifier) -> None:
-    """Let a network for windows of the crops' size, with as wide layers, such as that of a small R-CNN, begin so."""
+    """Let the network of a small R-CNN begin as the classifier; windows are as large as its crops, layers as wide."""
     network.features.load_state_dict(classifier.features.state_dict())
     layers = [layer for layer in network.classifier if isinstance(layer, Linear)]
     for layer, known in zip(layers, (classifier.head.fc6, classifier.head.fc7, classifier.cls_score), strict=True):

@@ -7,7 +7,7 @@
 | a batch | 128 windows, 32 of objects | likewise |
 | objects, background | IoU ≥ 0.5, < 0.5 | likewise |
 | machines look at | fc7 | likewise |
-| box regressors look at | the last pooled map, λ = 1000, IoU > 0.6 | likewise |
+| box regressors look at | the last pooled map, λ = 1000, IoU > 0.6 | the last map, likewise |
 | machines learn from | all proposals | 300 of each picture |
 | suppression | IoU 0.3 | likewise |
 """

@@ -75,6 +75,10 @@ class BoxHead(Module):
 
     def forward(self, x: Tensor, *, training: bool, rng: np.random.Generator | None) -> Tensor:
         """Return the features of every region."""
+        return self.fully_connected(x, training=training, rng=rng)
+
+    def fully_connected(self, x: Tensor, *, training: bool, rng: np.random.Generator | None) -> Tensor:
+        """Return what fc6 and fc7 make of maps (R, C, side, side)."""
         x = self.flatten(x)
         for layer in (self.fc6, self.fc7):
             x = relu(layer(x, training=training, rng=rng))

@@ -6,7 +6,7 @@ The backbone is a small VGG (Simonyan & Zisserman, 2015) over the picture in sev
 cropped from an early map of that size in which they are about as large as what the network has learned to name, and the
 rest of the network is their head (`LateHead`); proposals are made from its last map. Everything else is that of the
 large ones, with other numbers, which are all in `SmallSettings`. Without `scales` there is one size, with a feature
-pyramid over the blocks (Lin et al., 2017) where the settings have one.
+pyramid over the blocks (Lin et al., 2017) where the settings have one, as those of joints do (`figure_settings`).
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ class SmallSettings:
 def figure_settings() -> SmallSettings:
     """Return the numbers of a detector of joints: for one tall object of a third of the picture or more.
 
-    It has its own size in the picture everywhere, so that a feature pyramid over one size of it is enough; joints are
-    found on the finer of its two maps.
+    Objects differ little in size, so that one size of the picture is enough. Regions are cropped from the finer of the
+    two maps of a feature pyramid.
     """
     return SmallSettings(
         blocks=((16, 1), (32, 2), (64, 3), (96, 2)),
@@ -216,7 +216,7 @@ def _detector(
     channels = backbone.out_channels[0]
     box_head: BoxHead
     if isinstance(backbone, ImagePyramid):
-        box_head = late_head(backbone, s.head.side, s.fc, rng=rng, dtype=dtype)
+        box_head = late_head(backbone, s.head.side, s.fc, dropout=s.dropout, rng=rng, dtype=dtype)
         rpn_maps, roi_maps = slice(len(backbone.scales), None), slice(len(backbone.scales))
     else:
         box_head = BoxHead(channels, s.head.side, s.fc, dropout=s.dropout, rng=rng, dtype=dtype)

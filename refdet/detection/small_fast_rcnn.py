@@ -3,7 +3,7 @@
 Everything else is that of the large one (`refdet.detection.fast_rcnn`), with other numbers, which are all in
 `SmallFastRCNNSettings`. Backbone and head are those of the small Faster R-CNN (`refdet.detection.small_detectors`): the
 picture in several sizes, as in §2.4 of the paper, and regions cropped from an early map. Without `scales` there is one
-size, and RoI pooling of its last map. The proposals are those of `SMALL_PICTURES`.
+size and its last map, of another stride, which `head` has to suit. The proposals are those of `SMALL_PICTURES`.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ class SmallFastRCNNSettings:
         early: blocks before the maps that regions are cropped from, with `scales`.
         head: how regions are drawn, learned and reported.
         fc: widths of fc6 and fc7.
-        dropout: share of their values that training drops, without `scales`.
+        dropout: share of their values that training drops.
         target_mean: of the targets.
         target_std: likewise.
         preparation: of the pictures.
         search: finds the proposals of a picture that comes without.
         with_difficult: whether difficult objects are learned.
-        merge_duplicates: whether equal crops are passed through the head once.
+        merge_duplicates: whether equal crops are passed through the head once, in detection by RoI pooling.
     """
 
     blocks: Blocks = SmallSettings.blocks
@@ -98,7 +98,7 @@ def small_fast_rcnn(
         box_head = BoxHead(backbone.out_channels[0], s.head.side, s.fc, dropout=s.dropout, rng=rng, dtype=dtype)
     else:
         backbone = ImagePyramid(features, early=s.early, scales=s.scales, with_late=False)
-        box_head = late_head(backbone, s.head.side, s.fc, rng=rng, dtype=dtype)
+        box_head = late_head(backbone, s.head.side, s.fc, dropout=s.dropout, rng=rng, dtype=dtype)
     return FastRCNN(
         class_names,
         backbone,

@@ -15,7 +15,7 @@ gives scenes, first weights and batches; every claim compares two methods on the
 differences (`refdet.reproduce.paired`); of times, by that of the differences of their logarithms, which is the
 logarithm of how many times faster the one is. The settings are frozen before the runs that count.
 
-What keeps the comparisons fair: all detectors have the same convolutions, begin with the same weights of them
+What keeps the comparisons fair: all detectors have the same convolutions, begin with the same classifier
 (`rcnn_networks`), and see the same scenes and proposals. R-CNN with frozen and with learning features makes the same
 steps on the same windows, and its detections with and without box regression come of the same scores. SPP-net at one
 and at five scales begins with the same network. The compressed Fast R-CNN is a copy of the other.

@@ -9,7 +9,8 @@
                                        └─ Faster R-CNN                        losses
 
 The classifier (`refdet.detection.object_classifier`) stands for the network trained on ImageNet that the papers begin
-with. `losses` is descent by `refdet.training.train`; `fit` are the support vector machines and box regressors, on
+with. R-CNN, Fast and Faster R-CNN take over all its layers, the others, whose maps have another size, the convolutions.
+`losses` is descent by `refdet.training.train`; `fit` are the support vector machines and box regressors, on
 features that no longer change. Weights, order of the scenes and draws follow from the seed. Networks with as many
 pictures a step see the same pictures.
 
@@ -146,7 +147,7 @@ class Workshop:
 
     @cached_property
     def sliding_window(self) -> SlidingWindow:
-        """The baseline; its network is R-CNN's."""
+        """The baseline; its convolutions are R-CNN's, and it has the last pooling that R-CNN leaves out."""
         s = self.settings
         network = vgg(
             s.blocks,

@@ -4,8 +4,8 @@ They are chosen on the scenes of seeds 0 and 1 of `Shapes`, those of `refdet tra
 those of `first_scenes` and above.
 
 Every detector has the backbone of `BLOCKS` and begins with what one classifier of objects has learned, and sees the
-training scenes for as many steps as its recipe says. R-CNN shows the network every proposal by itself, which takes
-an hour or more a seed: `rcnn_seeds` says how many seeds it is worth.
+training scenes for as many steps as its recipe says. R-CNN shows the network every proposal by itself:
+`rcnn_seeds` says how many seeds that is worth.
 """
 
 from __future__ import annotations
@@ -26,9 +26,7 @@ from refdet.training.recipes import CLASSIFIER, SMALL, DetectorRecipe
 
 DEFAULT_SEEDS = 5
 BLOCKS = SmallSettings().blocks
-
-
-# of what begins with the classifier, and is no `SMALL` detector
+# The recipe of what begins with the classifier, and is no `SMALL` detector.
 FINE_TUNING = DetectorRecipe(steps=1500, batch_size=4, lr=0.01, optimiser="muon", adam_lr=0.002, to_zero=True)
 
 
@@ -40,8 +38,8 @@ class Settings:
         side: of the square scenes, that of `Shapes` unless told otherwise.
         n_train, n_test: scenes of a seed; the first ones are trained on, the others tested on.
         first_scenes: seed s has the scenes of seed `first_scenes` + s, so that none of them has been seen before.
-        rcnn_seeds: the seeds, from 0 on, for which R-CNN is trained and tested. It takes as long as all others do;
-            three are the fewest whose interval is not many times as wide as their spread (12.7 s/√2, but 4.3 s/√3).
+        rcnn_seeds: the seeds, from 0 on, for which R-CNN is trained and tested. Three
+            are the fewest whose interval is not many times as wide as their spread (12.7 s/√2, but 4.3 s/√3).
         windows_seeds: likewise for the sliding window: some 4000 windows a scene, and nothing is claimed of it.
         search: finds the proposals, the same for all detectors that need some.
         crops, classifier: what is shown to the classifier that all detectors begin with, and how it is trained. A step
@@ -57,7 +55,7 @@ class Settings:
         spp_fit_regions: proposals of a scene that its machines learn from, as many as R-CNN's. All that are hard are
             kept: of a network that has learned too little these are all, and the time grows with their square.
         fast, fast_recipe: of Fast R-CNN.
-        svd_ranks: t of fc6 and of fc7 of its compressed copy. They leave about a quarter and a half of the weights, as
+        svd_ranks: t of fc6 and of fc7 of its compressed copy. They leave 29 % and 50 % of the weights, as
             the paper's 1024 and 256 leave 29 % and 13 % of VGG-16's.
         faster, faster_recipe: of Faster R-CNN; as many steps as Fast R-CNN.
         n_timed: test scenes on which the seconds a picture are measured. They differ from scene to scene, by the
@@ -103,6 +101,20 @@ class Settings:
         for name in ("rcnn", "spp", "fast"):
             if getattr(self, name).search != self.search:
                 raise ValueError(f"Settings: {name} must look for proposals as `search` does")
+        # all that begins with the classifier has its layers
+        widths = {"rcnn": (self.rcnn.hidden, self.rcnn.hidden), "faster": self.faster.fc}
+        sides = {"rcnn": self.rcnn.side}
+        for name in ("fast", "faster"):
+            detector = getattr(self, name)
+            if detector.scales is not None:
+                sides[name] = detector.head.side << (detector.early - 1)
+        for name, side in sides.items():
+            if side != self.crops.side:
+                raise ValueError(f"Settings: {name} must see regions of {self.crops.side} pixels, as crops, got {side}")
+            if widths.get(name, self.fast.fc) != self.fast.fc:
+                raise ValueError(
+                    f"Settings: {name} must have layers as wide as fast, {self.fast.fc}, got {widths[name]}"
+                )
 
     @property
     def blocks(self) -> tuple[tuple[int, int], ...]:
@@ -171,33 +183,33 @@ MINIATURE = Settings(
     fc_rounds=2,
 )  # fmt: skip
 
-# Seconds of the stages of a seed, of the times of single steps with the backend numba-cpu on one core, so that a
-# progress bar can tell how long all of it will take.
+# CPU-seconds of the stages of a seed with the backend numba-cpu on one core, so that a progress bar can tell how long
+# all of it will take: those down to Faster R-CNN measured, the others from the times of single steps.
 STAGE_SECONDS: dict[str, float] = {
-    "scenes": 47,
-    "proposals, train": 226,
-    "proposals, test": 57,
-    "classifier": 620,
-    "faster": 389,
-    "faster, test": 7,
-    "fast": 370,
-    "fast, test": 16,
-    "fast_svd, test": 16,
-    "sliding_window": 868,
-    "sliding_window, test": 1680,
-    "spp_crops": 810,
+    "scenes": 50,
+    "proposals, train": 250,
+    "proposals, test": 60,
+    "classifier": 990,
+    "faster": 760,
+    "faster, test": 80,
+    "fast": 900,
+    "fast, test": 250,
+    "fast_svd, test": 250,
+    "spp_crops": 250,
     "spp_1": 105,
-    "spp_1, machines": 200,
+    "spp_1, machines": 150,
     "spp_1, test": 50,
     "spp_5": 466,
-    "spp_5, machines": 360,
+    "spp_5, machines": 250,
     "spp_5, test": 107,
-    "rcnn_frozen": 231,
-    "rcnn_frozen, machines": 750,
-    "rcnn_frozen, test": 850,
-    "rcnn": 714,
-    "rcnn, machines": 750,
-    "rcnn, test": 850,
-    "timing": 340,
+    "rcnn_frozen": 150,
+    "rcnn_frozen, machines": 500,
+    "rcnn_frozen, test": 300,
+    "rcnn": 400,
+    "rcnn, machines": 500,
+    "rcnn, test": 300,
+    "sliding_window": 400,
+    "sliding_window, test": 900,
+    "timing": 200,
     "timing, fully connected layers": 10,
 }

@@ -87,13 +87,16 @@ def seen_by_the_layers(model: FastRCNN, sample: Sample) -> Tensor:
     with no_grad():
         maps = model.backbone.maps(Tensor(prepared.images), training=False, rng=None)
         crops = heads.features(maps, strides, [boxes], heads.settings.side)
-        return heads.box_head.convolutions(crops) if isinstance(heads.box_head, LateHead) else crops
+        return heads.box_head.late_maps(crops) if isinstance(heads.box_head, LateHead) else crops
 
 
 def _layers(model: FastRCNN, seen: Tensor) -> Method:
     head, predictor = model.roi_heads.box_head, model.roi_heads.box_predictor
     if not isinstance(head, BoxHead):
         raise TypeError(f"timing: the box head must have fully connected layers, got {type(head).__name__}")
-    return lambda sample: predictor.both(
-        BoxHead.forward(head, seen, training=False, rng=None), training=False, rng=None
-    )
+
+    def layers(sample: Sample) -> object:
+        features = head.fully_connected(seen, training=False, rng=None)
+        return predictor.both(features, training=False, rng=None)
+
+    return layers

@@ -5,8 +5,8 @@
 
 A recipe says nothing of the data. The steps at which the rate falls are shares of all steps.
 
-The small detectors begin with what a classifier of the objects has learned (`refdet.detection.object_classifier`), as
-the large ones do with one of ImageNet. It is trained on the same pictures, by a recipe of its own.
+Small detectors of several classes begin with what a classifier of the objects has learned, as the large ones do with
+one of ImageNet (`refdet.detection.object_classifier`). It is trained on the same pictures, by a recipe of its own.
 """
 
 from __future__ import annotations

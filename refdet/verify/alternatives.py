@@ -146,7 +146,7 @@ def alternatives_of(
 
 
 def _same_bits(a: Array, b: Array) -> bool:
-    """Return whether no comparison can tell them apart; most answers are as they were, and most comparisons dear."""
+    """Return whether no comparison can tell them apart, which is soon said."""
     return a.dtype == b.dtype and shape_of(a) == shape_of(b) and a.tobytes() == b.tobytes()
 
 

@@ -57,6 +57,7 @@ def test_work_of_adaptive_sampling_and_of_pooling_follows_the_regions() -> None:
         assert workload.work(inputs).flops == flops
 
 
+@pytest.mark.oracle
 def test_reference_and_torchvision_agree_in_another_interpreter() -> None:
     need_torchvision()
     settings = Settings(threads=1, repeats=1, pause=0.0, time_limit=60.0, interpreters={"torchvision": PYTHON})

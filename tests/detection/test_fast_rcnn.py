@@ -346,3 +346,15 @@ def test_bad_input() -> None:
         model.losses([sample], rng=0)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="FastRCNN: backbone must be a Module, got object"):
         FastRCNN(CLASS_NAMES, object(), model.roi_heads, model.preparation)  # type: ignore[arg-type]
+
+
+def test_several_maps() -> None:
+    """Regions find theirs by strides that double; RoI pooling of several maps merges nothing."""
+    pooled = dataclasses.replace(TINY, scales=(1.0, 0.5), early=2, head=dataclasses.replace(HEAD, side=4))
+    with pytest.raises(ValueError, match="FastRCNN: merge_duplicates must be False for RoI pooling of several maps"):
+        small_fast_rcnn(CLASS_NAMES, rng=rng(), settings=pooled)
+    small_fast_rcnn(CLASS_NAMES, rng=rng(), settings=dataclasses.replace(pooled, merge_duplicates=False))
+    with pytest.raises(ValueError, match=r"strides of the backbone must double from map to map, got \(2, 8\)"):
+        small_fast_rcnn(
+            CLASS_NAMES, rng=rng(), settings=dataclasses.replace(pooled, scales=(1.0, 0.25), merge_duplicates=False)
+        )

@@ -178,7 +178,9 @@ def test_the_weights_that_come_with_refdet_are_models() -> None:
     found = {name: path for name in MODELS if (path := shipped_weights(name)) is not None}
     assert set(found) == {"small_mask_rcnn", "small_keypoint_rcnn"}
     for name, path in found.items():
-        assert load_model(path).model == name
+        loaded = load_model(path)
+        assert loaded.model == name
+        assert loaded.settings == MODELS[name].settings()  # those that `make weights` trains
     assert sum(path.stat().st_size for path in found.values()) <= 3_000_000
     assert shipped_weights("frobnicator") is None
 

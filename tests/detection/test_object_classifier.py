@@ -127,8 +127,16 @@ def test_pieces_of_background_for_each_object() -> None:
     for background, n in ((0.0, 0), (1.0, 3), (2.0, 6), (0.4, 1)):
         net = classifier(dataclasses.replace(STILL, background=background))
         assert len(net._beside(boxes, (64, 64), rng())) == n
-    everywhere = np.array([[-2, -2, 3, 3]], np.float32)
-    assert len(classifier(dataclasses.replace(STILL, background=4.0))._beside(everywhere, (2, 2), rng())) == 0
+    everywhere = np.array([[0, 0, 5, 5]], np.float32)  # of which a piece of 4 × 4 or more is 16/25 or more
+    assert len(classifier(dataclasses.replace(STILL, background=40.0))._beside(everywhere, (5, 5), rng())) == 0
+
+
+def test_crops_that_are_refused() -> None:
+    with pytest.raises(ValueError, match="CropsOfObjects: background must lie in"):
+        CropsOfObjects(background=-1.0)
+    features = vgg_features([(4, 1), (4, 1), (4, 1)], rng=rng())
+    with pytest.raises(ValueError, match=r"ObjectClassifier: crops.side must be enough for all poolings, got 3"):
+        ObjectClassifier(3, features, crops=CropsOfObjects(side=3), rng=rng())
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

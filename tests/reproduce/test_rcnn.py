@@ -161,6 +161,12 @@ def test_the_full_settings() -> None:
         replace(FULL, rcnn=replace(FULL.rcnn, blocks=((8, 1),)))
     with pytest.raises(ValueError, match="batch_norm of faster"):
         replace(FULL, faster=replace(FULL.faster, batch_norm=False))
+    with pytest.raises(ValueError, match="rcnn must see regions of 24 pixels, as crops, got 32"):
+        replace(FULL, rcnn=replace(FULL.rcnn, side=32))
+    with pytest.raises(ValueError, match="fast must see regions of 24 pixels, as crops, got 14"):
+        replace(FULL, fast=replace(FULL.fast, head=replace(FULL.fast.head, side=7)))
+    with pytest.raises(ValueError, match="faster must have layers as wide as fast"):
+        replace(FULL, faster=replace(FULL.faster, fc=(64, 64)))
     with pytest.raises(ValueError, match="spp must look for proposals"):
         replace(FULL, spp=replace(FULL.spp, search=MINIATURE.search))
 

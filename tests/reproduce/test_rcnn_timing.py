@@ -60,14 +60,14 @@ def test_the_layers_alone_see_what_detection_shows_them(
     head = replace(whole.head, side=4, crops=CropSettings("align" if scales else "pool"))
     settings = replace(whole, blocks=((4, 1), (4, 1)), early=1, scales=scales, head=head, fc=(8, 8))
     model = small_fast_rcnn(CLASS_NAMES, rng=np.random.default_rng(0), settings=settings)
-    sample, forward = picture("1"), BoxHead.forward
+    sample, forward = picture("1"), BoxHead.fully_connected
     seen: list[Array] = []
 
     def watched(head: BoxHead, x: Tensor, **options: Any) -> Tensor:
         seen.append(x.data)
         return forward(head, x, **options)
 
-    monkeypatch.setattr(BoxHead, "forward", watched)
+    monkeypatch.setattr(BoxHead, "fully_connected", watched)
     model.detect(sample.image, sample.proposals)
     with no_grad():
         found = heads_side_by_side({"fast": model}, [sample], rounds=1, on_progress=lambda progress: None)

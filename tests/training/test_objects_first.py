@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from refdet.detection.faster_rcnn import FasterRCNN
+from refdet.detection.object_classifier import CropsOfObjects
 from refdet.detection.small_detectors import small_faster_rcnn
-from refdet.training.objects_first import FOLDER, learn_objects_first
+from refdet.training.objects_first import FOLDER, crops_for, learn_objects_first
 from refdet.training.progress import Progress
 from refdet.training.recipes import CLASSIFIER, SMALL, DetectorRecipe
 from tests.detection.test_late_head import settings
-from tests.detection.tiny_detectors import CLASS_NAMES, picture
+from tests.detection.tiny_detectors import CLASS_NAMES, picture, tiny
 
 RECIPE = replace(CLASSIFIER, steps=6, batch_size=2, warm_up=2)
 
@@ -32,6 +33,22 @@ def test_the_detector_has_what_the_classifier_learned() -> None:
     np.testing.assert_array_equal(net.state_dict()["rpn.head.conv.0.0.weight"], untouched["rpn.head.conv.0.0.weight"])
     bias = net.state_dict()["roi_heads.box_predictor.cls_score.bias"]
     np.testing.assert_array_equal(bias, classifier.state_dict()["cls_score.bias"])
+
+
+def test_crops_are_as_large_as_regions_are_seen() -> None:
+    """8 × 8 bins of an early map of stride 1; the small detectors' 12 × 12 of stride 2; else what is usual."""
+    assert crops_for(detector()).side == 8
+    assert crops_for(small_faster_rcnn(CLASS_NAMES, rng=np.random.default_rng(0))).side == 24
+    assert crops_for(small_faster_rcnn(CLASS_NAMES, rng=np.random.default_rng(0), settings=tiny())) == CropsOfObjects()
+
+
+def test_other_heads_begin_anew() -> None:
+    net = small_faster_rcnn(CLASS_NAMES, rng=np.random.default_rng(0), settings=tiny())
+    before = net.state_dict()
+    learn_objects_first(net, [picture()], RECIPE, seed=0, progress=Progress())
+    changed = {name for name, array in net.state_dict().items() if not np.array_equal(array, before[name])}
+    assert changed
+    assert all(name.startswith("backbone.features.") for name in changed)
 
 
 def test_what_is_finished_is_not_done_again(tmp_path: Path) -> None:

@@ -35,7 +35,8 @@ class ImagePyramid(Module):
         features: convolutions and poolings, each of which ends a block and halves the map.
         early: how many blocks there are before the maps that regions are cropped from.
         scales: of the picture, the largest first.
-        with_late: whether the late maps are made; a detector of given proposals needs none.
+        with_late: whether the late maps are made; a detector of given proposals needs none. Their layers stay, for a
+            head to copy.
 
     >>> from refdet.features.backbones.vgg import vgg_features
     >>> features = vgg_features([(4, 1), (6, 1), (8, 1)], rng=np.random.default_rng(0))

@@ -1,7 +1,8 @@
 """What a detector asks of a backbone: a batch of pictures in, one or several feature maps out.
 
-Fast and Faster R-CNN look at one map: that of the last convolution, before the pooling that would follow it (Girshick,
-"Fast R-CNN", 2015, §2.1: RoI pooling takes the place of the last pooling). A feature pyramid gives several.
+Fast and Faster R-CNN of the papers look at one map: that of the last convolution, before the pooling that would follow
+it (Girshick, "Fast R-CNN", 2015, §2.1: RoI pooling takes the place of the last pooling). A feature pyramid gives
+several.
 
 Conventions: maps are (N, C, H, W), finest first. Pictures are (N, 3, H, W) as `refdet.detection.preparation` makes
 them. The stride of a map is how many pixels of the batch lie between the centres of two neighbouring responses.
