@@ -4,8 +4,8 @@ They are chosen on the scenes of seeds 0 and 1 of `Shapes`, those of `refdet tra
 those of `first_scenes` and above.
 
 Every detector has the backbone of `BLOCKS` and begins with what one classifier of objects has learned, and sees the
-training scenes for as many steps as its recipe says. R-CNN shows the network every proposal by itself:
-`rcnn_seeds` says how many seeds that is worth.
+training scenes for as many steps as its recipe says. R-CNN shows the network every proposal by itself: `rcnn_seeds` says how
+many seeds that is worth.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Settings:
         side: of the square scenes, that of `Shapes` unless told otherwise.
         n_train, n_test: scenes of a seed; the first ones are trained on, the others tested on.
         first_scenes: seed s has the scenes of seed `first_scenes` + s, so that none of them has been seen before.
-        rcnn_seeds: the seeds, from 0 on, for which R-CNN is trained and tested. Three
-            are the fewest whose interval is not many times as wide as their spread (12.7 s/√2, but 4.3 s/√3).
+        rcnn_seeds: the seeds, from 0 on, for which R-CNN is trained and tested. Three are the fewest
+            whose interval is not many times as wide as their spread (12.7 s/√2, but 4.3 s/√3).
         windows_seeds: likewise for the sliding window: some 4000 windows a scene, and nothing is claimed of it.
         search: finds the proposals, the same for all detectors that need some.
         crops, classifier: what is shown to the classifier that all detectors begin with, and how it is trained. A step
@@ -184,7 +184,7 @@ MINIATURE = Settings(
 )  # fmt: skip
 
 # CPU-seconds of the stages of a seed with the backend numba-cpu on one core, so that a progress bar can tell how long
-# all of it will take: those down to Faster R-CNN measured, the others from the times of single steps.
+# all of it will take: those down to the truncated SVD measured, the others from the times of single steps.
 STAGE_SECONDS: dict[str, float] = {
     "scenes": 50,
     "proposals, train": 250,
@@ -192,9 +192,9 @@ STAGE_SECONDS: dict[str, float] = {
     "classifier": 990,
     "faster": 760,
     "faster, test": 80,
-    "fast": 900,
-    "fast, test": 250,
-    "fast_svd, test": 250,
+    "fast": 450,
+    "fast, test": 205,
+    "fast_svd, test": 210,
     "spp_crops": 250,
     "spp_1": 105,
     "spp_1, machines": 150,
