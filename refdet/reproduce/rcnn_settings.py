@@ -4,8 +4,8 @@ They are chosen on the scenes of seeds 0 and 1 of `Shapes`, those of `refdet tra
 those of `first_scenes` and above.
 
 Every detector has the backbone of `BLOCKS` and begins with what one classifier of objects has learned, and sees the
-training scenes for as many steps as its recipe says. R-CNN shows the network every proposal by itself: `rcnn_seeds` says how
-many seeds that is worth.
+training scenes for as many steps as its recipe says. R-CNN shows the network every proposal by itself:
+`rcnn_seeds` says how many seeds that is worth.
 """
 
 from __future__ import annotations
