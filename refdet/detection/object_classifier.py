@@ -12,10 +12,11 @@ Conventions: a crop is what lies in the box, or with `square` in the square of i
 moved by up to `shift` of them, all drawn; what of it lies outside the picture is 0 after preparation, the mean colour.
 Crops are mirrored and turned by right angles at random, all crops of a picture alike.
 
-A piece of background is drawn for an object of the picture: the first half of them near it, their centre moved by up to
-its sides, the others anywhere in the picture. Its sides are those of the object, each times 2^u, u uniform in −1 … 1.
-It is cut at the border, and used if its sides are then at least 4 pixels and its IoU with every object is below 0.5;
-each place is drawn a few times. A picture without objects gives no crop.
+A picture has `background` pieces of background for each object, their number rounded, halves to even. Each is drawn for
+one of the objects: the first half of them, rounded up, near it, their centre moved by up to its sides, the others
+anywhere in the picture. Its sides are those of the object, each times 2^u, u uniform in −1 … 1. It is cut at the
+border, and used if its sides are then at least 4 pixels and its IoU with every object is below 0.5; it is drawn four
+times at most. A picture without objects gives no crop.
 """
 
 from __future__ import annotations
