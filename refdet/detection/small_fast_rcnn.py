@@ -4,8 +4,8 @@ Everything else is that of the large one (`refdet.detection.fast_rcnn`), with ot
 `SmallFastRCNNSettings`. Backbone and head are those of the small Faster R-CNN (`refdet.detection.small_detectors`): the
 picture in several sizes, as in §2.4 of the paper, and regions cropped from an early map. They are cropped by RoIAlign,
 not RoI pooling, as the classifier's crops are that the head begins with; background is everything below IoU 0.5, where
-the paper leaves out what is below 0.1, since the textures of these pictures look like objects. Without `scales` there is one
-size and its last map, of another stride, which `head` has to suit. The proposals are those of `SMALL_PICTURES`.
+the paper leaves out what is below 0.1, since the textures of these pictures look like objects. Without `scales` there
+is one size and its last map, of another stride, which `head` has to suit. The proposals are those of `SMALL_PICTURES`.
 """
 
 from __future__ import annotations
