@@ -35,6 +35,7 @@ from refdet.detection.ground_truth import ground_truth
 from refdet.detection.hard_negative_mining import MiningSettings
 from refdet.detection.region_detections import DetectionSettings, detect_regions
 from refdet.detection.ridge_boxes import BoxRegressor
+from refdet.detection.set_wide_threshold import set_wide_thresholds
 from refdet.detection.svm_head import RegionFeatures, SVMHead
 from refdet.detection.with_proposals import SMALL_PICTURES, Propose, SelectiveSearch, proposals_of
 from refdet.nn import Module
@@ -166,22 +167,55 @@ class MachinesOnRegions(Module, ABC):
 
     # what it finds
 
-    def detect(self, image: Array, proposals: Array | None = None) -> Detected:
-        """Find the objects in a picture (H, W, 3), red first, in 0 … 255, among proposals (P, 4) in its pixels."""
-        s = self.settings
-        boxes = (self.propose(image) if proposals is None else proposals).astype(np.float32)
-        size = (int(image.shape[0]), int(image.shape[1]))
-        seen = self.see_regions(image, boxes)
+    def detect(self, image: Array, proposals: Array | None = None, *, at_least: Array | None = None) -> Detected:
+        """Find the objects in a picture (H, W, 3), red first, in 0 … 255, among proposals (P, 4) in its pixels.
+
+        `at_least` is that of `detect_regions`: what `thresholds_of_set` says of the pictures of a test, for instance.
+        """
+        s, size = self.settings, (int(image.shape[0]), int(image.shape[1]))
+        boxes, seen = self._see(image, proposals)
+        scores, settings = self._score(seen)
 
         def move(rows: Array, c: int) -> Array:
             return self.box_regressor.predict(seen.for_regressors[rows], boxes[rows], c)
 
+        return detect_regions(
+            scores, boxes, size, settings=settings, move=move if s.regress else None, at_least=at_least
+        )
+
+    def thresholds_of_set(
+        self, samples: Sequence[Sample], *, per_picture: int = 40, progress: Callable[[int], None] | None = None
+    ) -> Array:
+        """Return (K,), the least score of each class that may stay in these pictures: `set_wide_thresholds`.
+
+        Args:
+            samples: all pictures of a test. The network sees each of them now, and once more in `detect`.
+            per_picture: how many regions of a class stay for each picture.
+            progress: called with the number of pictures after each one.
+        """
+
+        def scores() -> Iterator[Array]:
+            for i in range(len(samples)):
+                sample = samples[i]
+                yield self._score(self._see(sample.image, sample.proposals)[1])[0]
+                if progress is not None:
+                    progress(i + 1)
+
+        top_per_class = self.settings.detection.top_per_class
+        return set_wide_thresholds(scores(), top_per_class=top_per_class, per_picture=per_picture)
+
+    def _see(self, image: Array, proposals: Array | None) -> tuple[Array, SeenRegions]:
+        """Return the proposals (P, 4) of a picture, found where there are none, and what the network says of them."""
+        boxes = (self.propose(image) if proposals is None else proposals).astype(np.float32)
+        return boxes, self.see_regions(image, boxes)
+
+    def _score(self, seen: SeenRegions) -> tuple[Array, DetectionSettings]:
+        """Return the scores (R, K) of regions, of machines or the softmax, and how they become detections."""
+        s = self.settings
         if s.scores == "machines" and self.svm.known.any():
-            scores, settings = self.svm.score(seen.for_machines), s.detection
-        else:
-            scores = softmax(seen.logits, axis=1).data
-            settings = dataclasses.replace(s.detection, score_threshold=s.softmax_threshold)
-        return detect_regions(scores, boxes, size, settings=settings, move=move if s.regress else None)
+            return self.svm.score(seen.for_machines), s.detection
+        probabilities: Array = softmax(seen.logits, axis=1).data
+        return probabilities, dataclasses.replace(s.detection, score_threshold=s.softmax_threshold)
 
 
 class _Pictures:

@@ -7,8 +7,9 @@ Girshick et al., "Rich feature hierarchies" (2014), §2.2 and appendix C, and it
 
 Conventions: column c of the scores is class c, and column 0 the background, which is never reported. Scores that are
 not finite are not detected, so that −∞ says "never"; nor are boxes that are not finite once they are moved. A score
-equal to the threshold is not above it; an IoU equal to 0.3 does not suppress. Equal scores: the earlier region first,
-and of one region the lower class.
+equal to the threshold is not above it, one equal to the least score that its class may have is allowed; an IoU equal to
+0.3 does not suppress. Equal scores: the earlier region first, and of one region the lower class. A least score for each
+class is what R-CNN's test takes from the whole set of pictures (`refdet.detection.set_wide_threshold`).
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ def detect_regions(
     *,
     settings: DetectionSettings | None = None,
     move: Move | None = None,
+    at_least: Array | None = None,
 ) -> Detected:
     """Return the detections of a picture.
 
@@ -64,6 +66,8 @@ def detect_regions(
         size: (height, width) of the picture.
         settings: see `DetectionSettings`.
         move: returns the boxes of some rows, moved by the regressor of a class; None to leave them.
+        at_least: (K,), float32 or float64, below which a score of each class is not reported, besides the threshold of
+            the settings; NaN lets none of its class through. None for no such bound.
 
     The second region is a worse view of what the first shows, the third no dog:
 
@@ -81,6 +85,10 @@ def detect_regions(
     above = np.isfinite(scores)
     if settings.score_threshold is not None:
         above &= scores > settings.score_threshold
+    if at_least is not None:
+        check_floating(op, at_least=at_least)
+        check_shape(op, "at_least", at_least, (scores.shape[1],), "one score per class")
+        above &= scores >= at_least
     above[:, :1] = False
     rows, classes = np.nonzero(above)
     best = best_of_each(scores[rows, classes], classes, settings.top_per_class)

@@ -33,6 +33,34 @@ def test_cuts() -> None:
     assert found(DetectionSettings(nms_threshold=1.0, top=3)) == [(4, 1), (3, 1), (2, 1)]
 
 
+def test_the_least_score_of_each_class() -> None:
+    """An equal score is allowed, unlike one equal to the threshold; that of the background says nothing; NaN: never."""
+    assert found(NEVER, at_least=np.array([np.inf, 3, 0])) == [(4, 1), (3, 1), (1, 2), (0, 2)]
+    assert found(NEVER, at_least=np.full(3, -np.inf)) == found(NEVER)
+    assert found(NEVER, at_least=np.array([0, np.nan, 1])) == [(1, 2)]
+    both = DetectionSettings(nms_threshold=1.0, score_threshold=1.0)
+    assert found(both, at_least=np.array([0, 3.0, 0])) == [(4, 1), (3, 1)]
+    assert found(both, at_least=np.zeros(3)) == [(4, 1), (3, 1), (2, 1)]
+
+
+def test_a_least_score_of_another_dtype_is_not_rounded() -> None:
+    """0.1 in float32 is greater than in float64."""
+    scores, tenth = np.full((4, 2), 0.1, np.float32), np.array([0.0, 0.1])
+    assert len(found(NEVER, scores, at_least=tenth)) == 4
+    assert len(found(NEVER, np.full((4, 2), 0.1), at_least=tenth.astype(np.float32))) == 0
+
+
+def test_bad_least_scores() -> None:
+    with pytest.raises(
+        ValueError, match=r"detect_regions: at_least must have shape \(3,\) \(one score per class\), got \(2"
+    ):
+        found(NEVER, at_least=np.zeros(2))
+    with pytest.raises(TypeError, match="detect_regions: at_least must be float32 or float64, got int64"):
+        found(NEVER, at_least=np.zeros(3, np.int64))
+    with pytest.raises(TypeError, match="detect_regions: at_least must be an array, got float"):
+        found(NEVER, at_least=0.5)
+
+
 @pytest.mark.parametrize(("threshold", "n"), [(0.5, 8), (0.49, 6), (0.33, 4)])
 def test_suppression(threshold: float, n: int) -> None:
     """IoU ½ of the first two regions, ⅓ of the others, in each of two classes; equality does not suppress."""
