@@ -12,8 +12,9 @@ says how far v can be from the best. Training ends when it is at most `tolerance
 
 D is maximised by an interior-point method: Newton's steps towards α_i λ_i = (U_i − α_i) ν_i = μ, where λ and ν are the
 multipliers of the two bounds, and μ → 0, with Mehrotra's predictor and corrector (SIAM J. Optimization, 1992). Each
-takes one system of as many equations as there are examples or features, whichever is less; ten to twenty steps are
-enough, whatever the data.
+takes one system of as many equations as there are examples or features, whichever is less. Ten to twenty steps are
+enough for examples that a plane nearly parts; the more of them lie within the margin, the more it takes: 46 were
+counted for 12,000 examples of which most did, 104 for 60,000.
 
 Girshick et al., "Rich feature hierarchies" (2014), and its code, `rcnn_train.m`, which calls liblinear with
 -s 3 -c 0.001 -w1 2 -B 10; Hsieh et al., "A dual coordinate descent method" (2008), for the dual. The same minimum has
@@ -34,7 +35,7 @@ import numpy as np
 from refdet.core.check import Array, check_floating, check_number, check_rank, shape_of
 
 FINEST = 1e-10  # tolerance; from about 1e-12 on the rounding of float64 keeps the gap from becoming smaller
-MAX_STEPS = 100
+MAX_STEPS = 500  # far more than was ever counted
 START = 1e-3  # of the greatest gradient: the multipliers at the start, if that is more than 1
 TO_THE_BORDER = 0.995  # of the way to the nearest bound that a step may go
 
