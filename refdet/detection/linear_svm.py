@@ -12,9 +12,9 @@ says how far v can be from the best. Training ends when it is at most `tolerance
 
 D is maximised by an interior-point method: Newton's steps towards α_i λ_i = (U_i − α_i) ν_i = μ, where λ and ν are the
 multipliers of the two bounds, and μ → 0, with Mehrotra's predictor and corrector (SIAM J. Optimization, 1992). Each
-takes one system of as many equations as there are examples or features, whichever is less. Ten to twenty steps are
-enough for examples that a plane nearly parts; the more of them lie within the margin, the more it takes: 46 were
-counted for 12,000 examples of which most did, 104 for 60,000.
+takes one system of as many equations as there are examples or features, whichever is less. Ten to forty steps are
+usual. Examples that lie all but at the margin take more: 104 were counted where 57,000 negatives did, as the features
+of their positives told little, and w was small.
 
 Girshick et al., "Rich feature hierarchies" (2014), and its code, `rcnn_train.m`, which calls liblinear with
 -s 3 -c 0.001 -w1 2 -B 10; Hsieh et al., "A dual coordinate descent method" (2008), for the dual. The same minimum has
