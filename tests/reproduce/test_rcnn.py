@@ -220,6 +220,16 @@ def test_an_interrupted_run_goes_on_part_by_part(tmp_path: Path, quick: Quick) -
     assert claim["published"] == pytest.approx(0.03)
 
 
+def test_the_results_of_the_documentation_are_of_these_settings() -> None:
+    """Others begin with them, and its figures are the file's."""
+    docs = Path(__file__).parents[2] / "docs"
+    records = rcnn.read_records(docs, FULL)
+    assert "0" in rcnn.finished_seeds(records, FULL)
+    page = (docs / "rcnn.md").read_text(encoding="utf-8")
+    for part in records["0"]["parts"].values():
+        assert all(f"{mAP:.3f}" in page for mAP in part.get("mAP", {}).values())
+
+
 def test_one_seed_is_written_without_infinity_and_without_verdict(tmp_path: Path, quick: Quick) -> None:
     rcnn.run(TWO, 1, tmp_path, ignore)
     text = (tmp_path / rcnn.RESULTS).read_text()
