@@ -27,8 +27,8 @@ from refdet.training.recipes import CLASSIFIER, SMALL, DetectorRecipe
 
 DEFAULT_SEEDS = 5
 BLOCKS = SmallSettings().blocks
-# On small networks many more negatives are hard than on the paper's: a machine that is trained anew for every 2000 of
-# them costs hours.
+# On small networks more negatives are hard than on the paper's, nearly all of SPP-net's: machines that are trained anew
+# for every 2000 of them would take hours, by extrapolation.
 MINING = MiningSettings(retrain_after=20_000)
 # The recipe of what begins with the classifier, and is no `SMALL` detector.
 FINE_TUNING = DetectorRecipe(steps=1500, batch_size=4, lr=0.01, optimiser="muon", adam_lr=0.002, to_zero=True)
@@ -42,8 +42,8 @@ class Settings:
         side: of the square scenes, that of `Shapes` unless told otherwise.
         n_train, n_test: scenes of a seed; the first ones are trained on, the others tested on.
         first_scenes: seed s has the scenes of seed `first_scenes` + s, so that none of them has been seen before.
-        rcnn_seeds: the seeds, from 0 on, for which R-CNN is trained and tested. Three are the fewest
-            whose interval is not many times as wide as their spread (12.7 s/√2, but 4.3 s/√3).
+        rcnn_seeds: the seeds, from 0 on, for which R-CNN is trained and tested. Three are the fewest whose interval is
+            not many times as wide as their spread (12.7 s/√2, but 4.3 s/√3).
         windows_seeds: likewise for the sliding window: some 4000 windows a scene, and nothing is claimed of it.
         search: finds the proposals, the same for all detectors that need some.
         crops, classifier: what is shown to the classifier that all detectors begin with, and how it is trained. A step
