@@ -35,6 +35,11 @@ class Node:
         """Let go of the residuals and of everything below."""
         self.inputs, self.pullback = (), None
 
+    @property
+    def is_freed(self) -> bool:
+        """Whether nobody can tell any longer what lies below."""
+        return self.pullback is None
+
 
 def pull_back(
     result: Tensor, dresult: Array, *, wanted: Sequence[Tensor] | None, retain_graph: bool
@@ -42,15 +47,18 @@ def pull_back(
     """Return (t, ∂L/∂t) for every tensor t of `wanted` (None: every leaf) that a gradient reaches.
 
     Only what lies between the result and the wanted tensors is walked. It is freed once all gradients are there, so
-    that an error on the way leaves the graph whole.
+    that an error on the way leaves the graph whole. What was freed before may have had a wanted tensor below it: it
+    counts as if it had, and is an error where a gradient comes to it.
     """
     order = users_first(result)
     leaves = [tensor for tensor in order if tensor.node is None]
     targets = {id(tensor) for tensor in (leaves if wanted is None else wanted)}
     leads_to_target: set[int] = set()
     for tensor in reversed(order):
-        inputs = tensor.node.inputs if tensor.node else ()
-        if any(x is not None and (id(x) in targets or id(x) in leads_to_target) for x in inputs):
+        if tensor.node is None:
+            continue
+        leads = any(x is not None and (id(x) in targets or id(x) in leads_to_target) for x in tensor.node.inputs)
+        if leads or tensor.node.is_freed:
             leads_to_target.add(id(tensor))
 
     gradients: dict[int, Array] = {id(result): dresult}
@@ -64,7 +72,7 @@ def pull_back(
             reached.append((tensor, gradient))
         if tensor.node is None:
             continue
-        if tensor.node.pullback is None:
+        if tensor.node.is_freed:
             raise RuntimeError(
                 f"backward: the graph below a result of {tensor.node.op} was freed by an earlier backward; "
                 "pass retain_graph=True to that one"

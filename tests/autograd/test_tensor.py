@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,18 @@ def test_backward_frees_the_graph_unless_told_to_keep_it() -> None:
     assert kept() is None
     with pytest.raises(RuntimeError, match="the graph below a result of exp was freed by an earlier backward"):
         z.backward()
+
+
+@pytest.mark.parametrize("backward", [lambda z, x: z.backward(), lambda z, x: gradients(z, [x])])
+def test_what_was_freed_is_missed_by_whatever_stands_on_it(backward: Callable[[Tensor, Tensor], object]) -> None:
+    x, w = leaf(3), leaf(5)
+    y = x * 2
+    z = w * (y * 3)  # half of the gradient would go through y, of which nobody knows any longer that it was 2x
+    y.backward()
+    x.grad = None
+    with pytest.raises(RuntimeError, match="the graph below a result of multiply was freed by an earlier backward"):
+        backward(z, x)
+    assert x.grad is w.grad is None
 
 
 def test_no_grad_keeps_nothing() -> None:
