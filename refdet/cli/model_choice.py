@@ -41,7 +41,8 @@ def other_ways(name: str) -> str:
         return ", or those that torchvision publishes"
     if model.in_stages:
         return ""
-    data = usual_data(name) if model.renamed is None else "voc:FOLDER"
+    photographs = "coco:FILE.json" if "masks" in model.learns_from else "voc:FOLDER"
+    data = usual_data(name) if model.renamed is None else photographs
     return f", or train some: refdet train {name} --data {data}"
 
 

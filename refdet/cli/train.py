@@ -52,7 +52,8 @@ def train_detector(
 
     MODEL is, for pictures of about 128 x 128, one of sliding_window,
     small_fast_rcnn, small_faster_rcnn, small_mask_rcnn, small_keypoint_rcnn;
-    for photographs, of the authors' fastrcnn_vgg16 and fasterrcnn_vgg16, or
+    for photographs, of the authors' fastrcnn_vgg16 and fasterrcnn_vgg16,
+    Detectron2's fasterrcnn_resnet50_c4 and maskrcnn_resnet50_c4, or
     torchvision's fasterrcnn_resnet50_fpn, maskrcnn_resnet50_fpn and
     keypointrcnn_resnet50_fpn. Each has a recipe, whose steps, batch size and
     rate are taken unless they are given: refdet/training/recipes.py. The last

@@ -15,6 +15,7 @@ from refdet.detection.model_file import load_model, save_model
 from refdet.detection.preparation import Preparation, Prepared
 from refdet.detection.rcnn import RCNN
 from refdet.detection.region_warp import warp_region, warp_regions
+from refdet.detection.resnet_c4 import fasterrcnn_resnet50_c4, maskrcnn_resnet50_c4
 from refdet.detection.rpn_proposals import ProposalStages, rpn_proposals, rpn_proposals_stages
 from refdet.detection.sliding_window import SlidingWindow
 from refdet.detection.small_detectors import (
@@ -50,10 +51,12 @@ __all__ = [
     "detections",
     "detections_stages",
     "encode_keypoints",
+    "fasterrcnn_resnet50_c4",
     "fasterrcnn_resnet50_fpn",
     "fasterrcnn_vgg16",
     "keypointrcnn_resnet50_fpn",
     "load_model",
+    "maskrcnn_resnet50_c4",
     "maskrcnn_resnet50_fpn",
     "rpn_proposals",
     "rpn_proposals_stages",

@@ -14,6 +14,12 @@ from refdet.data.coco_classes import COCO_CLASS_NAMES, COCO_PERSON
 from refdet.detection.detected import Detector
 from refdet.detection.rcnn import small_rcnn
 from refdet.detection.rcnn_settings import RCNNSettings
+from refdet.detection.resnet_c4 import (
+    ResNetC4Settings,
+    fasterrcnn_resnet50_c4,
+    from_resnet50,
+    maskrcnn_resnet50_c4,
+)
 from refdet.detection.sliding_window import WindowSettings, small_sliding_window
 from refdet.detection.small_detectors import (
     SmallSettings,
@@ -133,6 +139,14 @@ MODELS: dict[str, Model] = {
     ),
     "fasterrcnn_vgg16": Model(
         "Faster R-CNN as its authors have it", fasterrcnn_vgg16, PyFasterSettings, renamed=from_vgg16,
+    ),
+    "fasterrcnn_resnet50_c4": Model(
+        "Faster R-CNN whose head is the last stage of ResNet-50", fasterrcnn_resnet50_c4, ResNetC4Settings,
+        renamed=from_resnet50,
+    ),
+    "maskrcnn_resnet50_c4": Model(
+        "Mask R-CNN whose heads share the last stage of ResNet-50", maskrcnn_resnet50_c4, ResNetC4Settings,
+        ("masks",), renamed=from_resnet50,
     ),
     "fasterrcnn_resnet50_fpn": Model(
         "torchvision's Faster R-CNN", fasterrcnn_resnet50_fpn, TorchvisionSettings,

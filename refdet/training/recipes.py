@@ -132,6 +132,8 @@ SMALL = DetectorRecipe(
     max_gradient_norm=None,
     begins_with=CLASSIFIER,
 )
+# Detectron2's "R50-C4", which has 16 pictures a step and a rate of 0.02: for 2 pictures an eighth of both.
+RESNET_C4 = DetectorRecipe(steps=90_000, batch_size=2, lr=0.0025, warm_up=1000, decay_at=(2 / 3, 8 / 9))
 
 RECIPES: Mapping[str, DetectorRecipe] = {
     "sliding_window": DetectorRecipe(steps=1500, batch_size=8, lr=0.02),
@@ -148,6 +150,8 @@ RECIPES: Mapping[str, DetectorRecipe] = {
     "fasterrcnn_vgg16": DetectorRecipe(
         steps=70_000, batch_size=1, lr=0.001, weight_decay=5e-4, warm_up=0, decay_at=(5 / 7,), max_gradient_norm=None
     ),
+    "fasterrcnn_resnet50_c4": RESNET_C4,
+    "maskrcnn_resnet50_c4": RESNET_C4,
     "fasterrcnn_resnet50_fpn": DetectorRecipe(steps=90_000, batch_size=2, lr=0.0025, warm_up=1000),
     "maskrcnn_resnet50_fpn": DetectorRecipe(steps=90_000, batch_size=2, lr=0.0025, warm_up=1000),
     "keypointrcnn_resnet50_fpn": DetectorRecipe(steps=90_000, batch_size=2, lr=0.0025, warm_up=1000),

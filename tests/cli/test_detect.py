@@ -271,6 +271,7 @@ class TestUsage:
             (("--model", "small_spp_net"), "without weights for small_spp_net; give yours with --weights\n"),
             (("--model", "maskrcnn_resnet50_fpn"), "--weights, or those that torchvision publishes\n"),
             (("--model", "fasterrcnn_vgg16"), "or train some: refdet train fasterrcnn_vgg16 --data voc:FOLDER\n"),
+            (("--model", "maskrcnn_resnet50_c4"), "refdet train maskrcnn_resnet50_c4 --data coco:FILE.json\n"),
         ],
     )
     def test_mistakes(self, folder: Path, arguments: tuple[str, ...], problem: str) -> None:
