@@ -23,7 +23,8 @@ Conventions: the head, its names, the drawing of regions and the losses are Fast
 `refdet.detection.roi_heads` and `roi_training`, with the numbers of `FAST_RCNN_HEAD`. Without an object a picture has
 no background either, because 0 < 0.1; where no region can be drawn at all both losses are 0. Proposals are constants,
 in pixels of the picture, and may be none. Standard deviations are those of the targets as a population; a class without
-targets keeps mean 0 and std 1, and a std of 0 becomes 1.
+targets keeps mean 0 and std 1, and a std of 0 becomes 1. Where `preparation` has several sizes of pictures, training
+draws them first of all, and `fit_targets` takes the last, as detection does.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ class FastRCNN(Module):
     def losses(self, samples: Sequence[Sample], *, rng: np.random.Generator) -> dict[str, Tensor]:
         """Return `class` and `box` of a batch, whose samples bring their proposals."""
         check_generator("FastRCNN.losses", rng)
-        prepared = self.preparation(samples)
+        prepared = self.preparation(samples, rng=rng)
         truths = self.truths(prepared)
         regions = [
             self.draw(proposals_of(sample), truth, rng=rng)

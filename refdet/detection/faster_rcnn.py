@@ -10,8 +10,8 @@ Conventions:
 
 - `losses` is approximate joint training: one step on the sum, with the proposals taken as constants. For training in
   turns the losses of the two stages are also there by themselves (`refdet.detection.alternating_training`).
-- The order of what chance decides: the anchors of every picture, then the regions of every picture, each drawn from
-  `rng`; dropout in between, where it occurs.
+- The order of what chance decides: the size of every picture, if `preparation` has several; the anchors of every
+  picture, then the regions of every picture, each drawn from `rng`; dropout in between, where it occurs.
 - The backbone runs as in training unless all of its parameters are frozen: then it runs as at test, so that running
   statistics stay as they are too. The heads likewise, each by itself.
 - Where a logit or a transform is not finite, training stops with an error that names the picture; detection goes on
@@ -168,8 +168,8 @@ class FasterRCNN(Module):
     # the stages of both
 
     def see(self, samples: Sequence[Sample], *, rng: Rng | None = None) -> Seen:
-        """Prepare a batch, and pass it through the backbone as in training."""
-        prepared = self.preparation(samples)
+        """Prepare a batch, and pass it through the backbone as in training; `rng` draws sizes and what is dropped."""
+        prepared = self.preparation(samples, rng=rng)
         training = is_learning(self.backbone)
         return Seen(prepared, self.backbone.maps(Tensor(prepared.images_for(self)), training=training, rng=rng))
 

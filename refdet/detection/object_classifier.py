@@ -127,7 +127,7 @@ class ObjectClassifier(Module):
 
     def cut_out(self, samples: Sequence[Sample], *, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return crops (R, 3, side, side) of a batch and their classes (R,), 0 for background."""
-        prepared = self.preparation(samples)
+        prepared = self.preparation(samples, rng=rng)
         squares, classes = [], []
         for sample in prepared.samples:
             truth = ground_truth(sample, n_classes=self.cls_score.weight.shape[0])

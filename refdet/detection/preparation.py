@@ -16,6 +16,12 @@ every operation (torch divides a number by a tensor so, by the reciprocal), and 
 799, not 800; what would be 0 is 1. Pixels are taken by the ratio of the sides in both. Boxes go there and back by the
 ratio of the sides, axis by axis. Masks and joints are resized with the picture (`refdet.data.resize`: masks take the
 pixel that the new one's centre lies in, while torchvision takes the one that its upper left corner lies in).
+
+Training sees pictures in several sizes where `short` is a tuple: one size is drawn for each picture, each place of the
+tuple as likely as any other (Girshick, "Fast R-CNN", 2015, §2.4; torchvision's `min_size`, detectron2's
+`MIN_SIZE_TRAIN`). The draw is one `rng.integers(n)` a picture, in the order of the batch, before anchors or regions
+are drawn. One size, alone or in a tuple, takes no random number: everything else is drawn as if there were no choice.
+Without a generator, in detection for instance, it is the last size, as in torchvision.
 """
 
 from __future__ import annotations
@@ -25,7 +31,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from refdet.core.check import Array, check_choice, integer
+from refdet.core.check import Array, as_index, check_choice, check_generator, integer
 from refdet.data.sample import Sample
 from refdet.data.transforms import FAST_RCNN_MEAN_BGR, network_input, resize, resized_size
 from refdet.detection.composition import check_batch
@@ -69,7 +75,8 @@ class Preparation:
         mean: of each channel, on the scale 0 … 255, in the order of channels.
         std: by which the rest is divided, likewise.
         order: "RGB" or "BGR".
-        short: pixels of the shorter side afterwards; None to keep the size.
+        short: pixels of the shorter side afterwards; None to keep the size. With a tuple, training draws one of them
+            for each picture, and everything else takes the last.
         long: the most pixels of the longer side; not read without `short`.
         size_convention: "rounded" or "cut off" (see the module).
         divisor: height and width of the batch are multiples of it.
@@ -78,38 +85,58 @@ class Preparation:
     mean: tuple[float, float, float] = (127.5, 127.5, 127.5)
     std: tuple[float, float, float] = (64.0, 64.0, 64.0)
     order: str = "RGB"
-    short: int | None = None
+    short: int | tuple[int, ...] | None = None
     long: int = 1000
     size_convention: str = "rounded"
     divisor: int = 1
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "short", _checked_short(self.short))
         check_choice("Preparation", "size_convention", self.size_convention, SIZE_CONVENTIONS)
         integer("Preparation", "divisor", self.divisor, low=1)
         if not all(s > 0 for s in self.std):
             raise ValueError(f"Preparation: std must be positive, got {self.std}")
 
-    def size(self, original: tuple[int, int]) -> tuple[int, int]:
+    def size(self, original: tuple[int, int], *, rng: np.random.Generator | None = None) -> tuple[int, int]:
         """Return (height, width) of a picture after resizing.
+
+        Args:
+            original: (height, width) before.
+            rng: draws one of several sizes; None for the last.
 
         >>> Preparation(short=800, long=1333, size_convention="cut off").size((333, 500))
         (799, 1201)
         """
-        if self.short is None:
+        short = self._short(rng)
+        if short is None:
             return original
         if self.size_convention == "rounded":
-            return resized_size(original, short=self.short, long=self.long)
+            return resized_size(original, short=short, long=self.long)
         f = np.float32
-        scale = min(f(1) / f(min(original)) * f(self.short), f(1) / f(max(original)) * f(self.long))
+        scale = min(f(1) / f(min(original)) * f(short), f(1) / f(max(original)) * f(self.long))
         height, width = (max(int(np.floor(float(side) * float(scale))), 1) for side in original)
         return height, width
 
-    def __call__(self, samples: Sequence[Sample]) -> Prepared:
-        """Prepare a batch of pictures, at least one."""
+    def _short(self, rng: np.random.Generator | None) -> int | None:
+        """Return what the shorter side becomes; of several sizes, one drawn from the generator, or the last."""
+        if rng is not None:
+            check_generator("Preparation", rng)
+        if not isinstance(self.short, tuple):
+            return self.short
+        n = len(self.short)
+        return self.short[-1 if rng is None or n == 1 else int(rng.integers(n))]
+
+    def __call__(self, samples: Sequence[Sample], *, rng: np.random.Generator | None = None) -> Prepared:
+        """Prepare a batch of pictures.
+
+        Args:
+            samples: at least one.
+            rng: in training, draws the size of each picture, if there are several; None for the last size.
+        """
         check_batch("Preparation", samples)
         resized = []
         for sample in samples:
-            size = self.size(sample.size)
+            size = self.size(sample.size, rng=rng)
             resized.append(sample if size == sample.size else resize(sample, size))
         sizes = tuple(sample.size for sample in resized)
         H, W = (-(-max(sides) // self.divisor) * self.divisor for sides in zip(*sizes, strict=True))
@@ -123,6 +150,19 @@ class Preparation:
         """Prepare one picture (H, W, 3) of which nothing is known."""
         none = np.zeros(0, np.int64)
         return self([Sample("picture", image, np.zeros((0, 4), np.float32), none, none == 0)])
+
+
+def _checked_short(short: object) -> int | tuple[int, ...] | None:
+    """Return one size, several, or None, as Python's integers; refuse anything else."""
+    if short is None:
+        return None
+    given = short if isinstance(short, tuple) else (short,)
+    sizes = tuple(n for n in map(as_index, given) if n is not None and n > 0)
+    if not sizes or len(sizes) < len(given):
+        raise ValueError(
+            f"Preparation: short must be a positive integer, a tuple of one or more, or None, got {short!r}"
+        )
+    return sizes if isinstance(short, tuple) else sizes[0]
 
 
 FAST_RCNN_PREPARATION = Preparation(mean=FAST_RCNN_MEAN_BGR, std=(1.0, 1.0, 1.0), order="BGR", short=600, long=1000)

@@ -165,7 +165,7 @@ class SlidingWindow(Module):
         """Return the cross-entropy of balanced windows of a batch, `class`."""
         check_generator("SlidingWindow.losses", rng)
         s = self.settings
-        prepared = s.preparation(samples)
+        prepared = s.preparation(samples, rng=rng)
         windows, labels, pictures = [], [], []
         for n, sample in enumerate(prepared.samples):
             truth = ground_truth(sample, n_classes=len(self.class_names))

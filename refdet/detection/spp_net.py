@@ -150,7 +150,7 @@ class SPPNet(MachinesOnRegions):
         check_generator("SPPNet.pretraining_losses", rng)
         s = self.settings
         side = int(rng.choice(s.crop_sizes))
-        prepared = s.preparation(samples)
+        prepared = s.preparation(samples, rng=rng)
         boxes, classes = zip(*(self._drawn(sample, rng) for sample in prepared.samples), strict=True)
         images = prepared.images_for(self)
         rois = as_rois(boxes).astype(images.dtype)

@@ -9,7 +9,8 @@ have changed; with them, a detector here finds what it finds there. Lin et al. (
 
 Two things are not as in the paper: batch normalisation is a constant, with ε = 0 where the weights are torchvision's
 (`norm_eps`), and the convolution of the region proposal network is followed by one ReLU and shared by all maps.
-torchvision trains with pictures of several sizes; here they have one.
+torchvision trains the detector of joints, and detectron2 all three, with pictures of `SEVERAL_SIZES`; here training has
+the one of detection, unless `TorchvisionSettings.preparation` has several.
 """
 
 from __future__ import annotations
@@ -41,11 +42,19 @@ IMAGENET = Preparation(
     size_convention="cut off",
     divisor=32,
 )
+SEVERAL_SIZES = (640, 672, 704, 736, 768, 800)  # `min_size` of torchvision's KeypointRCNN; detectron2's Base-RCNN-FPN
 
 
 @dataclass(frozen=True)
 class TorchvisionSettings:
-    """The numbers of the three detectors; the defaults are torchvision's.
+    """The numbers of the three detectors; the defaults are torchvision's, but for joints one size of pictures.
+
+    For training with several, of which one is drawn for each picture, while detection has the last:
+
+    >>> from dataclasses import replace
+    >>> several = TorchvisionSettings(preparation=replace(IMAGENET, short=SEVERAL_SIZES))
+    >>> several.preparation.size((480, 640))
+    (800, 1066)
 
     Attributes:
         width: factor of all channels and hidden units.

@@ -119,6 +119,19 @@ def test_proposals_of_all_anchors() -> None:
     assert 31 < many.max() <= 32
 
 
+def test_proposals_of_the_last_of_several_sizes() -> None:
+    found, expected = (
+        rpn_proposals_of(
+            small_faster_rcnn(
+                CLASS_NAMES, rng=np.random.default_rng(0), settings=tiny(preparation=Preparation(short=short))
+            ),
+            SAMPLES[0].image,
+        )
+        for short in ((32, 64), 64)
+    )
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_what_changes_a_frozen_array_is_refused() -> None:
     def meddles(step: AlternatingStep, model: FasterRCNN, samples: Sequence[Sample], losses: Losses) -> None:
         if step.number == 3:

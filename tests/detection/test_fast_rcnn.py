@@ -22,6 +22,7 @@ from refdet.detection.truncated_svd import with_truncated_layers
 from refdet.detection.vgg_fast_rcnn import VGGFastRCNNSettings, fastrcnn_vgg16
 from refdet.nn import SGD
 from tests.detection.coloured_squares import CLASS_NAMES, coloured_square, without_objects
+from tests.detection.drawn_sizes import SIZES, assert_sizes_are_drawn
 
 HEAD = dataclasses.replace(
     SmallFastRCNNSettings().head, crops=CropSettings("pool"), negative_low=0.1, side=2, n_drawn=8
@@ -130,6 +131,23 @@ def test_targets_of_the_training_set() -> None:
     again = tiny(seed=1)
     again.load_state_dict(model.state_dict())
     np.testing.assert_array_equal(again.target_std, model.target_std)
+
+
+def test_sizes_of_pictures_are_drawn_first() -> None:
+    assert_sizes_are_drawn(lambda short: tiny(preparation=Preparation(short=short)).losses, coloured_square(0))
+
+
+def test_targets_and_detections_have_the_last_size() -> None:
+    several, last = (tiny(preparation=Preparation(short=short)) for short in (SIZES, SIZES[-1]))
+    sample = coloured_square(0)
+    for model in (several, last):
+        model.fit_targets([sample, coloured_square(1)])
+    np.testing.assert_array_equal(several.target_mean, last.target_mean)
+    np.testing.assert_array_equal(several.target_std, last.target_std)
+    found, expected = (model.detect(sample.image, sample.proposals) for model in (several, last))
+    assert len(found) > 0
+    np.testing.assert_array_equal(found.boxes, expected.boxes)
+    np.testing.assert_array_equal(found.scores, expected.scores)
 
 
 def test_dropout_of_the_small_one() -> None:

@@ -20,6 +20,7 @@ from refdet.detection.roi_heads import BoxDetections
 from refdet.detection.small_detectors import SmallSettings, small_faster_rcnn, small_keypoint_rcnn, small_mask_rcnn
 from refdet.masks.paste import paste_masks
 from refdet.nn import SGD
+from tests.detection.drawn_sizes import SIZES, assert_sizes_are_drawn
 from tests.detection.tiny_detectors import CLASS_NAMES, TINY, TINY_HEAD, TINY_RPN, empty_picture, picture, tiny
 
 
@@ -82,6 +83,42 @@ def test_same_generator_same_losses() -> None:
     first, again, other = (net.losses([picture()], rng=rng(seed)) for seed in (1, 1, 2))
     assert [x.item() for x in first.values()] == [x.item() for x in again.values()]
     assert [x.item() for x in first.values()] != [x.item() for x in other.values()]
+
+
+@pytest.mark.parametrize("losses", ["losses", "losses_of_rpn", "losses_of_heads"])
+@pytest.mark.parametrize("make", [small_faster_rcnn, small_mask_rcnn, partial(small_keypoint_rcnn, n_joints=2)])
+def test_sizes_of_pictures_are_drawn_first(make: Callable[..., FasterRCNN], losses: str) -> None:
+    sample = replace(picture(), proposals=np.array([[4, 6, 15, 18], [0, 0, 9, 9], [17, 13, 31, 29]], np.float32))
+    assert_sizes_are_drawn(
+        lambda short: getattr(
+            make(CLASS_NAMES, rng=rng(), settings=tiny(preparation=Preparation(short=short))), losses
+        ),
+        sample,
+    )
+
+
+def test_several_sizes_in_a_batch() -> None:
+    """Their losses have a gradient and can be trained; detection has the last size."""
+    net = small_mask_rcnn(CLASS_NAMES, rng=rng(), settings=tiny(preparation=Preparation(short=SIZES)))
+    samples = [picture(), picture("b.jpg"), empty_picture(), picture("c.jpg")]
+    seen, _ = net.see_known(samples, rng=rng())
+    assert [min(size) for size in seen.prepared.sizes] == [SIZES[i] for i in rng().integers(3, size=4)]
+    assert len(set(seen.prepared.sizes)) > 1
+    assert seen.scales == [min(size) / 32 for size in seen.prepared.sizes]
+    optimiser, losses = SGD(net.named_parameters(), lr=0.05, momentum=0.9), []
+    for step in range(15):
+        loss = total(net.losses(samples[:2], rng=rng(step)))
+        net.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
+    last = small_mask_rcnn(CLASS_NAMES, rng=rng(), settings=tiny(preparation=Preparation(short=SIZES[-1])))
+    last.load_state_dict(net.state_dict())
+    found, expected = (n.detect(samples[0].image) for n in (net, last))
+    assert len(found) > 0
+    np.testing.assert_array_equal(found.boxes, expected.boxes)
+    np.testing.assert_array_equal(found.masks, expected.masks)
 
 
 def test_bad_pictures_are_named_in_their_own_pixels() -> None:

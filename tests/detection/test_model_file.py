@@ -76,6 +76,16 @@ class TestRoundTrip:
         assert plain["preparation"]["short"] == 40
         assert settings_from_plain(WindowSettings, plain) == settings
 
+    @pytest.mark.parametrize("short", [(24, 32, 40), (40,), 40, None])
+    def test_one_size_of_pictures_or_several_survive(self, short: Any, tmp_path: Path) -> None:
+        settings = dataclasses.replace(TINY, preparation=Preparation(short=short))
+        detector = make_detector("small_faster_rcnn", NAMES, rng=np.random.default_rng(1), settings=settings)
+        save_model(tmp_path / "m.safetensors", detector, model="small_faster_rcnn", settings=settings)
+        loaded = load_model(tmp_path / "m.safetensors")
+        assert loaded.settings == settings
+        assert loaded.settings.preparation.short == short
+        assert np.array_equal(loaded.detector.detect(IMAGE).boxes, detector.detect(IMAGE).boxes)
+
 
 class TestWhatIsRefused:
     def test_another_model(self, saved: Path) -> None:
@@ -119,6 +129,10 @@ class TestWhatIsRefused:
             ({"settings": {"blocks": [[2, 1, 7]]}}, "its settings make no small_faster_rcnn: .*expected 2 values"),
             ({"settings": {"wings": 2}}, "SmallSettings has no wings; it has blocks, "),
             ({"settings": {"dropout": "much"}}, "expected float, got 'much'"),
+            ({"settings": {"preparation": {"short": []}}}, r"Preparation: short must be .*, got \(\)$"),
+            ({"settings": {"preparation": {"short": [640, 0]}}}, r"Preparation: short must be .*, got \(640, 0\)$"),
+            ({"settings": {"preparation": {"short": [640, True]}}}, "expected int, got True"),
+            ({"settings": {"preparation": {"short": "640"}}}, "Preparation: short must be .*, got '640'$"),
             ({"settings": {"blocks": [[10**14, 1]]}}, "its settings make no small_faster_rcnn: "),  # too large
         ],
     )

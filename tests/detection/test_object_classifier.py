@@ -17,6 +17,7 @@ from refdet.detection.rcnn_settings import RCNNSettings
 from refdet.features.backbones.vgg import vgg_features
 from refdet.nn import SGD
 from tests.detection.coloured_squares import coloured_square, without_objects
+from tests.detection.drawn_sizes import assert_sizes_are_drawn
 
 AS_IT_IS = Preparation(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 STILL = CropsOfObjects(side=8, square=True, stretch=0.0, shift=0.0, background=0.0, sampling_ratio=1)
@@ -150,6 +151,13 @@ def test_the_loss_is_the_mean_cross_entropy(dtype: type) -> None:
     logits = net(crops, training=True).data.astype(float)
     expected = [math.log(np.exp(row).sum()) - row[c] for row, c in zip(logits, classes, strict=True)]
     assert float(loss) == pytest.approx(np.mean(expected), rel=1e-5)
+
+
+def test_sizes_of_pictures_are_drawn_first() -> None:
+    crops = CropsOfObjects(side=8)
+    assert_sizes_are_drawn(
+        lambda short: classifier(crops, preparation=Preparation(short=short)).losses, coloured_square(0)
+    )
 
 
 def test_pictures_without_objects_cost_nothing() -> None:

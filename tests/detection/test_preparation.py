@@ -1,6 +1,10 @@
-"""Preparation: sizes, values and padding by hand, and the way back."""
+"""Preparation: sizes, values and padding by hand, several sizes of which one is drawn, and the way back."""
 
 from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,6 +79,114 @@ def test_boxes_and_proposals_go_with_the_picture() -> None:
         0.6,
         4 / 6,
     ]
+
+
+SEVERAL = (10, 5, 20, 15)  # once, twice, three and four times as large as `known_picture`, in another order
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def known_picture(i: int) -> Sample:
+    """Return noise of 5 × 8 pixels, or of 8 × 5, of which everything is known."""
+    draw = rng(i)
+    boxes = np.array([[1, 0, 4, 3], [2, 2, 5, 5]], np.float32)
+    return replace(
+        sample(*((5, 8), (8, 5))[i % 2]),
+        image=draw.integers(0, 256, ((5, 8, 3), (8, 5, 3))[i % 2], dtype=np.uint8),
+        boxes=boxes,
+        classes=np.array([1, 2]),
+        difficult=np.zeros(2, bool),
+        proposals=boxes + 0.25,
+        masks=draw.random((2, *((5, 8), (8, 5))[i % 2])) < 0.5,
+        joints=draw.uniform(0, 5, (2, 3, 2)).astype(np.float32),
+        joints_visible=np.ones((2, 3), bool),
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_one_of_several_sizes_for_each_picture(seed: int) -> None:
+    """As picture by picture with the size that the generator says next; all that is known goes with the picture."""
+    samples = [known_picture(i) for i in range(7)]
+    prepared = Preparation(short=SEVERAL, divisor=4)(samples, rng=rng(seed))
+    draw = rng(seed)
+    for i, given in enumerate(samples):
+        factor = SEVERAL[draw.integers(4)] // 5
+        h, w = (factor * side for side in given.size)
+        assert (prepared.sizes[i], prepared.original_sizes[i]) == ((h, w), given.size)
+        assert prepared.ratio(i).tolist() == [factor] * 4
+        alone = Preparation(short=5 * factor)([given])
+        np.testing.assert_array_equal(prepared.images[i, :, :h, :w], alone.images[0])
+        assert not prepared.images[i, :, h:].any()
+        assert not prepared.images[i, :, :, w:].any()
+        found = prepared.samples[i]
+        assert found.proposals is not None
+        assert given.proposals is not None
+        assert given.masks is not None
+        assert found.joints is not None
+        assert given.joints is not None
+        np.testing.assert_array_equal(found.boxes, given.boxes * factor)
+        np.testing.assert_array_equal(found.proposals, given.proposals * factor)
+        np.testing.assert_array_equal(found.masks, given.masks.repeat(factor, axis=1).repeat(factor, axis=2))
+        np.testing.assert_allclose(found.joints, given.joints * factor, rtol=1e-6)
+    assert len({min(size) for size in prepared.sizes}) > 1
+    assert prepared.images.shape[2:] == tuple(-(-max(sides) // 4) * 4 for sides in zip(*prepared.sizes, strict=True))
+
+
+def test_sizes_are_drawn_alike() -> None:
+    """χ² of 1200 draws of six: with five degrees of freedom, one time in a thousand it is more than 20.5."""
+    sizes = (640, 672, 704, 736, 768, 800)
+    preparation, draw = Preparation(short=sizes, long=1333), rng(3)
+    drawn = [preparation.size((100, 100), rng=draw)[0] for _ in range(1200)]
+    counts = np.array([drawn.count(size) for size in sizes])
+    assert counts.sum() == 1200
+    assert ((counts - 200) ** 2 / 200).sum() < 20.5
+    assert drawn == [sizes[i] for i in rng(3).integers(6, size=1200)]
+
+
+@pytest.mark.parametrize("short", [None, 10, (10,)])
+def test_one_size_draws_nothing(short: Any) -> None:
+    draw = rng()
+    before = draw.bit_generator.state
+    samples = [known_picture(0), known_picture(1)]
+    prepared = Preparation(short=short)(samples, rng=draw)
+    assert draw.bit_generator.state == before
+    np.testing.assert_array_equal(prepared.images, Preparation(short=short)(samples).images)
+    assert min(prepared.sizes[0]) == (10 if short else 5)
+
+
+def test_the_last_size_without_a_generator() -> None:
+    several, last = Preparation(short=SEVERAL), Preparation(short=15)
+    samples = [known_picture(0), known_picture(1)]
+    assert several(samples).sizes == last(samples).sizes == ((15, 24), (24, 15))
+    np.testing.assert_array_equal(several(samples).images, last(samples).images)
+    np.testing.assert_array_equal(several.picture(samples[0].image).images, last.picture(samples[0].image).images)
+    assert several.size((5, 8)) == (15, 24)
+    cut_off = replace(several, size_convention="cut off")
+    assert {cut_off.size((5, 8), rng=rng(seed))[0] for seed in range(30)} == set(SEVERAL)
+
+
+@pytest.mark.parametrize(
+    "short", [(), 0, -4, True, 2.0, float("nan"), "600", [640, 800], (640, 0), (640, -1), (640, True), (640, 800.0),
+              (640, float("nan")), ("640", "800"), (640, None), ((640, 800),), np.array([640, 800])],
+)  # fmt: skip
+def test_sizes_that_are_none(short: Any) -> None:
+    said = f"Preparation: short must be a positive integer, a tuple of one or more, or None, got {short!r}"
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        Preparation(short=short)
+
+
+def test_sizes_are_integers_of_python_s() -> None:
+    """So that they can be saved, and be compared with what comes back."""
+    assert Preparation(short=(np.int64(4), 8)) == Preparation(short=(4, 8))  # type: ignore[arg-type]
+    assert type(Preparation(short=np.int64(4)).short) is int  # type: ignore[arg-type]
+
+
+def test_a_seed_is_no_generator() -> None:
+    for short in (SEVERAL, 10, None):
+        with pytest.raises(TypeError, match=r"^Preparation: rng must be a numpy\.random\.Generator .* got int$"):
+            Preparation(short=short)([sample(4, 4)], rng=5)  # type: ignore[arg-type]
 
 
 def test_bad_settings() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from refdet.detection.sliding_window import SlidingWindow, WindowSettings, small
 from refdet.nn import SGD, Module
 from refdet.ops import stack
 from tests.detection.coloured_squares import CLASS_NAMES, coloured_square, without_objects
+from tests.detection.drawn_sizes import Losses, assert_sizes_are_drawn
 
 AS_IT_IS = Preparation(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 SMALL = WindowSettings(preparation=AS_IT_IS, sides=(8.0, 12.0), ratios=(1.0,), stride=0.5, crop=8, n_windows=12)
@@ -169,6 +171,14 @@ def test_boxes_are_in_pixels_of_the_picture() -> None:
     found = SlidingWindow(CLASS_NAMES, Brightness(), settings=settings).detect(image)
     np.testing.assert_array_equal(found.boxes[0], [6, 4, 10, 8])
     assert found.classes[0] == 2
+
+
+def test_sizes_of_pictures_are_drawn_first() -> None:
+    def of(short: Any) -> Losses:
+        settings = dataclasses.replace(SMALL, preparation=Preparation(short=short), channels=(4, 8), hidden=8)
+        return small_sliding_window(CLASS_NAMES, rng=np.random.default_rng(0), settings=settings).losses
+
+    assert_sizes_are_drawn(of, coloured_square(0))
 
 
 def test_a_picture_smaller_than_every_window() -> None:

@@ -22,6 +22,7 @@ from refdet.features.backbones.zf import zf_features
 from refdet.features.window_projection import project_windows
 from refdet.nn import SGD
 from tests.detection.coloured_squares import CLASS_NAMES, coloured_square, without_objects
+from tests.detection.drawn_sizes import SIZES, assert_sizes_are_drawn
 
 TINY = SPPSettings(
     blocks=((4, 1), (6, 1)),
@@ -340,6 +341,17 @@ def test_the_longer_side_has_no_limit() -> None:
     window = model.pyramids(np.ascontiguousarray(image[:, -40:]), np.array([[32, 0, 40, 8]], np.float32))
     np.testing.assert_allclose(ends[1:], window, rtol=1e-4, atol=1e-5)
     assert np.abs(ends[0] - ends[1]).max() > 0.1
+
+
+def test_the_first_stage_draws_sizes_of_pictures() -> None:
+    """And one of the sizes of crops before, which here is no choice. The second stage has `scales`."""
+    assert_sizes_are_drawn(
+        lambda short: tiny(preparation=Preparation(short=short), crop_sizes=(12,)).pretraining_losses,
+        coloured_square(0),
+    )
+    several, one = (tiny(preparation=Preparation(short=short)) for short in (SIZES, None))
+    found, expected = (model.losses([coloured_square(0)], rng=rng())["class"] for model in (several, one))
+    assert float(found) == float(expected)
 
 
 def test_in_float64() -> None:

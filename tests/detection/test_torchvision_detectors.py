@@ -26,6 +26,8 @@ from refdet.detection.roi_training import candidate_regions
 from refdet.detection.rpn import RPNOutput, anchors_of_maps, propose
 from refdet.detection.rpn_training import drawn_anchors, rpn_losses, rpn_targets
 from refdet.detection.torchvision_detectors import (
+    IMAGENET,
+    SEVERAL_SIZES,
     TorchvisionSettings,
     fasterrcnn_resnet50_fpn,
     keypointrcnn_resnet50_fpn,
@@ -152,6 +154,19 @@ def test_picture(case: Case) -> None:
     prepared = case.net.preparation.picture(case.asked["image0"])
     assert prepared.sizes == (case.size,)
     assert_near(prepared.images, case.theirs["batch"])
+
+
+def test_several_sizes_of_pictures(answers: dict[str, Array]) -> None:
+    """The sizes are those of torchvision's detector of joints; each one in training, and the last in testing."""
+    assert tuple(answers["several/sizes"].tolist()) == SEVERAL_SIZES
+    several = replace(IMAGENET, short=SEVERAL_SIZES)
+    for i, (height, width) in enumerate(pictures()["originals"].tolist()):
+        for j, short in enumerate(SEVERAL_SIZES):
+            theirs = tuple(answers[f"several/{i}/{j}"].tolist())
+            assert replace(IMAGENET, short=short).size((height, width)) == theirs
+        of_training = {several.size((height, width), rng=np.random.default_rng(seed)) for seed in range(60)}
+        assert of_training == {tuple(answers[f"several/{i}/{j}"].tolist()) for j in range(len(SEVERAL_SIZES))}
+        assert several.size((height, width)) == tuple(answers[f"several/{i}/test"].tolist())
 
 
 def test_maps(case: Case) -> None:

@@ -21,7 +21,7 @@ N_ANCHORS, N_REGIONS, N_DETECTIONS = 64, 32, 12
 
 
 def pictures() -> dict[str, Any]:
-    """Return two pictures (H, W, 3) uint8, and objects in them: boxes, classes, masks, joints and visibility."""
+    """Return two pictures (H, W, 3) uint8, and objects in them: boxes, classes, masks, joints, visibility; sizes."""
     rng = np.random.default_rng(7)
     asked: dict[str, Any] = {}
     for i, (H, W) in enumerate([(90, 121), (100, 80)]):
@@ -38,6 +38,7 @@ def pictures() -> dict[str, Any]:
             np.float32
         )
         asked[f"visible{i}"] = rng.random((len(boxes), N_JOINTS)) < 0.8
+    asked["originals"] = np.array([[375, 500], [500, 333], [427, 640], [300, 1000]])  # sizes of other pictures
     return asked
 
 
@@ -178,6 +179,22 @@ def train(model):
     put_all("train/drawn_anchors", drawn["anchors"])
     put_all("train/drawn_regions", drawn["regions"])
 
+class Nothing(torch.nn.Identity):
+    out_channels = 1
+
+def several_sizes():
+    transform = keypoint_rcnn.KeypointRCNN(Nothing(), 2).transform
+    answers["several/sizes"] = np.array(transform.min_size)
+    for i, size in enumerate(asked["originals"].tolist()):
+        picture = torch.zeros(3, *size)
+        transform.train()
+        for j in range(len(transform.min_size)):
+            transform.torch_choice = lambda sizes: sizes[j]
+            answers[f"several/{i}/{j}"] = np.array(transform([picture])[0].image_sizes[0])
+        transform.eval()
+        answers[f"several/{i}/test"] = np.array(transform([picture])[0].image_sizes[0])
+
+several_sizes()
 for kind in KINDS:
     model = build(kind)
     for name, value in model.state_dict().items():

@@ -19,9 +19,12 @@ import pytest
 from refdet import nn
 from refdet.autograd.tensor import Tensor
 from refdet.data import Sample
+from refdet.detection.preparation import Preparation
+from refdet.detection.small_detectors import small_faster_rcnn
 from refdet.nn.checkpoint import CheckpointError, load_tensors, safetensors_format, save_tensors
 from refdet.training import Interrupted, OtherRunError, Progress, TrainingError, read_metrics, run_folder
 from refdet.training.metrics_log import MetricsFile
+from tests.detection.tiny_detectors import CLASS_NAMES, picture, tiny
 from tests.training.tiny_run import TinyNet, bits, pictures, rates, run, sgd
 
 ROOT = Path(__file__).parents[2]
@@ -79,6 +82,21 @@ def test_stopped_and_resumed(tmp_path: Path, optimiser: Callable[[nn.Module], nn
     assert [line.step for line in result.history.steps] == list(range(1, 8))
     last = [load_tensors(tmp_path / name / "last.safetensors") for name in ("straight", "stopped")]
     assert {name: a.tobytes() for name, a in last[0].items()} == {name: a.tobytes() for name, a in last[1].items()}
+
+
+def test_sizes_of_pictures_are_drawn_again(tmp_path: Path) -> None:
+    """A detector that is trained with pictures of several sizes sees each in the size of the run without a stop."""
+
+    def trained(folder: Path, *, seed: int = 0, **options: Any) -> tuple[str, bool]:
+        settings = tiny(preparation=Preparation(short=(24, 32, 40)))
+        net: Any = small_faster_rcnn(CLASS_NAMES, rng=np.random.default_rng(seed), settings=settings)
+        samples = [picture(), picture("b.jpg"), picture("c.jpg")]
+        _, result = run(folder, model=net, samples=samples, transform=None, n_steps=5, **options)
+        return bits(net), result.finished
+
+    straight, _ = trained(tmp_path / "straight")
+    assert not trained(tmp_path / "stopped", stop=after(2))[1]
+    assert trained(tmp_path / "stopped", seed=1) == (straight, True)
 
 
 def test_a_finished_run_does_nothing(tmp_path: Path) -> None:
