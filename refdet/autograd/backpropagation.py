@@ -37,7 +37,7 @@ class Node:
 
     @property
     def is_freed(self) -> bool:
-        """Whether nobody can tell any longer what lies below."""
+        """Whether an earlier backward let go of the inputs and the residuals."""
         return self.pullback is None
 
 
@@ -47,8 +47,8 @@ def pull_back(
     """Return (t, ∂L/∂t) for every tensor t of `wanted` (None: every leaf) that a gradient reaches.
 
     Only what lies between the result and the wanted tensors is walked. It is freed once all gradients are there, so
-    that an error on the way leaves the graph whole. What was freed before may have had a wanted tensor below it: it
-    counts as if it had, and is an error where a gradient comes to it.
+    that an error on the way leaves the graph whole. A node that an earlier walk freed no longer knows its inputs. A
+    wanted tensor may have been among them: it is an error where a gradient comes to it.
     """
     order = users_first(result)
     leaves = [tensor for tensor in order if tensor.node is None]
@@ -70,7 +70,7 @@ def pull_back(
             continue
         if id(tensor) in targets:
             reached.append((tensor, gradient))
-        if tensor.node is None:
+        if tensor.node is None or targets == {id(tensor)}:  # nothing below is wanted
             continue
         if tensor.node.is_freed:
             raise RuntimeError(

@@ -351,7 +351,8 @@ def apply_with_extras(
 def gradients(result: Tensor, inputs: Sequence[Tensor], grad: Any = None, *, retain_graph: bool = False) -> list[Array]:
     """Return ∂(result · grad)/∂x for each x of `inputs`, leaf or not; touch no `grad`; zeros where x has no part.
 
-    Only the graph between the result and the inputs is walked, and freed.
+    Only the graph between the result and the inputs is walked, and freed. Where some of what the result was made from
+    was freed before, nobody knows whether an input lay below, and that is an error.
     """
     if isinstance(inputs, Tensor):
         raise TypeError("gradients: inputs must be a sequence of tensors; write [x] for one")

@@ -70,16 +70,26 @@ def test_backward_frees_the_graph_unless_told_to_keep_it() -> None:
         z.backward()
 
 
-@pytest.mark.parametrize("backward", [lambda z, x: z.backward(), lambda z, x: gradients(z, [x])])
-def test_what_was_freed_is_missed_by_whatever_stands_on_it(backward: Callable[[Tensor, Tensor], object]) -> None:
+@pytest.mark.parametrize(
+    "backward",
+    [
+        lambda z, x, w: z.backward(),
+        lambda z, x, w: gradients(z, [x]),
+        lambda z, x, w: gradients(z, [w]),  # which could have been below y as well
+    ],
+)
+def test_what_was_freed_is_missed_by_whatever_stands_on_it(
+    backward: Callable[[Tensor, Tensor, Tensor], object],
+) -> None:
     x, w = leaf(3), leaf(5)
     y = x * 2
     z = w * (y * 3)  # half of the gradient would go through y, of which nobody knows any longer that it was 2x
     y.backward()
     x.grad = None
     with pytest.raises(RuntimeError, match="the graph below a result of multiply was freed by an earlier backward"):
-        backward(z, x)
+        backward(z, x, w)
     assert x.grad is w.grad is None
+    np.testing.assert_array_equal(gradients(z, [y]), [[15]])  # for which nothing below y is needed
 
 
 def test_no_grad_keeps_nothing() -> None:
