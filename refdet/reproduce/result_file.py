@@ -2,7 +2,8 @@
 
     {"format": …, "settings": {…}, "claims": […], "seeds": {"0": {…}, "1": {…}}}
 
-It is replaced as a whole or not at all. A file of other settings is left alone: results are never mixed.
+It is replaced as a whole or not at all. A file of other settings is left alone: results are never mixed. A setting that
+the file does not name has its default (`refdet.detection.model_settings`).
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from refdet.detection.model_settings import plain_settings, settings_from_plain
 from refdet.nn.checkpoint.atomic_file import write_bytes_atomically
 
 Records = dict[str, Any]  # seed, a string as JSON has it → what came of it
@@ -39,7 +40,11 @@ def read_results(path: Path, *, format_name: str, settings: Any) -> Records:
         records: Records = content["seeds"]
     except (ValueError, TypeError, KeyError) as error:
         raise OtherExperimentError(f"{path} does not hold results of this experiment ({error})") from None
-    if not fitting or content["settings"] != as_json(settings):
+    try:
+        same = fitting and settings_from_plain(type(settings), content["settings"]) == settings
+    except (ValueError, KeyError):
+        same = False  # it has settings that are not, or no longer, of this experiment
+    if not same:
         raise OtherExperimentError(f"{path} holds results of other settings; name another folder")
     return records
 
@@ -50,16 +55,11 @@ def write_results(
     """Write a file that `read_results` reads; numbers of claims that are not finite are left blank."""
     content = {
         "format": format_name,
-        "settings": as_json(settings),
+        "settings": plain_settings(settings),
         "claims": [{name: _or_blank(value) for name, value in claim.items()} for claim in claims],
         "seeds": {seed: records[seed] for seed in sorted(records, key=int)},
     }
     write_bytes_atomically(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
-
-
-def as_json(settings: Any) -> Any:
-    """Return a dataclass as it comes back from a file."""
-    return json.loads(json.dumps(asdict(settings)))
 
 
 def _or_blank(value: Any) -> Any:

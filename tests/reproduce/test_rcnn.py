@@ -244,6 +244,23 @@ def test_results_of_other_settings_are_left_alone(tmp_path: Path, quick: Quick) 
         rcnn.run(other, 1, tmp_path, ignore)
 
 
+@pytest.mark.parametrize(("change", "refused"), [({"no_such_setting": 1}, True), ({"dropout": None}, False)])
+def test_a_setting_that_results_do_not_name_has_its_default(
+    tmp_path: Path, quick: Quick, change: dict[str, Any], refused: bool
+) -> None:
+    rcnn.run(TWO, 1, tmp_path, ignore)
+    path = tmp_path / rcnn.RESULTS
+    content = json.loads(path.read_text())
+    fast = content["settings"]["fast"] | change
+    content["settings"]["fast"] = {name: value for name, value in fast.items() if value is not None}
+    path.write_text(json.dumps(content))
+    if refused:
+        with pytest.raises(OtherExperimentError, match="other settings"):
+            rcnn.read_records(tmp_path, TWO)
+    else:
+        assert list(rcnn.read_records(tmp_path, TWO)) == ["0"]
+
+
 @pytest.mark.usefixtures("usual_signals")
 def test_a_stage_that_is_interrupted_ends_with_the_same_bits(tmp_path: Path, made: Workshop) -> None:
     """SIGINT after the first step: the run is saved, and what goes on in a new process is as if nothing had been."""
