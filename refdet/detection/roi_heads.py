@@ -185,8 +185,11 @@ class RoIHeads(Module):
 
     def mask_losses(self, logits: Tensor, objects: Sequence[Regions], masks: Sequence[Array]) -> dict[str, Tensor]:
         """Return `mask` for the objects among the regions of every picture, whose masks are (G_n, H, W)."""
-        side = logits.shape[-1]
-        targets = [mask_targets(m, r.boxes, r.matches, side) for m, r in zip(masks, objects, strict=True)]
+        side, convention = logits.shape[-1], self.settings.mask_convention
+        targets = [
+            mask_targets(m, r.boxes, r.matches, side, convention=convention)
+            for m, r in zip(masks, objects, strict=True)
+        ]
         classes = np.concatenate([r.classes for r in objects])
         return {"mask": mask_loss(logits, np.concatenate(targets).astype(logits.dtype), classes)}
 

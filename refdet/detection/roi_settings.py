@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from refdet.boxes.check import Four
 from refdet.boxes.transform import SCALE_CLAMP
 from refdet.core.check import check_choice
+from refdet.detection.mask_head import CONVENTIONS as MASK_CONVENTIONS
 from refdet.detection.multi_scale_roi_align import CropSettings
 
 FRAMES = ("batch", "picture")
@@ -32,7 +33,7 @@ class HeadSettings:
     Attributes:
         crops: how a region becomes a crop.
         side: bins of a crop, for classes and boxes.
-        mask_side: bins of a crop for masks, half of what the mask has.
+        mask_side: bins of a crop for masks; behind convolutions that keep their number, half of the places of a mask.
         keypoint_side: bins of a crop for joints, a quarter of what the maps of joints have.
         positive: IoU from which a region is an object.
         negative_low: least IoU of a region that is background.
@@ -55,6 +56,7 @@ class HeadSettings:
         pre_nms: the best of each class that enter the suppression; None for all.
         nms_threshold: of the suppression.
         n_detections: the most detections of a picture; None for all.
+        mask_convention: of `refdet.detection.mask_head.mask_targets`.
         paste: of `refdet.masks.paste.paste_masks`.
         decode_joints: of `refdet.detection.keypoint_coding.decode_keypoints`.
     """
@@ -84,11 +86,13 @@ class HeadSettings:
     pre_nms: int | None = None
     nms_threshold: float = 0.5
     n_detections: int | None = 100
+    mask_convention: str = "torchvision"
     paste: str = "detectron2"
     decode_joints: str = "torchvision"
 
     def __post_init__(self) -> None:
         check_choice("HeadSettings", "frame", self.frame, FRAMES)
+        check_choice("HeadSettings", "mask_convention", self.mask_convention, MASK_CONVENTIONS)
 
 
 TORCHVISION_HEAD = HeadSettings(paste="torchvision")

@@ -114,17 +114,19 @@ REGIONS = [  # of two pictures; the second region of the first is the one of obj
 ]
 
 
-def test_every_region_learns_the_mask_of_its_object() -> None:
+@pytest.mark.parametrize("convention", ["torchvision", "detectron2"])
+def test_every_region_learns_the_mask_of_its_object(convention: str) -> None:
     random = rng()
     masks = [random.random((n, 12, 12)) < 0.5 for n in (2, 3)]
     logits = random.normal(size=(3, 3, 4, 4))
     expected = 0.0
     own = [(0, 0, 1, 2), (0, 1, 0, 1), (1, 0, 2, 1)]  # picture, its region, its object, class
     for row, (n, i, g, c) in enumerate(own):
-        t = mask_targets(masks[n][g : g + 1], REGIONS[n].boxes[i : i + 1], np.array([0]), 4)[0]
+        t = mask_targets(masks[n][g : g + 1], REGIONS[n].boxes[i : i + 1], np.array([0]), 4, convention=convention)[0]
         p = 1 / (1 + np.exp(-logits[row, c]))
         expected -= (t * np.log(p) + (1 - t) * np.log(1 - p)).sum() / (3 * 16)
-    assert heads().mask_losses(Tensor(logits), REGIONS, masks)["mask"].item() == pytest.approx(expected, rel=1e-10)
+    found = heads(replace(SETTINGS, mask_convention=convention)).mask_losses(Tensor(logits), REGIONS, masks)["mask"]
+    assert found.item() == pytest.approx(expected, rel=1e-10)
 
 
 def test_every_region_learns_the_joints_of_its_object() -> None:

@@ -103,3 +103,5 @@ def test_no_regions_cost_nothing() -> None:
 def test_settings_refuse_what_they_do_not_know() -> None:
     with pytest.raises(ValueError, match="frame"):
         HeadSettings(frame="photo")
+    with pytest.raises(ValueError, match="HeadSettings: mask_convention must be one of 'torchvision', 'detectron2'"):
+        HeadSettings(mask_convention="coco")
