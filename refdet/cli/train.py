@@ -56,9 +56,10 @@ def train_detector(
     Detectron2's fasterrcnn_resnet50_c4 and maskrcnn_resnet50_c4, or
     torchvision's fasterrcnn_resnet50_fpn, maskrcnn_resnet50_fpn and
     keypointrcnn_resnet50_fpn. Each has a recipe, whose steps, batch size and
-    rate are taken unless they are given: refdet/training/recipes.py. The last
-    three small ones first learn to name the objects, cut out of the pictures,
-    in DIR/classifier; not so where --weights are given.
+    rate are taken unless they are given: refdet/training/recipes.py.
+    small_fast_rcnn, small_faster_rcnn and small_mask_rcnn first learn to name
+    the objects, cut out of the pictures, in DIR/classifier; not so where
+    --weights are given.
 
     DATA is shapes or figures, which are made as they are needed; or VOC's
     folder, with the lists train and val, or trainval and test, in
