@@ -6,12 +6,15 @@ import importlib.util
 import os
 import signal
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 
 from tests.groups import scheduler
+
+if TYPE_CHECKING:
+    from tests.mutation.examine import Laboratory
 
 settings.register_profile("refdet", deadline=None, derandomize=True, max_examples=60, database=None)
 settings.load_profile("refdet")
@@ -31,6 +34,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Have `--dist loadgroup` use the groups of tests/groups.py."""
     return scheduler(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
+@pytest.fixture(scope="session")
+def laboratory() -> Laboratory:
+    """Return the stored suite and all mutants, which takes half a minute: for all tests of the group "mutation"."""
+    from tests.mutation.examine import Laboratory
+
+    return Laboratory(n_draws=200)  # of the 2000 of the full run
 
 
 @pytest.fixture

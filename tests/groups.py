@@ -24,7 +24,7 @@ OF_ALL_KERNELS = ("test_parity", "test_workspace")  # a test of these belongs to
 NEED_ALL_CODE = ("test_thread_counts", "test_threads")  # in no group, and last
 OTHERS = {
     "generation": r"verify/test_generate\.py::(?!test_random_cases)",
-    "mutation": r"tests/test_mutation_sample\.py",
+    "mutation": r"tests/test_(mutation_sample|mutants_have_no_name)\.py",
 }
 
 

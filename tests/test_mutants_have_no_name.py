@@ -15,8 +15,7 @@ SEED = 2
 
 
 @pytest.mark.slow
-def test_a_mutant_has_a_name_only_if_it_is_the_deviation() -> None:
-    laboratory = Laboratory(n_draws=DRAWS)
+def test_a_mutant_has_a_name_only_if_it_is_the_deviation(laboratory: Laboratory) -> None:
     sample = random.Random(SEED).sample(sorted(laboratory.mutants), SAMPLE)
     names = [name for mutant in sample for name in names_of(laboratory, mutant, DRAWS)]
     assert len(names) >= 10  # mutants that are deviations, which must be named

@@ -33,7 +33,6 @@ from tests.mutation.report import accepted, only_killers, page, rate_table, weak
 from tests.mutation.workers import run_all
 
 SAMPLE = 40
-DRAWS = 200  # of the 2000 of the full run
 SEED = 1
 KINDS = ("exists", "provenance", "separates")
 
@@ -64,12 +63,6 @@ def twice(n):
 def check_nothing(n):
     return n > 0
 '''
-
-
-@pytest.fixture(scope="module")
-def laboratory() -> Laboratory:
-    """The stored suite, and all mutants."""
-    return Laboratory(n_draws=DRAWS)
 
 
 @pytest.fixture(scope="module")
