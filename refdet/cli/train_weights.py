@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 def begin_with(detector: DetectorNetwork, path: Path, model: str) -> str:
     """Put weights into a detector as far as they fit; return a sentence that says how far."""
-    state, wanted = _arrays(path, model), detector.state_dict()
+    given, is_own = _arrays(path)
+    state, wanted = given if is_own else _renamed(given, path, model), detector.state_dict()
     fitting: dict[str, Array] = {n: a for n, a in state.items() if n in wanted and misfit(a, wanted[n]) is None}
     refuse_not_finite(fitting, path)
     if not fitting:
-        raise CheckpointError(f"{path}: has no array that fits {model}; it begins with {', '.join(list(state)[:3])}")
+        raise CheckpointError(f"{path}: has no array that fits {model}; it begins with {', '.join(list(given)[:3])}")
     detector.load_state_dict(fitting, strict=False)
     new = [name for name in wanted if name not in fitting]
     if not new:
@@ -29,12 +30,19 @@ def begin_with(detector: DetectorNetwork, path: Path, model: str) -> str:
     return f"{path}: {len(fitting)} of {len(wanted)} arrays are taken over; {', '.join(new[:3])} … begin anew"
 
 
-def _arrays(path: Path, model: str) -> Mapping[str, Array]:
-    """Return the arrays of a file of refdet's, or of others', under the names of the model."""
+def _arrays(path: Path) -> tuple[Mapping[str, Array], bool]:
+    """Return the arrays of a file, and whether it is one of refdet's."""
     is_torch = path.suffix in TORCH_SUFFIXES
     state: Mapping[str, Array] = read_torch_state_dict(path) if is_torch else load_tensors(path)
-    renamed = find_model(model).renamed
     metadata = {} if is_torch else load_metadata(path)
     refuse_training_state(metadata, path)
-    is_own = "format" in metadata
-    return state if renamed is None or is_own else renamed(state)
+    return state, "format" in metadata
+
+
+def _renamed(state: Mapping[str, Array], path: Path, model: str) -> Mapping[str, Array]:
+    """Return the arrays of others under the names of the model; refuse those of which it cannot be."""
+    renamed = find_model(model).renamed
+    try:
+        return state if renamed is None else renamed(state)
+    except ValueError as problem:
+        raise CheckpointError(f"{path}: {problem}") from problem

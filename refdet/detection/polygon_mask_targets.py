@@ -23,10 +23,11 @@ Conventions:
 - The product comes before the quotient, in float64: whole numbers are met exactly. Detectron2 multiplies by the rounded
   m/(x2 − x1), and Detectron computes in float32; there, a vertex halfway between two fifths of a pixel may go to the
   other one.
-- A region that is not finite is refused. So is |u| or |v| above 10⁶, which a large object has in a region of nearly no
-  width: for m = 28 and s = 0.1 beyond 3571 pixels. Cutting the outline off before it is drawn would change how the
-  points of its sides are rounded. Up to that limit, drawing takes memory in proportion to the length of the outline.
-- Objects that no region is are not looked at. A crowd, which has run lengths and no polygons, may be among them.
+- A region that is not finite is refused. So is |u| or |v| above 10⁶, which an object that is large, or far from its
+  region, has where that has nearly no width: for m = 28 and s = 0.1 beyond 3571 pixels. Cutting the outline off before
+  it is drawn would change how the points of its sides are rounded. Up to that limit, drawing takes memory in proportion
+  to the length of the outline.
+- An object that no entry of `matches` names is not read. It may be a crowd, which has run lengths and no polygons.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ import numpy as np
 
 from refdet.boxes.check import check_boxes
 from refdet.core.check import Array, check_choice, check_integer, check_shape, integer, sequence
-from refdet.masks.polygons import LARGEST, polygon_to_rle, polygons_to_rle
+from refdet.masks.polygons import LARGEST, polygons_to_rle, vertices_of
 from refdet.masks.rle import RLE, rle_decode
 
 LEAST_SIDE = {"detectron2": 0.1, "detectron1": 1.0}
@@ -61,8 +62,8 @@ def polygon_mask_targets(
     Returns:
         (P, m, m) of the dtype of the boxes, 0 or 1.
 
-    Of a region of 4 × 2 pixels an object of two rectangles has the upper left quarter and the lower right one, from
-    which on it goes further:
+    Of a region of 4 × 2 pixels an object of two rectangles has the upper left quarter and the lower right one, and
+    reaches beyond the region there:
 
     >>> parts = [[10, 10, 12, 10, 12, 11, 10, 11], [12, 11, 20, 11, 20, 19, 12, 19]]
     >>> polygon_mask_targets([parts], np.array([[10.0, 10, 14, 12]]), np.array([0]), 2)
@@ -97,7 +98,7 @@ def polygon_mask_targets(
         if furthest > LARGEST:
             raise ValueError(
                 f"{op}: in the frame of region {p}, {boxes[p].tolist()}, the coordinates of object {g} must be within "
-                f"±{LARGEST:.0f}, got {furthest:g}: the region is too thin"
+                f"±{LARGEST:.0f}, got {furthest:g}: the region is too thin for, or too far from, its object"
             )
         targets[p] = rle_decode(polygons_to_rle(moved, (side, side)))
     return targets
@@ -109,12 +110,13 @@ def _outlines(of_object: Any, g: int) -> list[Array]:
     if of_object is None or isinstance(of_object, (Mapping, RLE)) or not sequence(op, f"object {g}", of_object):
         got = "none" if of_object is None or not len(of_object) else type(of_object).__name__
         raise ValueError(
-            f"{op}: object {g}, which a region is, must have polygons, got {got}; for a crowd, or what else is kept as "
-            "a mask, there is mask_targets"
+            f"{op}: object {g}, to which a region is matched, must have polygons, got {got}; for a crowd, or what else "
+            "is kept as a mask, there is mask_targets"
         )
+    outlines = []
     for i, polygon in enumerate(of_object):
         try:
-            polygon_to_rle(polygon, (0, 0))  # on no pixel: for its checks, in the coordinates that the caller knows
+            outlines.append(vertices_of(polygon))  # checked in the coordinates that the caller knows
         except (TypeError, ValueError) as error:
             raise type(error)(f"{op}: polygon {i} of object {g}: {error}") from error
-    return [np.asarray(polygon, np.float64).reshape(-1, 2) for polygon in of_object]
+    return outlines

@@ -31,12 +31,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from refdet.core.check import Array, as_index, check_choice, check_generator, integer
+from refdet.core.check import Array, as_index, check_choice, check_generator, check_number, integer, sequence
 from refdet.data.sample import Sample
 from refdet.data.transforms import FAST_RCNN_MEAN_BGR, network_input, resize, resized_size
 from refdet.detection.composition import check_batch
 from refdet.nn import Module
 
+ORDERS = ("RGB", "BGR")
 SIZE_CONVENTIONS = ("rounded", "cut off")
 
 
@@ -77,7 +78,7 @@ class Preparation:
         order: "RGB" or "BGR".
         short: pixels of the shorter side afterwards; None to keep the size. With a tuple, training draws one of them
             for each picture, and everything else takes the last.
-        long: the most pixels of the longer side; not read without `short`.
+        long: the most pixels of the longer side; without `short` it limits nothing.
         size_convention: "rounded" or "cut off" (see the module).
         divisor: height and width of the batch are multiples of it.
     """
@@ -91,11 +92,17 @@ class Preparation:
     divisor: int = 1
 
     def __post_init__(self) -> None:
+        op = "Preparation"
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len([check_number(op, name, value) for value in sequence(op, name, values)]) != 3:
+                raise ValueError(f"{op}: {name} must be three numbers, one a channel, got {values!r}")
+        if min(self.std) <= 0:
+            raise ValueError(f"{op}: std must be positive, got {self.std}")
+        check_choice(op, "order", self.order, ORDERS)
         object.__setattr__(self, "short", _checked_short(self.short))
-        check_choice("Preparation", "size_convention", self.size_convention, SIZE_CONVENTIONS)
-        integer("Preparation", "divisor", self.divisor, low=1)
-        if not all(s > 0 for s in self.std):
-            raise ValueError(f"Preparation: std must be positive, got {self.std}")
+        integer(op, "long", self.long, low=1)
+        check_choice(op, "size_convention", self.size_convention, SIZE_CONVENTIONS)
+        integer(op, "divisor", self.divisor, low=1)
 
     def size(self, original: tuple[int, int], *, rng: np.random.Generator | None = None) -> tuple[int, int]:
         """Return (height, width) of a picture after resizing.

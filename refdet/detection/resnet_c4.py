@@ -22,13 +22,26 @@ as `roi_heads.box_head.layer4`. Batch normalisation is a constant; conv1 and lay
 Below `backbone` and `roi_heads.box_head` names are torchvision's of ResNet-50, and `from_resnet50` puts its classifier
 there. A detector that begins without one has activations that grow from block to block: nothing normalises them.
 
-Not as in Detectron2: class 0 is the background; pictures, and the convolution that has a block's stride, are as
-torchvision's weights of ImageNet want them; pictures have one size in training, unless `preparation` has several;
-targets of masks are soft, and masks begin as those of a pyramid (`refdet.detection.mask_head`).
+Not as in Detectron2:
+
+- Class 0 is the background, not the last one.
+- As torchvision's weights of ImageNet want it, pictures are RGB, less torchvision's mean and divided by its std, and
+  the 3 × 3 convolution of a bottleneck has the stride. In Detectron2 they are BGR and not divided, and the first 1 × 1
+  convolution has it.
+- Pictures are resized without antialiasing; PIL, which Detectron2 resizes with, smooths what it shrinks.
+- Pictures have one size in training, unless `preparation` has several.
+- Targets of masks are Detectron2's for masks of pixels, and not drawn from polygons. Masks begin as those of a pyramid
+  (`refdet.detection.mask_head`).
+- In training, regions that are objects are cropped and go through layer4 a second time for their masks. `Res5ROIHeads`
+  takes what layer4 has made of them for the boxes, which is the same as long as side == mask_side.
+- Boxes without area are reported. `detector_postprocess` drops them, but only after the cut to 100 detections, so that
+  no `min_size`, which comes before it, is the same.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -36,7 +49,7 @@ from typing import Any
 import numpy as np
 
 from refdet.autograd.tensor import Tensor
-from refdet.core.check import Array, check_choice, check_number, integer
+from refdet.core.check import Array, check_choice, check_number, integer, sequence
 from refdet.detection.faster_rcnn import FasterRCNN
 from refdet.detection.mask_head import mask_head, mask_predictor
 from refdet.detection.multi_scale_roi_align import CropSettings
@@ -56,6 +69,9 @@ from refdet.ops.global_pool import global_avg_pool2d
 N_STAGES = 5  # conv1 with its normalisation, layer1 … layer4
 C4 = 2  # of the network's four maps the one that layer3 computes
 PLACES = dict.fromkeys(("conv1", "bn1", "layer1", "layer2", "layer3"), "backbone") | {"layer4": "roi_heads.box_head"}
+OWN_NAMES = tuple(f"{place}.{part}." for part, place in PLACES.items())
+N_BLOCKS = (3, 4, 6, 3)  # of ResNet-50's layer1 … layer4, all bottlenecks
+BLOCK = re.compile(r"(?:backbone\.|roi_heads\.box_head\.)?layer([1-4])\.[0-9]+\.(.+)")
 
 C4_RPN = RPNSettings(
     sizes=((32.0, 64.0, 128.0, 256.0, 512.0),),
@@ -71,7 +87,12 @@ C4_RPN = RPNSettings(
 )
 
 C4_HEAD = HeadSettings(
-    crops=CropSettings(sampling_ratio=0, aligned=True), side=14, mask_side=14, beta=0.0, min_size=None
+    crops=CropSettings(sampling_ratio=0, aligned=True),
+    side=14,
+    mask_side=14,
+    beta=0.0,
+    min_size=None,
+    mask_convention="detectron2",
 )
 
 
@@ -88,7 +109,8 @@ class ResNetC4Settings:
         mask_channels: behind the transposed convolution of the masks.
         preparation: of the pictures.
         rpn: of the first stage.
-        head: of the second stage; a mask has as many pixels a side as its crop has bins, one more if those are odd.
+        head: of the second stage. layer4 makes ⌈side / 2⌉ × ⌈side / 2⌉ of a crop of side × side bins; a mask has
+            2 · ⌈mask_side / 2⌉ pixels a side.
     """
 
     width: float = 1.0
@@ -102,6 +124,9 @@ class ResNetC4Settings:
 
     def __post_init__(self) -> None:
         op = "ResNetC4Settings"
+        for name, kind in (("preparation", Preparation), ("rpn", RPNSettings), ("head", HeadSettings)):
+            if not isinstance(getattr(self, name), kind):
+                raise TypeError(f"{op}: {name} must be {kind.__name__}, got {type(getattr(self, name)).__name__}")
         check_number(op, "width", self.width, low=0, open_low=True)
         check_choice(op, "stride_on", self.stride_on, STRIDE_ON)
         check_number(op, "norm_eps", self.norm_eps, low=0)
@@ -131,7 +156,7 @@ class FirstStages(Sequential):
         self.strides: tuple[int, ...] = (body.strides[C4],)
 
     def maps(self, x: Tensor, *, training: bool, rng: np.random.Generator | None) -> tuple[Tensor]:
-        """Return the one map, (N, C, H / 16, W / 16)."""
+        """Return the one map, (N, C, ⌈H / 16⌉, ⌈W / 16⌉)."""
         return (self(x, training=training, rng=rng),)
 
 
@@ -144,7 +169,7 @@ class LastStage(Module):
         self.out_features = body.out_channels[-1]
 
     def maps(self, x: Tensor, *, training: bool, rng: np.random.Generator | None) -> Tensor:
-        """Return what layer4 makes of crops: (R, 2C, side / 2, side / 2)."""
+        """Return what layer4 makes of crops: (R, 2C, ⌈side / 2⌉, ⌈side / 2⌉)."""
         return self.layer4(x, training=training, rng=rng)
 
     def forward(self, x: Tensor, *, training: bool, rng: np.random.Generator | None) -> Tensor:
@@ -171,7 +196,7 @@ def fasterrcnn_resnet50_c4(
     dtype: Any = np.float32,
 ) -> FasterRCNN:
     """Return the detector with fresh weights, its first stages frozen; `class_names` begin with the background."""
-    return _detector(class_names, settings, rng=rng, dtype=dtype)
+    return _detector("fasterrcnn_resnet50_c4", class_names, settings, rng=rng, dtype=dtype)
 
 
 def maskrcnn_resnet50_c4(
@@ -182,15 +207,28 @@ def maskrcnn_resnet50_c4(
     dtype: Any = np.float32,
 ) -> FasterRCNN:
     """Return the detector, which finds masks too; the arguments are those of `fasterrcnn_resnet50_c4`."""
-    return _detector(class_names, settings, rng=rng, dtype=dtype, with_masks=True)
+    return _detector("maskrcnn_resnet50_c4", class_names, settings, rng=rng, dtype=dtype, with_masks=True)
 
 
 def from_resnet50(state: Mapping[str, Array]) -> dict[str, Array]:
     """Return the arrays of a ResNet-50 that classifies, under the names of the detector, which has others besides.
 
-    >>> list(from_resnet50({"bn1.bias": np.zeros(64), "layer4.0.bn1.bias": np.zeros(512), "fc.bias": np.zeros(1000)}))
-    ['backbone.bn1.bias', 'roi_heads.box_head.layer4.0.bn1.bias']
+    What has the names of the detector already is returned as it is. Under either names, other stages are refused.
+
+    >>> list(from_resnet50({"bn1.weight": np.ones(64), "bn1.bias": np.zeros(64), "fc.bias": np.zeros(1000)}))
+    ['backbone.bn1.weight', 'backbone.bn1.bias']
     """
+    if not isinstance(state, Mapping):
+        raise TypeError(f"from_resnet50: state must map names to arrays, got {type(state).__name__}")
+    of_blocks = [match.groups() for match in map(BLOCK.fullmatch, state) if match]
+    bottlenecks = Counter(stage for stage, name in of_blocks if name == "conv3.weight")  # no other block has one
+    n_blocks = tuple(bottlenecks[stage] for stage in "1234")
+    if of_blocks and n_blocks != N_BLOCKS:
+        raise ValueError(
+            f"from_resnet50: layer1 … layer4 must have {N_BLOCKS} bottlenecks, as ResNet-50 has, got {n_blocks}"
+        )
+    if any(name.startswith(OWN_NAMES) for name in state):
+        return dict(state)
     renamed = {}
     for name, array in from_torchvision(state).items():
         place = PLACES.get(name.partition(".")[0])
@@ -200,6 +238,7 @@ def from_resnet50(state: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def _detector(
+    op: str,
     class_names: Sequence[str],
     settings: ResNetC4Settings | None,
     *,
@@ -207,7 +246,12 @@ def _detector(
     dtype: Any,
     with_masks: bool = False,
 ) -> FasterRCNN:
-    s, n_classes = settings or ResNetC4Settings(), len(class_names)
+    s = ResNetC4Settings() if settings is None else settings
+    if not isinstance(s, ResNetC4Settings):
+        raise TypeError(f"{op}: settings must be ResNetC4Settings, got {type(s).__name__}")
+    n_classes = len(sequence(op, "class_names", class_names))
+    if n_classes < 2:
+        raise ValueError(f"{op}: class_names must be the background and one or more classes, got {class_names!r}")
     body = resnet50(
         None, width=s.width, stride_on=s.stride_on, frozen_norm=True, norm_eps=s.norm_eps, rng=rng, dtype=dtype
     )

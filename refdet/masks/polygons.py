@@ -54,7 +54,7 @@ def polygon_to_rle(polygon: Any, size: Pair) -> RLE:
     RLE(counts=array([3, 1, 1, 1, 2]), size=(2, 4))
     """
     H, W = pair("polygon_to_rle", "size", size, low=0)
-    u, v = _outline(_vertices(polygon))
+    u, v = _outline(vertices_of(polygon))
     changed = np.flatnonzero(u[1:] != u[:-1])
     border = np.minimum(u[1:], u[:-1])[changed]  # fine column before the border that is crossed
     x = (border + 0.5) / SCALE - 0.5
@@ -80,8 +80,17 @@ def polygons_to_rle(polygons: Sequence[Any], size: Pair) -> RLE:
     return rle_merge([polygon_to_rle(polygon, size) for polygon in polygons])
 
 
-def _vertices(polygon: Any) -> Array:
-    """Return (V, 2) float64; refuse what is not a polygon."""
+def vertices_of(polygon: Any) -> Array:
+    """Return the vertices of a polygon, (V, 2) float64; refuse what `polygon_to_rle` cannot draw.
+
+    Args:
+        polygon: as in `polygon_to_rle`, whose name the messages have.
+
+    >>> vertices_of([1, 1, 3, 1, 3, 2])
+    array([[1., 1.],
+           [3., 1.],
+           [3., 2.]])
+    """
     try:
         points = np.asarray(polygon)
     except ValueError as error:

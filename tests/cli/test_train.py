@@ -18,11 +18,13 @@ from typer.testing import CliRunner
 from refdet.cli import train_run
 from refdet.cli.main import app
 from refdet.cli.train_data import open_data
+from refdet.cli.train_weights import begin_with
 from refdet.data import CLASS_NAMES, Shapes, VocAnnotation, write_voc_annotation
-from refdet.detection.model_file import load_model, save_model
+from refdet.detection.model_file import load_model, make_detector, save_model
 from refdet.detection.model_names import MODELS
 from refdet.detection.object_classifier import ObjectClassifier
-from refdet.nn.checkpoint import load_tensors, save_tensors
+from refdet.detection.resnet_c4 import ResNetC4Settings
+from refdet.nn.checkpoint import CheckpointError, load_tensors, save_tensors
 from refdet.training import run_folder
 from refdet.training.folder_lock import claimed
 from refdet.training.recipes import RECIPES, Augmentation, DetectorRecipe
@@ -278,6 +280,11 @@ class TestFailing:
         trains("bright", "--data", text, "--steps", 1)
 
 
+def narrow_resnet50_c4() -> Any:
+    settings = ResNetC4Settings(width=1 / 32)
+    return make_detector("fasterrcnn_resnet50_c4", CLASS_NAMES, rng=np.random.default_rng(0), settings=settings)
+
+
 class TestWeights:
     def test_all_of_them(self) -> None:
         save_bright(Path("first.safetensors"))
@@ -308,6 +315,31 @@ class TestWeights:
         assert "first.safetensors: has no array that fits small_faster_rcnn; it begins with threshold" in said(
             refused, 1
         )
+
+    @pytest.mark.parametrize("name", ["bn1.bias", "backbone.bn1.bias"])
+    def test_those_of_others(self, name: str) -> None:
+        """Of ResNet-50 that classifies, or under the names of the detector that begins with it."""
+        save_tensors("x.safetensors", {name: np.full(2, 5.0, np.float32)})
+        detector = narrow_resnet50_c4()
+        said = begin_with(detector, Path("x.safetensors"), "fasterrcnn_resnet50_c4")
+        n = len(detector.state_dict())
+        assert f"x.safetensors: 1 of {n} arrays are taken over; backbone.conv1.weight, backbone.bn1.weight, " in said
+        assert detector.state_dict()["backbone.bn1.bias"].tolist() == [5, 5]
+
+    @pytest.mark.parametrize(
+        ("names", "problem"),
+        [
+            (("features.0.bias", "features.0.weight"), "no array that fits MODEL; it begins with features.0.bias"),
+            (("backbone.body.conv1.weight",), "no array that fits MODEL; it begins with backbone.body.conv1.weight"),
+            (("layer1.0.conv3.weight", "fc.bias"), "layer1 … layer4 must have (3, 4, 6, 3) bottlenecks, as ResNet-50"),
+        ],
+    )
+    def test_those_of_something_else(self, names: Sequence[str], problem: str) -> None:
+        """Of VGG, of a detector with a pyramid, of another ResNet; the names are those of the file."""
+        save_tensors("x.safetensors", {name: np.zeros(2, np.float32) for name in names})
+        with pytest.raises(CheckpointError, match=r"^x\.safetensors: ") as refused:
+            begin_with(narrow_resnet50_c4(), Path("x.safetensors"), "fasterrcnn_resnet50_c4")
+        assert problem.replace("MODEL", "fasterrcnn_resnet50_c4") in str(refused.value)
 
     def test_those_of_a_run_that_may_go_on(self) -> None:
         trains("bright", "--data", "figures", *SMALL)

@@ -17,12 +17,20 @@ from refdet.detection.model_file import difference, load_model, load_weights, ma
 from refdet.detection.model_names import MODELS, find_model
 from refdet.detection.model_settings import plain_settings, settings_from_plain
 from refdet.detection.preparation import Preparation
+from refdet.detection.resnet_c4 import ResNetC4Settings
 from refdet.detection.sliding_window import WindowSettings
 from refdet.nn.checkpoint import CheckpointError, load_metadata, load_tensors, save_tensors
 from tests.cli.tiny_detectors import TINY, TINY_JOINTS
 
 NAMES = ("background", "disc", "ring")
-TINY_OF = {"small_faster_rcnn": TINY, "small_mask_rcnn": TINY, "small_keypoint_rcnn": TINY_JOINTS}
+TINY_C4 = ResNetC4Settings(width=1 / 32, preparation=Preparation(), rpn=TINY.rpn, head=TINY.head)
+TINY_OF: dict[str, Any] = {
+    "small_faster_rcnn": TINY,
+    "small_mask_rcnn": TINY,
+    "small_keypoint_rcnn": TINY_JOINTS,
+    "fasterrcnn_resnet50_c4": TINY_C4,
+    "maskrcnn_resnet50_c4": TINY_C4,
+}
 IMAGE = np.random.default_rng(5).integers(0, 256, (32, 40, 3)).astype(np.uint8)
 
 
@@ -57,6 +65,10 @@ class TestRoundTrip:
         for field in dataclasses.fields(before):
             expected, got = getattr(before, field.name), getattr(after, field.name)
             assert (expected is None and got is None) or np.array_equal(expected, got)
+        assert (before.masks is not None) == ("masks" in MODELS[name].learns_from)
+        if before.masks is not None:
+            assert before.masks.shape == (len(before), *IMAGE.shape[:2])
+            assert before.masks.any()
 
     def test_half_precision_is_read(self, saved: Path) -> None:
         full = load_tensors(saved)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from refdet.core.check import Array
 from refdet.detection.mask_head import mask_targets
 from refdet.detection.polygon_mask_targets import CONVENTIONS, polygon_mask_targets
-from refdet.masks.polygons import polygons_to_rle
+from refdet.masks.polygons import LARGEST, polygons_to_rle
 from refdet.masks.rle import rle_decode, rle_encode
 from refdet.masks.rle_string import rle_from_string
 from tests.agreement import dtypes, in_layout, layouts, seeds
@@ -122,7 +123,7 @@ def test_an_object_too_large_for_a_thin_region_is_refused() -> None:
     with pytest.raises(
         ValueError,
         match=r"^polygon_mask_targets: in the frame of region 1, \[0.0, 0.0, 0.0, 8.0\], the coordinates of object 1 "
-        r"must be within ±1000000, got 1.00016e\+06: the region is too thin$",
+        r"must be within ±1000000, got 1.00016e\+06: the region is too thin for, or too far from, its object$",
     ):
         polygon_mask_targets(polygons, boxes, np.array([1, 1]), 28)
 
@@ -132,8 +133,26 @@ def test_the_largest_coordinate_is_drawn(monkeypatch: pytest.MonkeyPatch) -> Non
     box = np.array([[0.0, 0, 0, 4]])
     for x in (1, -1):
         polygon_mask_targets([[rectangle(0, 0, x, 4)]], box, FIRST, 28)
-        with pytest.raises(ValueError, match="must be within ±280, got 350: the region is too thin"):
+        with pytest.raises(ValueError, match="must be within ±280, got 350: the region is too thin for, or"):
             polygon_mask_targets([[rectangle(0, 0, 1.25 * x, 4)]], box, FIRST, 28)
+
+
+def test_a_region_far_from_its_object_is_refused() -> None:
+    polygons, boxes = [[rectangle(0, 0, 4, 4)]], np.array([[1e5, 0, 1e5 + 4, 4], [9e5, 0, 9e5 + 4, 4]])
+    assert not polygon_mask_targets(polygons, boxes[:1], FIRST, 28).any()
+    with pytest.raises(ValueError, match=r"got 6\.3e\+06: the region is too thin for, or too far from, its object$"):
+        polygon_mask_targets(polygons, boxes[1:], FIRST, 28)
+
+
+def test_a_huge_object_in_a_huge_region_takes_little_memory() -> None:
+    """Its outline is drawn on the pixels of the target alone; on those of the picture it would take 0.7 GB."""
+    far = LARGEST
+    tracemalloc.start()
+    target = seen([[-far, -far, far, far, -far, far]], [-far, -far, far, far], 2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert target == ["#.", "##"]
+    assert peak < 10**6
 
 
 @pytest.mark.parametrize("far", [-1e306, 1e307, 1e308])
@@ -257,7 +276,7 @@ def test_no_regions() -> None:
 SQUARE = rectangle(0, 0, 4, 4)
 POLYGONS: list[Any] = [[SQUARE], [SQUARE]]
 BOX = np.array([[0.0, 0, 4, 4]])
-MUST = "which a region is, must have polygons, got"
+MUST = "to which a region is matched, must have polygons, got"
 
 
 @pytest.mark.parametrize(
