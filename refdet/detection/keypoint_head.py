@@ -9,6 +9,8 @@ joints that are visible and inside their region. He, Gkioxari, Dollár & Girshic
 calls the target a binary mask, which it is with a single place set. Parts are named as in torchvision:
 `keypoint_head.0.weight`, `keypoint_predictor.kps_score_lowres.weight`.
 
+Dilated convolutions (Yu & Koltun, 2016), which are not in the paper, see more of a region with the same weights.
+
 Conventions: joints of all regions weigh the same, so that a region of which more is visible has a larger part. Without
 any the loss is 0, with gradients of 0. Weights begin as `refdet.nn` has it (He's fan_in; torchvision takes fan_out).
 """
@@ -22,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from refdet.autograd.tensor import Tensor, as_tensor
-from refdet.core.check import Array, check_booleans, check_integer, check_rank, check_shape, shape_of
+from refdet.core.check import Array, check_booleans, check_integer, check_rank, check_shape, integers, shape_of
 from refdet.nn import Conv2d, ConvTranspose2d, Module, ReLU, Sequential
 from refdet.ops.loss_reduction import first_position
 from refdet.ops.resize import resize_bilinear
@@ -30,15 +32,29 @@ from refdet.ops.softmax_cross_entropy import softmax_cross_entropy
 
 
 def keypoint_head(
-    in_channels: int, channels: Sequence[int] = (512,) * 8, *, rng: np.random.Generator, dtype: Any = np.float32
+    in_channels: int,
+    channels: Sequence[int] = (512,) * 8,
+    *,
+    dilations: int | Sequence[int] = 1,
+    rng: np.random.Generator,
+    dtype: Any = np.float32,
 ) -> Sequential:
-    """Return the convolutions 3 × 3, which keep the size of the crops, with a ReLU after each."""
+    """Return the convolutions 3 × 3, which keep the size of the crops, with a ReLU after each.
+
+    Args:
+        in_channels: of the crops.
+        channels: of each convolution.
+        dilations: of each convolution, or one for all of them; the paper's are 1.
+        rng: source of the weights.
+        dtype: of the weights.
+    """
     counts = [in_channels, *channels]
+    dilations = integers("keypoint_head", "dilations", dilations, count=len(channels), low=1)
     return Sequential(
         *(
             part
-            for n, n_next in pairwise(counts)
-            for part in (Conv2d(n, n_next, 3, padding=1, rng=rng, dtype=dtype), ReLU())
+            for (n, n_next), d in zip(pairwise(counts), dilations, strict=True)
+            for part in (Conv2d(n, n_next, 3, padding=d, dilation=d, rng=rng, dtype=dtype), ReLU())
         )
     )
 

@@ -145,7 +145,7 @@ RECIPES: Mapping[str, DetectorRecipe] = {
     "small_faster_rcnn": SMALL,
     "small_mask_rcnn": SMALL,
     "small_keypoint_rcnn": DetectorRecipe(
-        steps=4000, batch_size=4, lr=0.02, optimiser="muon", adam_lr=0.002, to_zero=True, max_gradient_norm=None
+        steps=4000, batch_size=8, lr=0.02, optimiser="muon", adam_lr=0.002, to_zero=True, max_gradient_norm=None
     ),
     # Girshick (2015), §2.3, and Ren et al. (2015) by approximate joint training: the numbers of their programs
     "fastrcnn_vgg16": DetectorRecipe(

@@ -12,6 +12,7 @@ from refdet.autograd.tensor import Tensor
 from refdet.core.check import Array
 from refdet.detection.keypoint_coding import encode_keypoints
 from refdet.detection.keypoint_head import KeypointPredictor, keypoint_head, keypoint_loss
+from refdet.detection.small_detectors import figure_settings
 from tests.torchvision_process import ask_torchvision
 
 PROGRAM = """
@@ -44,6 +45,27 @@ def test_names_are_those_of_torchvision() -> None:
     }
     assert {p.dtype for p in keypoint_head(1, (1,), rng=rng, dtype=np.float64).parameters()} == {np.dtype(np.float64)}
     assert {p.dtype for p in KeypointPredictor(1, 1, rng=rng, dtype=np.float64).parameters()} == {np.dtype(np.float64)}
+
+
+def test_dilated_convolutions_reach_further_with_the_same_weights() -> None:
+    """Through 3 × 3 convolutions of ones, a one in the middle comes to all sums of one of −d, 0 and d each."""
+    x = np.zeros((1, 1, 15, 15))
+    x[0, 0, 7, 7] = 1
+    ones = {"0.weight": np.ones((1, 1, 3, 3)), "2.weight": np.ones((1, 1, 3, 3)), "0.bias": 0.0, "2.bias": 0.0}
+    state = {name: np.asarray(value) * np.ones(1) for name, value in ones.items()}
+    for dilations, reached in ((1, range(-2, 3)), (3, range(-6, 7, 3)), ((2, 4), range(-6, 7, 2))):
+        head = keypoint_head(1, (1, 1), dilations=dilations, rng=np.random.default_rng(0), dtype=np.float64)
+        head.load_state_dict(state)
+        y = head(Tensor(x), training=False).data[0, 0]
+        assert set(np.flatnonzero(y[7]) - 7) == set(np.flatnonzero(y[:, 7]) - 7) == set(reached)
+    with pytest.raises(ValueError, match=r"keypoint_head: dilations must be an integer or 2 of them, got \(1, 2, 1\)"):
+        keypoint_head(1, (1, 1), dilations=(1, 2, 1), rng=np.random.default_rng(0))
+
+
+def test_joints_of_figures_are_told_from_all_of_a_crop() -> None:
+    settings = figure_settings()
+    assert isinstance(settings.keypoint_dilations, tuple)
+    assert sum(settings.keypoint_dilations) >= settings.head.keypoint_side - 1
 
 
 @pytest.mark.oracle
