@@ -42,8 +42,8 @@ def read_results(path: Path, *, format_name: str, settings: Any) -> Records:
         raise OtherExperimentError(f"{path} does not hold results of this experiment ({error})") from None
     try:
         same = fitting and settings_from_plain(type(settings), content["settings"]) == settings
-    except (ValueError, KeyError):
-        same = False  # it has settings that are not, or no longer, of this experiment
+    except (ValueError, TypeError, KeyError):
+        same = False  # it lacks some, or has some that are not, or no longer, of this experiment
     if not same:
         raise OtherExperimentError(f"{path} holds results of other settings; name another folder")
     return records

@@ -244,15 +244,23 @@ def test_results_of_other_settings_are_left_alone(tmp_path: Path, quick: Quick) 
         rcnn.run(other, 1, tmp_path, ignore)
 
 
-@pytest.mark.parametrize(("change", "refused"), [({"no_such_setting": 1}, True), ({"dropout": None}, False)])
+@pytest.mark.parametrize(
+    ("settings", "refused"),
+    [
+        (lambda s: s["fast"].pop("dropout"), False),
+        (lambda s: s["fast"].update(no_such_setting=1), True),
+        (lambda s: s["fast"].update(preparation={"std": 3}), True),  # which `Preparation` itself refuses
+        (lambda s: s["fast_recipe"].pop("lr"), True),  # which has no default
+        (lambda s: s.clear(), True),
+    ],
+)
 def test_a_setting_that_results_do_not_name_has_its_default(
-    tmp_path: Path, quick: Quick, change: dict[str, Any], refused: bool
+    tmp_path: Path, quick: Quick, settings: Callable[[dict[str, Any]], object], refused: bool
 ) -> None:
     rcnn.run(TWO, 1, tmp_path, ignore)
     path = tmp_path / rcnn.RESULTS
     content = json.loads(path.read_text())
-    fast = content["settings"]["fast"] | change
-    content["settings"]["fast"] = {name: value for name, value in fast.items() if value is not None}
+    settings(content["settings"])
     path.write_text(json.dumps(content))
     if refused:
         with pytest.raises(OtherExperimentError, match="other settings"):
