@@ -48,7 +48,7 @@ def train_detector(
         typer.Option(help="What computes: reference, numba-cpu, ...; see `refdet backends`.", metavar="NAME"),
     ] = None,
 ) -> None:
-    """Train a detector, test it, and keep it as DIR/model.safetensors.
+    """Train a detector, keep it as DIR/model.safetensors, and test it.
 
     MODEL is, for pictures of about 128 x 128, one of sliding_window,
     small_fast_rcnn, small_faster_rcnn, small_mask_rcnn, small_keypoint_rcnn;

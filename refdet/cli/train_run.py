@@ -153,10 +153,16 @@ def run(order: Order, folder: Path) -> None:
 
     if is_new:
         note()
+
+    def keep() -> None:
+        save_model(folder / MODEL_FILE, detector, model=order["model"], settings=settings)
+
     try:
         # a loss that overflows ends the run by a sentence of its own
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            scores = _train(detector, data, order, plain_settings(settings), folder, is_new=is_new, accepted=note)
+            scores = _train(
+                detector, data, order, plain_settings(settings), folder, is_new=is_new, accepted=note, keep=keep
+            )
     except Exception as problem:
         has_begun = (folder / LAST).exists() or (folder / FOLDER).exists()
         if is_first and not has_begun:  # nothing to go on with: the same command may be given again
@@ -164,7 +170,6 @@ def run(order: Order, folder: Path) -> None:
         if isinstance(problem, ValueError) and not isinstance(problem, (CheckpointError, TrainingError)):
             raise TrainingError(f"train: {problem}") from problem  # of a picture, which it names
         raise
-    save_model(folder / MODEL_FILE, detector, model=order["model"], settings=settings)
     _show(scores, folder / MODEL_FILE)
 
 
@@ -177,8 +182,13 @@ def _train(
     *,
     is_new: bool,
     accepted: Callable[[], object],
+    keep: Callable[[], object],
 ) -> DetectorScores:
-    """Run the loop; return the scores after the last step. `accepted` is called once the folder's run is this one."""
+    """Run the loop; return the scores after the last step.
+
+    `accepted` is called once the folder's run is this one, and `keep` before every test: a test picture that cannot be
+    looked at costs the scores, not the model.
+    """
     recipe = _recipe(order)
     samples: Sequence[Sample] = data.train
     if "proposals" in find_model(order["model"]).learns_from:
@@ -195,8 +205,12 @@ def _train(
         network.backbone.freeze()  # type: ignore[attr-defined]
     tested, last = _judged(data), list[DetectorScores]()
 
-    def evaluate(_: Module) -> dict[str, float]:
-        last[:] = [evaluate_detector(detector, tested)]
+    def evaluate(_: Module | None = None) -> dict[str, float]:
+        keep()
+        try:
+            last[:] = [evaluate_detector(detector, tested)]
+        except ValueError as problem:
+            raise TrainingError(f"train: {problem}; what was learned is in {folder / MODEL_FILE}") from problem
         return last[0].figures()
 
     progress = default_progress()
@@ -221,7 +235,9 @@ def _train(
         progress=progress,
         description={"model": order["model"], "data": order["data"], "settings": settings},
     )
-    return last[0] if last else evaluate_detector(detector, tested)
+    if not last:  # the run had ended before
+        evaluate()
+    return last[0]
 
 
 def _recipe(order: Order) -> DetectorRecipe:

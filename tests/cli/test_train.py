@@ -268,6 +268,24 @@ class TestFailing:
         refused = run("bright", "--data", "figures", "--train-size", 1, "--test-size", 1)
         assert "train: stick figures 0/0: the class of object 0 must be one of 1 … 1, got 7" in said(refused, 1)
 
+    def test_a_test_picture_that_cannot_be_looked_at_costs_the_scores_alone(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        trains("bright", "--data", "figures", *SMALL, "--out", "whole")
+
+        def blind(self: Bright, image: Any) -> Any:
+            raise ValueError("image is 0 x 0")
+
+        monkeypatch.setattr(Bright, "detect", blind)
+        refused = run("bright", "--data", "figures", *SMALL)
+        assert refused.exit_code == 1
+        assert refused.stderr.splitlines()[-1] == (
+            "refdet: train: stick figures 1/0: the detector cannot look at it: image is 0 x 0; "
+            "what was learned is in runs/bright/model.safetensors"
+        )
+        kept, whole = Path("runs/bright/model.safetensors"), Path("whole/model.safetensors")
+        assert kept.read_bytes() == whole.read_bytes()
+
     def test_before_the_first_checkpoint_it_leaves_no_run(self, tmp_path: Path) -> None:
         """The same command may be given again, once the picture is there."""
         text = f"coco:{coco_of_joints(tmp_path)}"
