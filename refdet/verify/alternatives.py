@@ -126,7 +126,10 @@ def alternatives_of(
         return not steady(chosen) or not yardstick.same(both(chosen)[0], both(others)[0])
 
     canonical = yardstick.canonical
-    probes = sorted({key for chosen in compatible_sets(keys, 2) for key in chosen if changes(key, chosen)})
+    found: set[str] = set()
+    for chosen in compatible_sets(keys, 2):
+        found |= {key for key in chosen - found if changes(key, chosen)}
+    probes = sorted(found)
     groups: list[tuple[list[frozenset[str]], Answers]] = [([], canonical)]
     n_bytes = 0
     for chosen in _tried(probes, bundles):
