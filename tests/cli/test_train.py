@@ -104,6 +104,7 @@ class TestARun:
         assert detector.class_names == CLASS_NAMES
         assert detector.detect(Shapes(1, seed=1)[0].image).masks is not None
 
+    @pytest.mark.usefixtures("usual_signals")
     def test_it_begins_with_the_objects(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Stopped while its backbone learns to name them, it goes on there, and ends with the same bits."""
         entry = MODELS["small_faster_rcnn"]
