@@ -11,6 +11,8 @@ WORKERS ?= auto
 demo: .venv/demo-installed
 	$(BIN)/refdet demo --output demo
 
+# Several processes share the processors already.
+test: export OPENBLAS_NUM_THREADS = 1
 test: .venv/test-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
