@@ -11,8 +11,9 @@ WORKERS ?= auto
 demo: .venv/demo-installed
 	$(BIN)/refdet demo --output demo
 
-# Several processes share the processors already.
+# Several processes share the processors already: a thread that waits by going round a loop takes one from the others.
 test: export OPENBLAS_NUM_THREADS = 1
+test: export OMP_WAIT_POLICY = passive
 test: .venv/test-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
