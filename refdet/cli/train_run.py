@@ -125,7 +125,7 @@ def _is_order(order: Any) -> bool:
 
 
 def run(order: Order, folder: Path) -> None:
-    """Train, test and save."""
+    """Train, save and test."""
     model = find_model(order["model"])
     data = open_data(
         "train",

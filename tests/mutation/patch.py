@@ -37,10 +37,20 @@ def live_files(root: Path) -> dict[str, LiveFile]:
             code = compile(path.read_text(encoding="utf-8"), str(path), "exec", dont_inherit=True)
             files[path.relative_to(root).as_posix()] = LiveFile(module, code)
     by_name = {live.module.__file__: live for live in files.values()}
-    for found in gc.get_objects():
+    for found in _all_objects():
         if isinstance(found, FunctionType) and found.__code__.co_filename in by_name:
             by_name[found.__code__.co_filename].functions.append(found)
     return files
+
+
+def _all_objects() -> list[object]:
+    """Return all that the garbage collector knows, with what was frozen, as this suite's modules are."""
+    was_frozen = gc.get_freeze_count() > 0
+    gc.unfreeze()
+    found = gc.get_objects()
+    if was_frozen:
+        gc.freeze()
+    return found
 
 
 @dataclass(frozen=True)
