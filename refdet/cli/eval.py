@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from refdet.cli.messages import UsageProblem, console, errors
+from refdet.cli.train import MOST_PICTURES
 
 if TYPE_CHECKING:
     from refdet.cli.eval_files import EvalFiles
@@ -80,7 +81,8 @@ def evaluate_detections(
         bool, typer.Option("--leave-out-unusable", help="Of COCO's objects in DATA, leave out those without area.")
     ] = False,
     test_size: Annotated[
-        int | None, typer.Option(min=1, help="The most pictures of DATA; 500 synthetic ones.", metavar="N")
+        int | None,
+        typer.Option(min=1, max=MOST_PICTURES, help="The most pictures of DATA; 500 synthetic ones.", metavar="N"),
     ] = None,
     backend: Annotated[
         str | None,

@@ -11,6 +11,8 @@ import typer
 
 from refdet.cli.messages import UsageProblem
 
+MOST_PICTURES, MOST_IN_A_BATCH = 10_000_000, 10_000
+
 
 def train_detector(
     model: Annotated[
@@ -22,16 +24,20 @@ def train_detector(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/MODEL by default.", metavar="DIR")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps in all.", metavar="N")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Pictures a step.", metavar="N")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, max=MOST_IN_A_BATCH, help="Pictures a step.", metavar="N")
+    ] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate, once warmed up.", metavar="RATE")] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="Of the weights, the order and all that is drawn; 0.", metavar="N")
     ] = None,
     train_size: Annotated[
-        int | None, typer.Option(min=1, help="Most pictures to train on; 2000 synthetic ones.", metavar="N")
+        int | None,
+        typer.Option(min=1, max=MOST_PICTURES, help="Most pictures to train on; 2000 synthetic ones.", metavar="N"),
     ] = None,
     test_size: Annotated[
-        int | None, typer.Option(min=1, help="Most pictures to test on; 500 synthetic ones.", metavar="N")
+        int | None,
+        typer.Option(min=1, max=MOST_PICTURES, help="Most pictures to test on; 500 synthetic ones.", metavar="N"),
     ] = None,
     weights: Annotated[
         Path | None, typer.Option(help="Begin with these weights, as far as they fit.", metavar="FILE")

@@ -231,7 +231,7 @@ def parts_of(settings: Settings, seed: int) -> tuple[Part, ...]:
 
 def read_records(folder: Path, settings: Settings) -> Records:
     """Return the records of the seeds that a folder has, none if it has no file; refuse those of other settings."""
-    return read_results(folder / RESULTS, format_name=FORMAT, settings=settings)
+    return read_results(folder / RESULTS, format_name=FORMAT, settings=settings, holds="parts")
 
 
 def finished_seeds(records: Mapping[str, Any], settings: Settings) -> list[str]:

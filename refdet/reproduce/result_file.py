@@ -24,13 +24,14 @@ class OtherExperimentError(ValueError):
     """A file of results that belongs to other settings, or is none."""
 
 
-def read_results(path: Path, *, format_name: str, settings: Any) -> Records:
+def read_results(path: Path, *, format_name: str, settings: Any, holds: str) -> Records:
     """Return the records of the seeds in a file, none if there is no file; refuse those of other settings.
 
     Args:
         path: of the file.
         format_name: that it must have.
         settings: a dataclass, all numbers of the experiment.
+        holds: what every record has by name.
     """
     if not path.exists():
         return {}
@@ -38,12 +39,15 @@ def read_results(path: Path, *, format_name: str, settings: Any) -> Records:
         content = json.loads(path.read_text(encoding="utf-8"))
         fitting = content["format"] == format_name
         records: Records = content["seeds"]
-    except (ValueError, TypeError, KeyError) as error:
+        are_records = all(int(seed) >= 0 and isinstance(record[holds], dict) for seed, record in records.items())
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise OtherExperimentError(f"{path} does not hold results of this experiment ({error})") from None
     try:
         same = fitting and settings_from_plain(type(settings), content["settings"]) == settings
     except (ValueError, TypeError, KeyError):
         same = False  # it lacks some, or has some that are not, or no longer, of this experiment
+    if not are_records:
+        raise OtherExperimentError(f"{path} does not hold results of this experiment (a seed has no record)")
     if not same:
         raise OtherExperimentError(f"{path} holds results of other settings; name another folder")
     return records

@@ -216,7 +216,7 @@ def verdicts(records: Mapping[str, Any]) -> list[Verdict]:
 
 def read_records(folder: Path, settings: Settings) -> dict[str, Any]:
     """Return the records of the seeds that a folder has, none if it has no file; refuse those of other settings."""
-    return read_results(folder / RESULTS, format_name=FORMAT, settings=settings)
+    return read_results(folder / RESULTS, format_name=FORMAT, settings=settings, holds="scores")
 
 
 def run(

@@ -397,6 +397,13 @@ class TestUsage:
         assert problem in said(run(*arguments), 2)
         assert not Path("runs").exists()
 
+    @pytest.mark.parametrize("option", ["--train-size", "--test-size", "--batch-size"])
+    def test_numbers_that_no_machine_can_do(self, option: str) -> None:
+        result = run("bright", "--data", "figures", option, 10**20)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert f"Invalid value for '{option}'" in result.stderr
+        assert not Path("runs").exists()
+
     def test_help_teaches(self) -> None:
         shown = run("--help").stdout
         for part in ("Examples:", "refdet train --resume --out runs/small_faster_rcnn", "130 if interrupted"):

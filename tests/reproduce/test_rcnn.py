@@ -244,6 +244,15 @@ def test_results_of_other_settings_are_left_alone(tmp_path: Path, quick: Quick) 
         rcnn.run(other, 1, tmp_path, ignore)
 
 
+@pytest.mark.parametrize("seeds", [[], {"zero": {"parts": {}}}, {"-1": {"parts": {}}}, {"0": {}}, {"0": {"parts": 3}}])
+def test_results_that_somebody_has_written_into(tmp_path: Path, quick: Quick, seeds: Any) -> None:
+    rcnn.run(TWO, 1, tmp_path, ignore)
+    path = tmp_path / rcnn.RESULTS
+    path.write_text(json.dumps({**json.loads(path.read_text()), "seeds": seeds}))
+    with pytest.raises(OtherExperimentError, match="does not hold results of this experiment"):
+        rcnn.read_records(tmp_path, TWO)
+
+
 @pytest.mark.parametrize(
     ("settings", "refused"),
     [
