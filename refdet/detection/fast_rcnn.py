@@ -31,7 +31,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -44,7 +43,7 @@ from refdet.data.sample import Sample
 from refdet.detection.composition import is_learning
 from refdet.detection.detected import Detected
 from refdet.detection.ground_truth import GroundTruth, ground_truth
-from refdet.detection.multi_scale_roi_align import CropSettings
+from refdet.detection.multi_scale_roi_align import CropSettings, check_strides
 from refdet.detection.preparation import Preparation, Prepared
 from refdet.detection.roi_heads import BoxOutput, RoIHeads
 from refdet.detection.roi_settings import HeadSettings
@@ -108,8 +107,7 @@ class FastRCNN(Module):
         if len(backbone.strides) != 1 and roi_heads.settings.crops.crop == "pool" and merge_duplicates:
             n = len(backbone.strides)
             raise ValueError(f"FastRCNN: merge_duplicates must be False for RoI pooling of several maps, got {n} maps")
-        if any(after != 2 * before for before, after in pairwise(backbone.strides)):
-            raise ValueError(f"FastRCNN: strides of the backbone must double from map to map, got {backbone.strides}")
+        check_strides("FastRCNN", backbone.strides)
         self.class_names = tuple(class_names)
         self.backbone, self.roi_heads, self.preparation = backbone, roi_heads, preparation
         self.propose: Propose = SelectiveSearch() if propose is None else propose

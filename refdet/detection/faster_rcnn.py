@@ -39,6 +39,7 @@ from refdet.detection.detected import Detected
 from refdet.detection.ground_truth import GroundTruth, ground_truth, joined_joints, joined_masks
 from refdet.detection.keypoint_coding import decode_keypoints
 from refdet.detection.mask_head import mask_probabilities
+from refdet.detection.multi_scale_roi_align import check_strides
 from refdet.detection.preparation import Preparation, Prepared
 from refdet.detection.roi_heads import BoxDetections, RoIHeads
 from refdet.detection.roi_training import Regions, candidate_regions, draw_regions
@@ -85,6 +86,7 @@ class FasterRCNN(Module):
         with_difficult: bool = True,
     ) -> None:
         super().__init__()
+        check_strides("FasterRCNN", backbone.strides[roi_maps])
         self.class_names = tuple(class_names)
         self.backbone, self.rpn, self.roi_heads = backbone, rpn, roi_heads
         self.preparation = preparation

@@ -53,7 +53,7 @@ class MachineSettings:
         pair_iou: above which a region teaches a box regressor.
         regress: whether boxes are moved by the regressors.
         feature_norm: to which the mean norm of features is scaled.
-        norm_pictures: of how many pictures the regions are looked at for that mean.
+        norm_pictures: of how many pictures, or up to twice as many, the regions are looked at for that mean.
         scores: "machines", or "softmax" of the network itself.
         softmax_threshold: above which a probability is reported.
         mining: how the machines are trained.

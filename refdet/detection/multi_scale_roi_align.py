@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -59,6 +60,12 @@ def as_rois(boxes: Sequence[Array]) -> Array:
     """
     rows = [np.concatenate([np.full((len(b), 1), n, b.dtype), b], axis=1) for n, b in enumerate(boxes)]
     return np.concatenate(rows)
+
+
+def check_strides(op: str, strides: Sequence[int]) -> None:
+    """Refuse strides that do not double from map to map, as those do whose level `fpn_level` says."""
+    if any(after != 2 * before for before, after in pairwise(strides)):
+        raise ValueError(f"{op}: strides of the backbone must double from map to map, got {tuple(strides)}")
 
 
 def region_features(

@@ -29,6 +29,7 @@ Not as in Detectron2:
   the 3 × 3 convolution of a bottleneck has the stride. In Detectron2 they are BGR and not divided, and the first 1 × 1
   convolution has it.
 - Pictures are resized without antialiasing; PIL, which Detectron2 resizes with, smooths what it shrinks.
+- What a `Sample` calls difficult is not learned: COCO's crowds as there, Pascal VOC's difficult objects unlike there.
 - Pictures have one size in training, unless `preparation` has several.
 - Targets of masks are Detectron2's for masks of pixels, and not drawn from polygons. Masks begin as those of a pyramid
   (`refdet.detection.mask_head`).
@@ -265,4 +266,4 @@ def _detector(
         parts["mask_head"] = mask_head(channels, (), rng=rng, dtype=dtype)  # of no convolutions: layer4 is enough
         parts["mask_predictor"] = mask_predictor(channels, hidden, n_classes, rng=rng, dtype=dtype)
     heads = SharedStageHeads(s.head, box_head, box_predictor, **parts)
-    return FasterRCNN(class_names, backbone, rpn, heads, s.preparation)
+    return FasterRCNN(class_names, backbone, rpn, heads, s.preparation, with_difficult=False)

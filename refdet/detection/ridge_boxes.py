@@ -135,6 +135,8 @@ class BoxRegressor(Module):
         check_floating(op, boxes=boxes)
         check_floating(op, truth_boxes=truth_boxes)
         check_shape(op, "features", features, (len(boxes), self.weight.shape[1] - 1), "one row per box")
+        if not np.isfinite(features).all():
+            raise ValueError(f"{op}: features must be finite, got NaN or an infinity")
         self._norms += float(np.linalg.norm(features.astype(np.float64), axis=1).sum())
         self._n_norms += len(features)
         if not len(truth_boxes) or not len(boxes):

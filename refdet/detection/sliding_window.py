@@ -8,9 +8,10 @@
 each crop as object or background") and deck 004 ("parse image at several locations and scales"): the baseline that the
 other detectors are compared with. It shares nothing between windows, and the box of a detection is its window.
 
-Training draws as many background windows as others of every picture (balanced by `positive_fraction`), labelled by
-`refdet.detection.window_labels`; with `include_truth` the boxes of the objects are among the windows (deck 004: "crop
-objects from the images"). The loss, `class`, is the mean cross-entropy of the windows that were drawn.
+Training draws `n_windows` of every picture, at most the share `positive_fraction` of them with an object and the rest
+background, labelled by `refdet.detection.window_labels`; with `include_truth` the boxes of the objects are among the
+windows (deck 004: "crop objects from the images"). The loss, `class`, is the mean cross-entropy of the windows that
+were drawn, 0 where there are none.
 
 Conventions: windows lie inside the picture; one that does not fit is not there. A crop is taken by
 `refdet.ops.roi_align`, aligned, as many points per bin as it has pixels: bilinear where the window is smaller than the
@@ -180,7 +181,8 @@ class SlidingWindow(Module):
             labels.append(label[drawn])
             pictures.append(np.full(len(drawn), n))
         crops = self.crops(prepared.images_for(self), np.concatenate(windows), np.concatenate(pictures))
-        logits = self.network(crops, training=is_learning(self.network), rng=rng)
+        is_training = is_learning(self.network) and len(crops) > 0  # nothing has no statistics
+        logits = self.network(crops, training=is_training, rng=rng)
         return {"class": softmax_cross_entropy(logits, np.concatenate(labels), normalize="full")}
 
     def scores(self, images: Array, windows: Array) -> Array:

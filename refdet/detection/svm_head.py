@@ -108,6 +108,8 @@ class SVMHead(Module):
         if isinstance(images, Iterator):
             raise TypeError("SVMHead.fit: images are walked over twice; pass a list or the like, not an iterator")
         positives, norm = self._objects(images if truths is None else truths)
+        if not np.isfinite(norm):
+            raise ValueError("SVMHead.fit: features must be finite, got NaN or an infinity")
         scale = self.feature_norm / norm if norm > 0 else 1.0
         miners = {c: HardNegatives(scale * x, self.mining) for c, x in positives.items() if len(x)}
         for regions in images:

@@ -10,7 +10,8 @@ have changed; with them, a detector here finds what it finds there. Lin et al. (
 Two things are not as in the paper: batch normalisation is a constant, with ε = 0 where the weights are torchvision's
 (`norm_eps`), and the convolution of the region proposal network is followed by one ReLU and shared by all maps.
 torchvision trains the detector of joints, and detectron2 all three, with pictures of `SEVERAL_SIZES`; here training has
-the one of detection, unless `TorchvisionSettings.preparation` has several.
+the one of detection, unless `TorchvisionSettings.preparation` has several. What a `Sample` calls difficult, as COCO's
+crowds are, is not learned.
 """
 
 from __future__ import annotations
@@ -141,4 +142,5 @@ def _detector(
         ),
         s.preparation,
         roi_maps=slice(4),
+        with_difficult=False,
     )

@@ -95,10 +95,10 @@ def with_truncated_layers(model: AnyModule, ranks: Mapping[str, int]) -> AnyModu
     """Return a copy of a network in which the named layers are two, of the given ranks; the model stays as it is.
 
     Args:
-        model: any, such as a `FastRCNN`, whose layers are "box_head.fc6" and "box_head.fc7".
+        model: any, such as a `FastRCNN`, whose layers are "roi_heads.box_head.fc6" and "roi_heads.box_head.fc7".
         ranks: path of a Linear → t; a rank above min(u, v) is refused.
 
-    The copy has names of its own, `box_head.fc6.L.weight`: to load its checkpoint, make the copy first.
+    The copy has names of its own, `roi_heads.box_head.fc6.L.weight`: to load its checkpoint, make the copy first.
     """
     new = copy.deepcopy(model)
     for path, rank in ranks.items():

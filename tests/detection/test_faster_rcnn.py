@@ -52,6 +52,15 @@ def test_learns_one_picture(objectness: str) -> None:
     assert np.mean(losses[-3:]) < 0.7 * np.mean(losses[:3])
 
 
+def test_strides_that_do_not_double() -> None:
+    """The level of a region is a power of two; with stride 4 missing, some would have no map."""
+    settings = replace(
+        SmallSettings(), scales=(2.0, 1.0, 0.25), rpn=replace(SmallSettings().rpn, sizes=((8.0,), (16.0,), (64.0,)))
+    )
+    with pytest.raises(ValueError, match=r"FasterRCNN: strides of the backbone must double .*, got \(1, 2, 8\)"):
+        detector(settings)
+
+
 def test_every_part_receives_a_gradient() -> None:
     mask, joints = (
         small_mask_rcnn(CLASS_NAMES, rng=rng(), settings=TINY),

@@ -31,7 +31,7 @@ from refdet.detection.torchvision_detectors import TorchvisionSettings
 from refdet.features.backbones.resnet import ResNet, resnet18, resnet34, resnet50, resnet101
 from refdet.nn import SGD
 from refdet.training.recipes import recipe_of
-from tests.detection.tiny_detectors import CLASS_NAMES, TINY_HEAD, TINY_RPN, picture
+from tests.detection.tiny_detectors import CLASS_NAMES, TINY_HEAD, TINY_RPN, empty_picture, picture
 from tests.torchvision_process import ask_torchvision
 
 BUILDERS: dict[str, Callable[..., FasterRCNN]] = {
@@ -282,6 +282,14 @@ def test_learns_and_keeps_what_is_frozen(name: str) -> None:
     for n, array in net.state_dict().items():
         kept = n in buffers or n.startswith((f"{BACKBONE}conv1.", f"{BACKBONE}layer1."))
         assert np.array_equal(array, before[n]) == kept, n
+
+
+def test_a_crowd_is_not_learned() -> None:
+    """With its only object difficult, as `CocoImages` calls a crowd, a picture has the losses of an empty one."""
+    net, crowd = tiny(), replace(picture(boxes=[(4, 6, 16, 18)], classes=[1]), difficult=np.array([True]))
+    nothing = replace(empty_picture(), image=crowd.image)
+    losses, expected = (net.losses([sample], rng=rng()) for sample in (crowd, nothing))
+    assert {name: loss.item() for name, loss in losses.items()} == {n: loss.item() for n, loss in expected.items()}
 
 
 def test_frozen_stages() -> None:

@@ -143,6 +143,8 @@ def test_bad_input() -> None:
     with pytest.raises(ValueError, match=r"BoxRegressor.add: features must have shape \(1, 2\)"):
         regressor.add(np.ones((1, 5)), np.zeros((1, 4)), np.zeros((0, 4)), np.zeros(0, np.int64))
     box = np.array([[0.0, 0, 5, 5]])
+    with pytest.raises(ValueError, match=r"BoxRegressor.add: features must be finite, got NaN or an infinity"):
+        regressor.add(np.array([[1, np.nan]]), box, box, np.array([1]))
     regressor.add(np.ones((1, 2)), box, box, np.array([7]))
     with pytest.raises(ValueError, match="classes must lie in 1 … 2, got 7"):
         regressor.finish()

@@ -187,6 +187,15 @@ def test_a_picture_smaller_than_every_window() -> None:
     assert found.scores.shape == found.classes.shape == (0,)
 
 
+def test_a_batch_without_windows_has_nothing_to_learn() -> None:
+    rng = np.random.default_rng(0)
+    settings = dataclasses.replace(SMALL, channels=(4, 8), hidden=8)
+    detector = small_sliding_window(CLASS_NAMES, rng=rng, settings=settings)
+    sample = without_objects(coloured_square(0))
+    sample = dataclasses.replace(sample, image=sample.image[:5, :5])
+    assert float(detector.losses([sample], rng=rng)["class"]) == 0
+
+
 def test_the_loss_falls() -> None:
     rng = np.random.default_rng(0)
     settings = dataclasses.replace(SMALL, preparation=Preparation(), channels=(4, 8), hidden=8)

@@ -150,6 +150,11 @@ def test_is_a_detector(case: Case) -> None:
     assert isinstance(case.net, Detector)
 
 
+def test_crowds_are_not_learned(case: Case) -> None:
+    """As in torchvision's reference training; `CocoImages` calls them difficult."""
+    assert not case.net.with_difficult
+
+
 def test_picture(case: Case) -> None:
     prepared = case.net.preparation.picture(case.asked["image0"])
     assert prepared.sizes == (case.size,)
