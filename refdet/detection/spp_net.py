@@ -107,9 +107,9 @@ class SPPNet(MachinesOnRegions):
         s, size = self.settings, (int(image.shape[0]), int(image.shape[1]))
         chosen = np.zeros(len(boxes), np.int64)
         if len(s.scales) > 1:
-            # |area (s/m)² − T²| is least where |area (224/T)² (s/m)² − 224²| is
+            # |area (s/m)² − T²| is least where |area (224/T)² (s/m)² − 224²| is; the released rule is scaled likewise
             enlarged = boxes * np.asarray(PAPER_SIDE / s.target_side, boxes.dtype)
-            chosen = choose_scales(enlarged, image_size=size, scales=s.scales)
+            chosen = choose_scales(enlarged, image_size=size, scales=s.scales, convention=s.scale_choice)
         pyramids = np.zeros((len(boxes), self.fc6.weight.shape[1]), self.fc6.weight.dtype)
         for i in np.unique(chosen).tolist():
             rows = np.flatnonzero(chosen == i)

@@ -5,6 +5,7 @@
 | channels | BGR, less their means | RGB, about −2 … 2 |
 | scales, the shorter side | 688, or `PAPER_SCALES` | 160, or `FIVE_SCALES`: the same ratios |
 | windows come closest to | 224 × 224 | 52 × 52, the same share of the single scale |
+| of several scales a window gets | that of the released rule | that of the paper |
 | windows are projected | by the released rule | by that of the paper, which supposes padding ⌊F/2⌋ |
 | pyramid | 1, 2, 3, 6 | likewise |
 | regions drawn | objects IoU ≥ 0.5, background 0.1 ≤ IoU < 0.5 | likewise |
@@ -43,6 +44,7 @@ class SPPSettings(MachineSettings):
         preparation: of the pictures; their size comes from `scales`.
         scales: of the shorter side of the picture; each window is seen at one of them.
         target_side: a window is seen at the scale at which it comes closest to this number of pixels squared.
+        scale_choice: of `choose_scales`, "paper" or "released"; the latter aims at 208/224 of `target_side`.
         projection: of `project_windows`, "paper" or "released"; the latter with β of the backbone for o₀.
         margin: o of `project_windows`, for "released" alone; the default is ZF-5's.
         levels: of the pyramid.
@@ -61,6 +63,7 @@ class SPPSettings(MachineSettings):
     preparation: Preparation = field(default_factory=Preparation)
     scales: tuple[int, ...] = ONE_SCALE
     target_side: float = 52.0
+    scale_choice: str = "paper"
     projection: str = "paper"
     margin: float = 6.5
     levels: tuple[int, ...] = (1, 2, 3, 6)
@@ -83,6 +86,7 @@ class SPPSettings(MachineSettings):
                 raise ValueError(f"{op}: {name} must not be empty")
             integers(op, name, values, count=len(values), low=1)
         check_number(op, "target_side", self.target_side, low=0, open_low=True)
+        check_choice(op, "scale_choice", self.scale_choice, CONVENTIONS)
         check_choice(op, "projection", self.projection, CONVENTIONS)
         check_choice(op, "svm_layer", self.svm_layer, LAYERS)
         check_choice(op, "box_layer", self.box_layer, LAYERS)
@@ -94,6 +98,7 @@ SPP_PAPER = SPPSettings(
     preparation=replace(FAST_RCNN_PREPARATION, short=None),
     scales=(688,),
     target_side=float(PAPER_SIDE),
+    scale_choice="released",
     projection="released",
     fc=(4096, 4096),
     dropout=0.5,

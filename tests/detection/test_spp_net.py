@@ -19,7 +19,7 @@ from refdet.detection.spp_net import SPPNet, small_spp_net, window_pyramids
 from refdet.detection.spp_settings import FIVE_SCALES, PAPER_SCALES, SPP_PAPER, SPPSettings
 from refdet.features.backbones.maps import OneMap
 from refdet.features.backbones.zf import zf_features
-from refdet.features.window_projection import project_windows
+from refdet.features.window_projection import PAPER_SIDE, project_windows
 from refdet.nn import SGD
 from tests.detection.coloured_squares import CLASS_NAMES, coloured_square, without_objects
 from tests.detection.drawn_sizes import SIZES, assert_sizes_are_drawn
@@ -148,6 +148,23 @@ def test_each_window_is_seen_at_its_scale() -> None:
     for row, scale in enumerate((16, 32, 64, 16)):
         expected = naive_pyramids(model, image, boxes[row : row + 1], scale)
         np.testing.assert_allclose(found[row : row + 1], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_released_choice_of_scales(monkeypatch: pytest.MonkeyPatch) -> None:
+    """|s − round(208 · 375 / side)| by hand: 975, 780, 650, 520 and 433 pixels; the paper's rule differs in two."""
+    sides, seen = (80, 100, 120, 150, 180), {}
+    boxes = np.array([[0, 0, side, side] for side in sides], np.float32)
+
+    def note(self: SPPNet, image: Array, boxes: Array, scale: int) -> Array:
+        seen.update(dict.fromkeys(boxes[:, 2].astype(int).tolist(), scale))
+        return np.zeros((len(boxes), self.fc6.weight.shape[1]))
+
+    monkeypatch.setattr(SPPNet, "_pyramids_at", note)
+    for choice, scales in (("released", (864, 864, 688, 480, 480)), ("paper", (1200, 864, 688, 576, 480))):
+        model = tiny(scales=PAPER_SCALES, target_side=float(PAPER_SIDE), scale_choice=choice)
+        model.pyramids(np.zeros((375, 500, 3), np.uint8), boxes)
+        assert tuple(seen[side] for side in sides) == scales
+    assert SPP_PAPER.scale_choice == "released"
 
 
 def test_scales_have_the_ratios_of_the_paper() -> None:
