@@ -37,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection() -> Generator[None, object, object]:
     """Keep the twenty thousand tests out of the sight of the garbage collector.
 
-    Otherwise a full collection takes half a second, and tests that measure memory ask for hundreds.
+    Otherwise a full collection takes half a second, and tests that measure memory ask for many.
     """
     gc.disable()
     try:
@@ -64,7 +64,7 @@ def laboratory() -> Laboratory:
 
 @pytest.fixture(scope="session", autouse=True)
 def _commands_are_built_once() -> None:
-    """Have Typer's runner keep the command line of an application, which it would build anew for each of 2000 calls."""
+    """Have Typer's runner keep the command line of an application, which it would build anew for every call."""
     typer.testing._get_command = functools.cache(typer.testing._get_command)  # type: ignore[attr-defined]
 
 

@@ -11,7 +11,7 @@ import typer
 
 from refdet.cli.messages import UsageProblem
 
-MOST_PICTURES, MOST_IN_A_BATCH = 10_000_000, 10_000
+MOST_PICTURES, MOST_IN_A_BATCH = 10_000_000, 10_000  # far above what a machine can do: a slip of the hand
 
 
 def train_detector(
@@ -73,9 +73,9 @@ def train_detector(
     _val*.json; or one such file. A folder without lists, or a single file,
     holds out every fifth picture.
 
-    DIR gets curves.png and metrics.jsonl while it trains, last.safetensors, from
-    which the run goes on, and run.json with what it was asked for. Ctrl-C saves
-    first. The run that goes on gives the same weights, bit for bit.
+    DIR gets curves.png and metrics.jsonl while it trains, model.safetensors
+    before every test, last.safetensors, from which the run goes on, and run.json
+    with what it was asked for. Ctrl-C saves first. The run that goes on gives the same weights, bit for bit.
 
     Examples:
 

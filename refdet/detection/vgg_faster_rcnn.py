@@ -5,7 +5,9 @@
 
 Ren, He, Girshick & Sun, "Faster R-CNN" (2015); the numbers are those of `PY_FASTER_RPN` and `PY_FASTER_HEAD`, and for
 what comes from VGG-16 those of `refdet.detection.vgg_parts`. Difficult objects are not learned. Detections are decoded,
-clipped and suppressed in pixels of the picture as it was given, where x2 and y2 are the last pixel inside.
+clipped and suppressed in pixels of the picture as it was given, by formulae for which x2 and y2 are the last pixel
+inside. A known fault: the objects and detections of refdet are half-open all the same, so that what is learned is one
+pixel too large, and a box that reaches the right or lower border ends one pixel before it.
 """
 
 from __future__ import annotations

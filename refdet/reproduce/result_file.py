@@ -31,7 +31,7 @@ def read_results(path: Path, *, format_name: str, settings: Any, holds: str) -> 
         path: of the file.
         format_name: that it must have.
         settings: a dataclass, all numbers of the experiment.
-        holds: what every record has by name.
+        holds: the dictionary that every record has.
     """
     if not path.exists():
         return {}

@@ -196,7 +196,7 @@ def test_bad_input() -> None:
         head.fit([regions(0, classes=(3,))])
     with pytest.raises(ValueError, match=r"SVMHead.fit: features must have shape \(12, 6\)"):
         head.fit([regions(0, F=7)])
-    for region in (0, 11):  # an object's and another
+    for region in (0, 11):
         spoilt = regions(0)
         spoilt.features[region, 0] = np.nan
         with pytest.raises(ValueError, match="features must be finite, got NaN or an infinity"):
