@@ -34,6 +34,7 @@ from refdet.core.check import Array, check_choice
 from refdet.data.lazy_sequence import LazySequence
 from refdet.data.sample import Sample
 from refdet.detection.faster_rcnn import FasterRCNN, Seen
+from refdet.detection.last_pixel import to_half_open
 from refdet.detection.rpn import propose
 from refdet.nn import Module
 
@@ -147,7 +148,8 @@ def rpn_proposals_of(model: FasterRCNN, image: Array, *, n: int = 2000) -> Array
         settings = replace(model.rpn.settings, pre_nms=(None, None), post_nms=(n, n))
         output, size, scale = model.rpn_output(seen), prepared.sizes[0], seen.scales[0]
         proposals = propose(settings, output, 0, size, training=False, scale=scale)
-    return (proposals.boxes / prepared.ratio(0)).astype(np.float32)
+    boxes = to_half_open(proposals.boxes / prepared.ratio(0), model.rpn.settings.coordinates)
+    return boxes.astype(np.float32)
 
 
 def _part(model: FasterRCNN, name: str) -> Module:

@@ -25,6 +25,10 @@ no background either, because 0 < 0.1; where no region can be drawn at all both 
 in pixels of the picture, and may be none. Standard deviations are those of the targets as a population; a class without
 targets keeps mean 0 and std 1, and a std of 0 becomes 1. Where `preparation` has several sizes of pictures, training
 draws them first of all, and `fit_targets` takes the last, as detection does.
+
+Samples, proposals from outside and detections are half-open; within, boxes are counted as `coordinates` says, see
+`refdet.detection.last_pixel`. The released code has no "+ 1" in its transform: there a box of one pixel has no width,
+whose logarithm it avoids by adding 1e-14. Here training leaves out such proposals, and refuses such an object.
 """
 
 from __future__ import annotations
@@ -43,6 +47,7 @@ from refdet.data.sample import Sample
 from refdet.detection.composition import is_learning
 from refdet.detection.detected import Detected
 from refdet.detection.ground_truth import GroundTruth, ground_truth
+from refdet.detection.last_pixel import to_last_pixel
 from refdet.detection.multi_scale_roi_align import CropSettings, check_strides
 from refdet.detection.preparation import Preparation, Prepared
 from refdet.detection.roi_heads import BoxOutput, RoIHeads
@@ -125,18 +130,39 @@ class FastRCNN(Module):
         check_generator("FastRCNN.losses", rng)
         prepared = self.preparation(samples, rng=rng)
         truths = self.truths(prepared)
-        regions = [
-            self.draw(proposals_of(sample), truth, rng=rng)
-            for sample, truth in zip(prepared.samples, truths, strict=True)
-        ]
+        regions = [self.draw(self.training_proposals(prepared, i), truth, rng=rng) for i, truth in enumerate(truths)]
         images = Tensor(prepared.images_for(self))
         maps = self.backbone.maps(images, training=is_learning(self.backbone), rng=rng)
         return self.region_losses(maps, regions, truths, rng=rng)
 
     def truths(self, prepared: Prepared) -> list[GroundTruth]:
-        """Return the objects of every picture, in pixels of the batch."""
-        n = len(self.class_names)
-        return [ground_truth(s, n_classes=n, with_difficult=self.with_difficult) for s in prepared.samples]
+        """Return the objects of every picture, in pixels of the batch, as the detector counts boxes."""
+        n, truths = len(self.class_names), []
+        for i, sample in enumerate(prepared.samples):
+            truth = ground_truth(sample, n_classes=n, with_difficult=self.with_difficult)
+            boxes = self.counted(truth.boxes, prepared, i)
+            if not self._has_area(boxes).all():
+                box = truth.boxes[np.argmin(self._has_area(boxes))] / prepared.ratio(i)
+                raise ValueError(
+                    f"{sample.name}: an object must be more than one pixel wide and high, since the transform of Fast "
+                    f"R-CNN measures from the first pixel to the last, got {box.tolist()}"
+                )
+            truths.append(truth._replace(boxes=boxes))
+        return truths
+
+    def training_proposals(self, prepared: Prepared, i: int) -> Array:
+        """Return the proposals that picture i brings, in pixels of the batch, as the detector counts boxes."""
+        boxes = self.counted(proposals_of(prepared.samples[i]), prepared, i)
+        return boxes[self._has_area(boxes)]
+
+    def counted(self, boxes: Array, prepared: Prepared, i: int) -> Array:
+        """Return half-open boxes (B, 4) of picture i of a batch as the detector counts them."""
+        return to_last_pixel(boxes, prepared.ratio(i), self.roi_heads.settings.coordinates)
+
+    def _has_area(self, boxes: Array) -> Array:
+        """Return which boxes have a width and a height by the transform of the detector; what is NaN is left to it."""
+        sides = boxes[:, 2:] - boxes[:, :2] + (self.roi_heads.settings.transform != "continuous")
+        return np.logical_not((sides <= 0).any(axis=1))
 
     def draw(self, proposals: Array, truth: GroundTruth, *, rng: np.random.Generator) -> Regions:
         """Return the regions of a picture that enter the loss."""
@@ -169,7 +195,7 @@ class FastRCNN(Module):
         for sample in samples:
             prepared = self.preparation([sample])
             (truth,) = self.truths(prepared)
-            candidates = candidate_regions(proposals_of(prepared.samples[0]), truth, settings)
+            candidates = candidate_regions(self.training_proposals(prepared, 0), truth, settings)
             deltas, classes = region_deltas(candidates, truth, settings), candidates.objects().classes
             for c in np.unique(classes).tolist():
                 found[c].append(deltas[classes == c].astype(np.float64))
@@ -192,7 +218,7 @@ class FastRCNN(Module):
         """Find the objects in a picture (H, W, 3), red first, in 0 … 255, among proposals (P, 4) in its pixels."""
         proposals = self.propose(image) if proposals is None else proposals
         prepared = self.preparation.picture(image)
-        boxes = (proposals * prepared.ratio(0)).astype(np.float32)
+        boxes = self.counted((proposals * prepared.ratio(0)).astype(np.float32), prepared, 0)
         with no_grad():
             maps = self.backbone.maps(Tensor(prepared.images_for(self)), training=False, rng=None)
             output = self.output(maps, boxes)

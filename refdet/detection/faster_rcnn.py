@@ -16,6 +16,8 @@ Conventions:
   statistics stay as they are too. The heads likewise, each by itself.
 - Where a logit or a transform is not finite, training stops with an error that names the picture; detection goes on
   without that anchor or region.
+- Both stages count boxes alike (`coordinates`, see `refdet.detection.last_pixel`). Samples and detections are
+  half-open; within, objects, anchors and proposals are as they are counted.
 - Not every map need be seen by both stages: a pyramid's coarsest is for proposals alone (`roi_maps`), those of an
   `ImagePyramid` are early ones for the heads and late ones for proposals.
 - Detections are found in pixels of the batch and brought back by the ratio of the sides, axis by axis; with `frame`
@@ -38,6 +40,7 @@ from refdet.detection.composition import is_learning
 from refdet.detection.detected import Detected
 from refdet.detection.ground_truth import GroundTruth, ground_truth, joined_joints, joined_masks
 from refdet.detection.keypoint_coding import decode_keypoints
+from refdet.detection.last_pixel import to_last_pixel
 from refdet.detection.mask_head import mask_probabilities
 from refdet.detection.multi_scale_roi_align import check_strides
 from refdet.detection.preparation import Preparation, Prepared
@@ -87,6 +90,9 @@ class FasterRCNN(Module):
     ) -> None:
         super().__init__()
         check_strides("FasterRCNN", backbone.strides[roi_maps])
+        first, second = rpn.settings.coordinates, roi_heads.settings.coordinates
+        if first != second:
+            raise ValueError(f"FasterRCNN: coordinates must be the same in both stages, got {first} and {second}")
         self.class_names = tuple(class_names)
         self.backbone, self.rpn, self.roi_heads = backbone, rpn, roi_heads
         self.preparation = preparation
@@ -113,10 +119,10 @@ class FasterRCNN(Module):
         """Return the losses of the second stage alone, on proposals that come with the samples."""
         seen, truths = self.see_known(samples, rng=rng)
         proposals = []
-        for sample in seen.prepared.samples:
+        for i, sample in enumerate(seen.prepared.samples):
             if sample.proposals is None:
                 raise ValueError(f"{sample.name}: has no proposals, which the second stage learns from")
-            proposals.append(sample.proposals.astype(np.float32))
+            proposals.append(self.counted(sample.proposals.astype(np.float32), seen.prepared, i))
         return self.head_losses(seen, proposals, truths, rng=rng)
 
     def see_known(self, samples: Sequence[Sample], *, rng: Rng | None = None) -> tuple[Seen, list[GroundTruth]]:
@@ -125,7 +131,8 @@ class FasterRCNN(Module):
         for sample in samples:
             ground_truth(sample, n_classes=n)  # in pixels of the picture, which its owner understands
         seen = self.see(samples, rng=rng)
-        return seen, [ground_truth(s, n_classes=n, with_difficult=keep) for s in seen.prepared.samples]
+        truths = [ground_truth(s, n_classes=n, with_difficult=keep) for s in seen.prepared.samples]
+        return seen, [t._replace(boxes=self.counted(t.boxes, seen.prepared, i)) for i, t in enumerate(truths)]
 
     def rpn_losses(
         self, output: RPNOutput, seen: Seen, truths: Sequence[GroundTruth], *, rng: Rng
@@ -168,6 +175,10 @@ class FasterRCNN(Module):
         return losses
 
     # the stages of both
+
+    def counted(self, boxes: Array, prepared: Prepared, i: int) -> Array:
+        """Return half-open boxes (B, 4) of picture i of a batch as the detector counts them."""
+        return to_last_pixel(boxes, prepared.ratio(i), self.roi_heads.settings.coordinates)
 
     def see(self, samples: Sequence[Sample], *, rng: Rng | None = None) -> Seen:
         """Prepare a batch, and pass it through the backbone as in training; `rng` draws sizes and what is dropped."""

@@ -20,11 +20,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from refdet.autograd.tensor import Tensor
+from refdet.boxes.clip import clip_boxes
 from refdet.core.check import Array
 from refdet.detection.detections import detections
 from refdet.detection.ground_truth import GroundTruth
 from refdet.detection.keypoint_coding import encode_keypoints
 from refdet.detection.keypoint_head import keypoint_loss
+from refdet.detection.last_pixel import to_half_open
 from refdet.detection.mask_head import mask_loss, mask_targets
 from refdet.detection.multi_scale_roi_align import as_rois, region_features
 from refdet.detection.preparation import Prepared
@@ -116,6 +118,8 @@ class RoIHeads(Module):
         keypoint_predictor: Module | None = None,
     ) -> None:
         super().__init__()
+        if settings.coordinates and (mask_head is not None or keypoint_head is not None):
+            raise ValueError("RoIHeads: coordinates must be 0 with a head for masks or joints, got 1")
         self.settings = settings
         self.box_head, self.box_predictor = box_head, box_predictor
         self.mask_head, self.mask_predictor = mask_head, mask_predictor
@@ -164,14 +168,19 @@ class RoIHeads(Module):
     def detections_in(self, output: BoxOutput, proposals: Array, prepared: Prepared) -> tuple[BoxDetections, Array]:
         """Return the detections in the only picture of a batch, and their boxes in pixels of that picture as given.
 
-        Proposals and detections are in pixels of the batch, in whichever `frame` they are found.
+        Proposals and detections are in pixels of the batch, in whichever `frame` they are found, and counted as
+        `coordinates` says; the boxes in pixels of the picture are half-open. A last pixel of the batch is a part of one
+        of the picture, so that such boxes, where they were clipped in the batch, are clipped in the picture again.
         """
-        ratio = prepared.ratio(0).astype(proposals.dtype)
+        ratio, counted = prepared.ratio(0).astype(proposals.dtype), self.settings.coordinates
         if self.settings.frame == "picture":
             found = self.box_detections(output, proposals / ratio, prepared.original_sizes[0])
-            return found._replace(boxes=found.boxes * ratio), found.boxes
+            return found._replace(boxes=found.boxes * ratio), to_half_open(found.boxes, counted)
         found = self.box_detections(output, proposals, prepared.sizes[0])
-        return found, found.boxes / ratio
+        if not counted:
+            return found, found.boxes / ratio
+        height, width = prepared.original_sizes[0]
+        return found, clip_boxes(to_half_open(found.boxes / ratio, counted), height=height, width=width)
 
     def mask_logits(self, crops: Tensor, *, training: bool = False, rng: np.random.Generator | None = None) -> Tensor:
         """Return masks (R, C, m, m) from crops (R, C', mask_side, mask_side)."""

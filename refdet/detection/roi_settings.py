@@ -41,7 +41,8 @@ class HeadSettings:
         n_drawn: regions of a picture that are drawn for the loss.
         positive_fraction: the share of them that may be objects.
         rounding: of that share: "round" or "floor".
-        coordinates: of overlaps and suppression: 0, or 1 for the legacy width x2 − x1 + 1.
+        coordinates: how boxes are counted within the detector, see `refdet.detection.last_pixel`: 0 for half-open
+            ones, or 1 where x2 and y2 are the last pixel, so that overlaps have the legacy width x2 − x1 + 1.
         transform: of `encode_boxes` and `decode_boxes`.
         weights: by which transforms are multiplied.
         mean: then subtracted.

@@ -43,7 +43,8 @@ class RPNSettings:
         negative: IoU below which it is negative.
         guard_zero: whether a ground truth that no anchor touches forces nothing.
         inside_only: whether anchors that reach over the border of the picture are left out of training.
-        coordinates: of overlaps and suppression: 0, or 1 for the legacy width x2 − x1 + 1.
+        coordinates: how boxes are counted within the detector, see `refdet.detection.last_pixel`: 0 for half-open
+            ones, or 1 where x2 and y2 are the last pixel, so that overlaps have the legacy width x2 − x1 + 1.
         transform: of `encode_boxes` and `decode_boxes`.
         n_drawn: anchors of a picture that are drawn for the loss.
         positive_fraction: the share of them that may be positive, cut off to an integer.

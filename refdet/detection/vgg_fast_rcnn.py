@@ -6,8 +6,8 @@
 Girshick, "Fast R-CNN" (2015), §2 and §3; the numbers of the head are those of `FAST_RCNN_HEAD`, and for what comes from
 VGG-16 those of `refdet.detection.vgg_parts`. Class scores start from N(0, 0.01²), transforms from N(0, 0.001²).
 Difficult objects are not learned. Mean and std of the targets are those of the training set: call `fit_targets` before
-training. A known fault: the formulae count x2 and y2 as the last pixel inside, the objects and detections of refdet are
-half-open all the same, so that a box that reaches the right or lower border ends one pixel before it.
+training. Within, x2 and y2 are the last pixel inside (`refdet.detection.last_pixel`); objects, proposals and detections
+are half-open as everywhere.
 """
 
 from __future__ import annotations

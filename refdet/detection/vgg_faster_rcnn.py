@@ -5,9 +5,11 @@
 
 Ren, He, Girshick & Sun, "Faster R-CNN" (2015); the numbers are those of `PY_FASTER_RPN` and `PY_FASTER_HEAD`, and for
 what comes from VGG-16 those of `refdet.detection.vgg_parts`. Difficult objects are not learned. Detections are decoded,
-clipped and suppressed in pixels of the picture as it was given, by formulae for which x2 and y2 are the last pixel
-inside. A known fault: the objects and detections of refdet are half-open all the same, so that what is learned is one
-pixel too large, and a box that reaches the right or lower border ends one pixel before it.
+clipped and suppressed in pixels of the picture as it was given. Within, x2 and y2 are the last pixel inside
+(`refdet.detection.last_pixel`); objects and detections are half-open as everywhere. What decoding gives is one pixel
+wider and higher than what encoding was given, as in the authors' program, which does not take off again the pixel that
+it counts in ("py-faster" in `refdet.boxes.transform`; "detectron1" does): an object [40, 40, 60, 60], learned
+perfectly, is found as [40, 40, 61, 61].
 """
 
 from __future__ import annotations

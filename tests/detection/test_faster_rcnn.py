@@ -172,14 +172,27 @@ def test_boxes_come_back_by_the_ratio_of_the_sides() -> None:
 
 
 def test_detections_in_pixels_of_the_picture() -> None:
-    """py-faster-rcnn counts the last pixel: a box of 24 to 63 becomes one of 12 to 31.5, and 31 is the last pixel."""
+    """py-faster-rcnn counts the last pixel: 24 … 63 becomes 12 … 31.5, and of 32 pixels the last is 31."""
     head = replace(TINY_HEAD, frame="picture", clip="legacy", transform="detectron1", coordinates=1)
-    net = certain(
-        tiny(head=head, preparation=Preparation(short=64, long=64)), np.array([[24, 0, 63, 30.0]], np.float32)
-    )
-    assert net.detect(picture().image).boxes.tolist() == [[12, 0, 31, 15]]
+    rpn, preparation = replace(TINY_RPN, coordinates=1), Preparation(short=64, long=64)
+    net = certain(tiny(head=head, rpn=rpn, preparation=preparation), np.array([[24, 0, 63, 30.0]], np.float32))
+    assert net.detect(picture().image).boxes.tolist() == [[12, 0, 32, 16]]
     net.roi_heads.settings = replace(head, frame="batch")
-    assert net.detect(picture().image).boxes.tolist() == [[12, 0, 31.5, 15]]
+    assert net.detect(picture().image).boxes.tolist() == [[12, 0, 32, 16]]  # clipped, or it would end at 32.5
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_stages_that_count_differently(first: int) -> None:
+    settings = tiny(rpn=replace(TINY_RPN, coordinates=first), head=replace(TINY_HEAD, coordinates=1 - first))
+    with pytest.raises(ValueError, match=f"coordinates must be the same in both stages, got {first} and {1 - first}"):
+        detector(settings)
+
+
+@pytest.mark.parametrize("make", [small_mask_rcnn, partial(small_keypoint_rcnn, n_joints=2)])
+def test_masks_and_joints_need_half_open_boxes(make: Callable[..., FasterRCNN]) -> None:
+    settings = tiny(rpn=replace(TINY_RPN, coordinates=1), head=replace(TINY_HEAD, coordinates=1))
+    with pytest.raises(ValueError, match="RoIHeads: coordinates must be 0 with a head for masks or joints, got 1"):
+        make(CLASS_NAMES, rng=rng(), settings=settings)
 
 
 def test_masks_and_joints_of_detections() -> None:
