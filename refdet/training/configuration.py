@@ -76,6 +76,9 @@ def differences(now: Configuration, before: Configuration) -> list[str]:
             found.append(f"{name} is {_sample_in_words(now[name])}, was {_sample_in_words(before[name])}")
         elif isinstance(now[name], list) and isinstance(before[name], list):
             found.append(f"{name}{_entries(now[name], before[name])}")
+        elif isinstance(now[name], Mapping) and isinstance(before[name], Mapping) and now[name] and before[name]:
+            within, within_before = ({f"{name}.{k}": v for k, v in x[name].items()} for x in (now, before))
+            found.extend(differences(within, within_before))
         else:
             found.append(f"{name} is {now[name]!r}, was {before[name]!r}")
     return found

@@ -281,18 +281,23 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
         "sample 4 is 'picture 4'",
     ),
     "description": ({"description": {"anchors": (8, 16)}}, r"description.anchors is \[8, 16\], was \[8\]"),
+    "within a description": (
+        {"description": {"anchors": (8,), "head": {"side": 7, "crops": {"crop": "align", "aligned": True}}}},
+        "run: description.head.crops.crop is 'align', was 'pool'; description.head.crops.aligned is new; name another",
+    ),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_another_configuration_is_refused(tmp_path: Path, change: str) -> None:
     """And nothing is changed: neither the folder nor the model."""
-    run(tmp_path, n_steps=2, description={"anchors": (8,)})
+    description = {"anchors": (8,), "head": {"side": 7, "crops": {"crop": "pool"}}}
+    run(tmp_path, n_steps=2, description=description)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     options, message = CHANGES[change]
     model = TinyNet(7)
-    with pytest.raises(OtherRunError, match=f"holds another run: .*{message}"):
-        run(tmp_path, n_steps=2, model=model, **({"description": {"anchors": (8,)}} | options))
+    with pytest.raises(OtherRunError, match=f"holds another .*{message}"):
+        run(tmp_path, n_steps=2, model=model, **({"description": description} | options))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert bits(model) == bits(TinyNet(7))
 
