@@ -11,7 +11,8 @@ import typer
 
 from refdet.cli.messages import UsageProblem
 
-MOST_PICTURES, MOST_IN_A_BATCH = 10_000_000, 10_000  # far above what a machine can do: a slip of the hand
+# far above what a machine can do: a slip of the hand
+MOST_PICTURES, MOST_IN_A_BATCH, MOST_STEPS = 10_000_000, 10_000, 10_000_000
 
 
 def train_detector(
@@ -23,7 +24,7 @@ def train_detector(
         typer.Option(help="shapes, figures, voc:FOLDER, coco:FOLDER or coco:FILE; shapes by default.", metavar="DATA"),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/MODEL by default.", metavar="DIR")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Steps in all.", metavar="N")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, max=MOST_STEPS, help="Steps in all.", metavar="N")] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, max=MOST_IN_A_BATCH, help="Pictures a step.", metavar="N")
     ] = None,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -65,6 +65,8 @@ def begun(folder: Path, given: Mapping[str, Any]) -> Order:
             raise UsageProblem(
                 f"train: {folder} has a run already; go on with it by --resume, or give another folder by --out"
             )
+    if (folder / MODEL_FILE).exists():
+        raise UsageProblem(f"train: {folder} has a model already, {MODEL_FILE}; give another folder by --out")
     recipe = recipe_of(given["model"])
     usual = {"data": "shapes", "seed": 0, "leave_out_unusable": False}
     usual |= {name: getattr(recipe, name) for name in ("steps", "batch_size", "lr")}
@@ -141,9 +143,10 @@ def run(order: Order, folder: Path) -> None:
     detector = make_detector(
         order["model"], data.class_names, rng=np.random.default_rng(order["seed"]), settings=settings
     )
-    is_new = not (folder / LAST).exists()
+    is_new, given = not (folder / LAST).exists(), frozenset[str]()
     if order["weights"] is not None and is_new:
-        typer.echo(begin_with(detector, Path(order["weights"]), order["model"]), err=True)
+        given, sentence = begin_with(detector, Path(order["weights"]), order["model"])
+        typer.echo(sentence, err=True)
     make_folder(folder, RunError)
     path = folder / ORDER
     is_first = not path.exists()
@@ -151,7 +154,7 @@ def run(order: Order, folder: Path) -> None:
     def note() -> None:
         write_bytes(path, (json.dumps(order, indent=2) + "\n").encode(), RunError)
 
-    if is_new:
+    if is_first:  # later, once the run is known to be this one
         note()
 
     def keep() -> None:
@@ -161,12 +164,25 @@ def run(order: Order, folder: Path) -> None:
         # a loss that overflows ends the run by a sentence of its own
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             scores = _train(
-                detector, data, order, plain_settings(settings), folder, is_new=is_new, accepted=note, keep=keep
+                detector,
+                data,
+                order,
+                plain_settings(settings),
+                folder,
+                is_new=is_new,
+                given=given,
+                accepted=note,
+                keep=keep,
             )
     except Exception as problem:
         has_begun = (folder / LAST).exists() or (folder / FOLDER).exists()
         if is_first and not has_begun:  # nothing to go on with: the same command may be given again
             path.unlink(missing_ok=True)
+        if isinstance(problem, MemoryError):
+            n = order["batch_size"]
+            raise TrainingError(
+                f"train: there is too little memory for steps of {n} pictures; take fewer by --batch-size, in a new run"
+            ) from problem
         if isinstance(problem, ValueError) and not isinstance(problem, (CheckpointError, TrainingError)):
             raise TrainingError(f"train: {problem}") from problem  # of a picture, which it names
         raise
@@ -181,19 +197,20 @@ def _train(
     folder: Path,
     *,
     is_new: bool,
+    given: Collection[str],
     accepted: Callable[[], object],
     keep: Callable[[], object],
 ) -> DetectorScores:
     """Run the loop; return the scores after the last step.
 
-    `accepted` is called once the folder's run is this one, and `keep` before every test: a test picture that cannot be
-    looked at costs the scores, not the model.
+    `given` are the names of the arrays that a file gave. `accepted` is called once the folder's run is this one, and
+    `keep` before every test: a test picture that cannot be looked at costs the scores, not the model.
     """
     recipe = _recipe(order)
     samples: Sequence[Sample] = data.train
     if "proposals" in find_model(order["model"]).learns_from:
         samples = _with_proposals(detector, samples, folder)
-        if is_new and hasattr(detector, "fit_targets"):
+        if is_new and hasattr(detector, "fit_targets") and "target_mean" not in given:  # which its last layer goes with
             detector.fit_targets(samples)
     if is_new and order["weights"] is None and recipe.begins_with is not None:
         typer.echo("first the backbone learns to name the objects, cut out of the pictures", err=True)
@@ -274,19 +291,16 @@ def _can_be_mirrored(data: Data) -> bool:
 
 def _with_proposals(detector: DetectorNetwork, samples: Sequence[Sample], folder: Path) -> Sequence[Sample]:
     """Return the samples with their proposals, searched for once and kept in the folder."""
-    from rich.progress import track
+    from rich.progress import Progress
 
     from refdet.cli.messages import errors
 
     path = folder / f"{PROPOSALS}.npz"
     found = WithProposals(samples, detector.propose, path=path)  # type: ignore[attr-defined]
     if found.n_found < len(found):
-        numbers = track(
-            range(len(found)), "searching proposals", console=errors, transient=True, disable=not errors.file.isatty()
-        )
-        for i in numbers:
-            found[i]
-        found.save()
+        with Progress(console=errors, transient=True, disable=not errors.file.isatty()) as bar:
+            task = bar.add_task("searching proposals", total=len(found), completed=found.n_found)
+            found.save(on_found=lambda n: bar.update(task, completed=n))
     return found
 
 

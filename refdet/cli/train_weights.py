@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from refdet.core.check import Array
 
 
-def begin_with(detector: DetectorNetwork, path: Path, model: str) -> str:
-    """Put weights into a detector as far as they fit; return a sentence that says how far."""
+def begin_with(detector: DetectorNetwork, path: Path, model: str) -> tuple[frozenset[str], str]:
+    """Put weights into a detector as far as they fit; return the names of these, and a sentence that says how far."""
     given, is_own = _arrays(path)
     state, wanted = given if is_own else _renamed(given, path, model), detector.state_dict()
     fitting: dict[str, Array] = {n: a for n, a in state.items() if n in wanted and misfit(a, wanted[n]) is None}
@@ -26,8 +26,9 @@ def begin_with(detector: DetectorNetwork, path: Path, model: str) -> str:
     detector.load_state_dict(fitting, strict=False)
     new = [name for name in wanted if name not in fitting]
     if not new:
-        return f"{path}: all {len(wanted)} arrays are taken over"
-    return f"{path}: {len(fitting)} of {len(wanted)} arrays are taken over; {', '.join(new[:3])} … begin anew"
+        return frozenset(fitting), f"{path}: all {len(wanted)} arrays are taken over"
+    sentence = f"{path}: {len(fitting)} of {len(wanted)} arrays are taken over; {', '.join(new[:3])} … begin anew"
+    return frozenset(fitting), sentence
 
 
 def _arrays(path: Path) -> tuple[Mapping[str, Array], bool]:

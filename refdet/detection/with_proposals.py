@@ -38,6 +38,7 @@ from refdet.proposals.selective_search import ALL, FAST, TEXTURE_SIZE_FILL, Stra
 
 Propose = Callable[[Array], Array]  # a picture (H, W, 3), red first, in 0 … 255, to boxes (P, 4)
 FORMAT = "refdet proposals 1"
+NOT_SEARCHED = -1  # instead of the number of boxes, in the file
 
 
 @dataclass(frozen=True)
@@ -120,19 +121,35 @@ class WithProposals(LazySequence[Sample]):
         """Of how many pictures the proposals are known."""
         return len(self._found)
 
-    def save(self) -> None:
-        """Search the pictures that are left, and write all proposals to the file, whole or not at all."""
-        if self._path is None:
+    def save(self, *, on_found: Callable[[int], object] = lambda n: None) -> None:
+        """Search the pictures that are left, and write all proposals to the file.
+
+        What was found is written also where the search ends early, by an error or Ctrl-C, so that nothing is searched
+        for twice.
+
+        Args:
+            on_found: is told of how many pictures the proposals are known, after each.
+        """
+        path = self._path
+        if path is None:
             raise ValueError("WithProposals.save: no file was named; give path= when it is made")
-        for i in range(len(self)):
-            if i not in self._found:
-                self._found[i] = self._search(self._samples[i])
-        boxes = [self._found[i] for i in range(len(self))]
+        try:
+            for i in range(len(self)):
+                if i not in self._found:
+                    self._found[i] = self._search(self._samples[i])
+                    on_found(self.n_found)
+        finally:
+            self._write(path)
+
+    def _write(self, path: Path) -> None:
+        none = np.zeros((0, 4), np.float32)
         arrays = {
-            "boxes": np.concatenate([np.zeros((0, 4), np.float32), *boxes]),
-            "counts": np.array([len(rows) for rows in boxes], np.int64),
+            "boxes": np.concatenate([none, *(self._found.get(i, none) for i in range(len(self)))]),
+            "counts": np.array(
+                [len(self._found[i]) if i in self._found else NOT_SEARCHED for i in range(len(self))], np.int64
+            ),
         }
-        save_tensors(self._path, arrays, metadata=self._metadata())
+        save_tensors(path, arrays, metadata=self._metadata())
 
     def _metadata(self) -> dict[str, Any]:
         """Say what the proposals belong to: how they are found, and the names of the first and the last picture."""
@@ -150,9 +167,10 @@ class WithProposals(LazySequence[Sample]):
                 )
         arrays = load_tensors(path)
         counts, boxes = arrays.get("counts"), arrays.get("boxes")
-        if counts is None or boxes is None or len(counts) != len(self) or counts.sum() != len(boxes):
+        if counts is None or boxes is None or len(counts) != len(self) or np.maximum(counts, 0).sum() != len(boxes):
             raise CheckpointError(f"{path}: its boxes are not those of {len(self)} pictures")
-        return dict(enumerate(np.split(boxes, np.cumsum(counts)[:-1]))) if len(counts) else {}
+        ends = np.cumsum(np.maximum(counts, 0))
+        return {i: boxes[ends[i] - counts[i] : ends[i]] for i in np.flatnonzero(counts >= 0).tolist()}
 
 
 def proposals_of(sample: Sample) -> Array:

@@ -127,10 +127,7 @@ class Workshop:
         self.folder.mkdir(parents=True, exist_ok=True)
         found = WithProposals(scenes, self.settings.search, path=self.folder / f"proposals_{name}.npz")
         if found.n_found < len(found):
-            for i in range(len(found)):
-                found[i]
-                self.on_progress(Progress(f"proposals, {name}", i + 1, len(found)))
-            found.save()
+            found.save(on_found=lambda n: self.on_progress(Progress(f"proposals, {name}", n, len(found))))
         return found
 
     # networks

@@ -3,8 +3,9 @@
 A configuration is a mapping of names to JSON values, which goes into every checkpoint. It holds the settings that
 decide the weights, kind and hyperparameters of the optimiser, kind, names, shapes and dtypes of the model, what is
 frozen, the number of samples and the content of the first, the middle and the last, the rates of the schedule, the
-name of the transform, and whatever the caller describes beside. The bodies of functions and the initial weights are not
-in it, nor is the backend, whose change keeps a run exact only where its kernels give the same bits.
+name of the transform, with its fields if it is a dataclass, and whatever the caller describes beside. The bodies of
+functions and the initial weights are not in it, nor is the backend, whose change keeps a run exact only where its
+kernels give the same bits.
 
 The rates are compared over the steps that the run had when it was saved. More steps are the same run where the longer
 schedule begins like the shorter one; `poly`, whose rates depend on the number of steps, does not.
@@ -12,6 +13,7 @@ schedule begins like the shorter one; `poly`, whose rates depend on the number o
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -54,7 +56,7 @@ def configuration(
         "frozen": sorted(name for name, p in model.named_parameters() if not p.requires_grad),
         "number of samples": len(samples),
         **{f"sample {i}": fingerprint(samples[i]) for i in sorted({0, len(samples) // 2, len(samples) - 1})},
-        "transform": None if transform is None else _name_of(transform),
+        **_transform(transform),
         "rates": rates_digest(schedule, settings.n_steps),
         **{f"description.{name}": plain(value) for name, value in description.items()},
     }
@@ -96,8 +98,8 @@ def in_words(differing: Sequence[str]) -> str:
 
 def rates_digest(schedule: Schedule, n_steps: int) -> str:
     """Return a digest of the rates of the steps 0, …, n_steps − 1; refuse a rate that is not finite or below 0."""
-    rates = [check_number("train", f"the schedule's rate of step {s}", schedule(s), low=0) for s in range(n_steps)]
-    return _digest(np.array(rates, "<f8").tobytes())
+    rates = (check_number("train", f"the schedule's rate of step {s}", schedule(s), low=0) for s in range(n_steps))
+    return _digest(np.fromiter(rates, "<f8", n_steps).tobytes())
 
 
 def fingerprint(sample: Sample) -> list[str]:
@@ -125,6 +127,17 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(v) for v in value]
     return _name_of(value) if callable(value) else str(value)
+
+
+def _transform(transform: Callable[..., object] | None) -> dict[str, Any]:
+    """Return the name of a transform, and its fields if it is a dataclass."""
+    if transform is None:
+        return {"transform": None}
+    fields = dataclasses.fields(transform) if dataclasses.is_dataclass(transform) else ()
+    return {
+        "transform": _name_of(transform),
+        **{f"transform.{field.name}": plain(getattr(transform, field.name)) for field in fields},
+    }
 
 
 def _name_of(function: Callable[..., object]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
@@ -24,6 +25,8 @@ from refdet.detection.model_file import load_model, make_detector, save_model
 from refdet.detection.model_names import MODELS
 from refdet.detection.object_classifier import ObjectClassifier
 from refdet.detection.resnet_c4 import ResNetC4Settings
+from refdet.detection.small_fast_rcnn import SmallFastRCNNSettings, small_fast_rcnn
+from refdet.detection.with_proposals import SMALL_PICTURES
 from refdet.nn.checkpoint import CheckpointError, load_tensors, save_tensors
 from refdet.training import run_folder
 from refdet.training.folder_lock import claimed
@@ -125,6 +128,10 @@ class TestARun:
         assert run(*options, "--out", "parts").exit_code == 130
         assert Path("parts/classifier/last.safetensors").exists()
         assert not Path("parts/last.safetensors").exists()
+        order = Path("parts/run.json").read_bytes()
+        refused = run("--resume", "--out", "parts", "--steps", 4)  # its classifier would be another one, too
+        assert (refused.exit_code, "parts/classifier holds another run" in refused.stderr) == (1, True)
+        assert Path("parts/run.json").read_bytes() == order
         assert "going on after step 3 of" in trains("--resume", "--out", "parts").stderr
         assert Path("parts/model.safetensors").read_bytes() == Path("whole/model.safetensors").read_bytes()
         assert "first the backbone" not in trains("--resume", "--out", "parts").stderr
@@ -175,6 +182,16 @@ class TestGoingOn:
         before = Path("runs/bright/run.json").read_bytes()
         assert "runs/bright has a run already; go on with it by --resume" in said(run("bright"), 2)
         assert Path("runs/bright/run.json").read_bytes() == before
+
+    def test_a_model_of_another_origin_is_not_overwritten(self) -> None:
+        theirs = Path("runs/bright/model.safetensors")
+        theirs.parent.mkdir(parents=True)
+        save_bright(theirs)
+        before = theirs.read_bytes()
+        assert "runs/bright has a model already, model.safetensors; give another folder by --out" in said(
+            run("bright", "--data", "figures", *SMALL), 2
+        )
+        assert theirs.read_bytes() == before
 
     def test_other_options_are_refused(self) -> None:
         trains("bright", "--data", "figures", *SMALL)
@@ -250,6 +267,14 @@ class TestFailing:
         sentence = said(run("bright", "--data", "figures", *SMALL), 1)
         assert "No space left on device" in sentence
         assert "runs/bright" in sentence
+
+    def test_too_little_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def too_much(*_: object, **__: object) -> None:
+            raise MemoryError
+
+        monkeypatch.setattr(Bright, "losses", too_much)
+        sentence = said(run("bright", "--data", "figures", *SMALL), 1)
+        assert "too little memory for steps of 1 pictures; take fewer by --batch-size" in sentence
 
     def test_a_loss_that_is_not_finite(self, monkeypatch: pytest.MonkeyPatch) -> None:
         losses = Bright.losses
@@ -328,6 +353,27 @@ class TestWeights:
         name = "backbone.features.0.weight"
         assert np.abs(trained[name] - before[name]).max() < 0.01  # the first step has a rate of 0, but for decay
 
+    def test_fast_rcnn_keeps_the_targets_that_its_last_layer_goes_with(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """They are taken from the training set only where no file gives them."""
+        entry = MODELS["small_fast_rcnn"]
+        settings = SmallFastRCNNSettings(
+            blocks=((4, 1), (6, 1), (8, 1)), scales=None, fc=(8, 8), search=dataclasses.replace(SMALL_PICTURES, n=40),
+            head=dataclasses.replace(SmallFastRCNNSettings().head, side=2, n_drawn=8),
+        )  # fmt: skip
+        monkeypatch.setitem(MODELS, "small_fast_rcnn", type(entry)(**{**vars(entry), "settings": lambda: settings}))
+        other = small_fast_rcnn(CLASS_NAMES, rng=np.random.default_rng(3), settings=settings)
+        other.target_std = np.full_like(other.target_std, 0.375)
+        save_tensors("whole.safetensors", other.state_dict())
+        save_tensors("layers.safetensors", {k: v for k, v in other.state_dict().items() if "target" not in k})
+        for name in ("whole", "layers"):
+            trains(
+                "small_fast_rcnn", "--steps", 1, "--batch-size", 1, "--train-size", 2, "--test-size", 1, "--weights",
+                f"{name}.safetensors", "--out", name,
+            )  # fmt: skip
+        kept, fitted = (load_tensors(f"{name}/model.safetensors")["target_std"] for name in ("whole", "layers"))
+        assert (kept == 0.375).all()
+        assert not (fitted == 0.375).any()
+
     def test_none_that_fits(self) -> None:
         save_bright(Path("first.safetensors"))
         refused = run("small_faster_rcnn", "--weights", "first.safetensors", *SMALL)
@@ -340,7 +386,7 @@ class TestWeights:
         """Of ResNet-50 that classifies, or under the names of the detector that begins with it."""
         save_tensors("x.safetensors", {name: np.full(2, 5.0, np.float32)})
         detector = narrow_resnet50_c4()
-        said = begin_with(detector, Path("x.safetensors"), "fasterrcnn_resnet50_c4")
+        _, said = begin_with(detector, Path("x.safetensors"), "fasterrcnn_resnet50_c4")
         n = len(detector.state_dict())
         assert f"x.safetensors: 1 of {n} arrays are taken over; backbone.conv1.weight, backbone.bn1.weight, " in said
         assert detector.state_dict()["backbone.bn1.bias"].tolist() == [5, 5]

@@ -72,6 +72,28 @@ def test_a_file_gives_the_same_without_searching(tmp_path: Path, suffix: str) ->
     assert second.n_calls == 0
 
 
+def test_an_interrupted_search_goes_on(tmp_path: Path) -> None:
+    """Ctrl-C in the third picture: the two before it, of which one has no proposals, are not searched again."""
+    path, told, again = tmp_path / "proposals.npz", list[int](), Corner()
+
+    def interrupt(n: int) -> None:
+        told.append(n)
+        if n == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        WithProposals(SAMPLES, Corner(), path=path).save(on_found=interrupt)
+    assert told == [1, 2]
+    half = WithProposals(SAMPLES, again, path=path)
+    assert half.n_found == 2
+    half.save(on_found=told.append)
+    assert (told, again.n_calls) == ([1, 2, 3], 1)
+    whole = WithProposals(SAMPLES, again, path=path)
+    for sample, expected in zip(whole, WithProposals(SAMPLES, Corner()), strict=True):
+        np.testing.assert_array_equal(proposals_of(sample), proposals_of(expected))
+    assert again.n_calls == 1
+
+
 def test_a_file_of_other_proposals_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "proposals.npz"
     WithProposals(SAMPLES, corner, path=path).save()

@@ -24,6 +24,7 @@ from refdet.detection.small_detectors import small_faster_rcnn
 from refdet.nn.checkpoint import CheckpointError, load_tensors, safetensors_format, save_tensors
 from refdet.training import Interrupted, OtherRunError, Progress, TrainingError, read_metrics, run_folder
 from refdet.training.metrics_log import MetricsFile
+from refdet.training.recipes import Augmentation
 from tests.detection.tiny_detectors import CLASS_NAMES, picture, tiny
 from tests.training.tiny_run import TinyNet, bits, pictures, rates, run, sgd
 
@@ -273,6 +274,10 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
         r"optimiser.multipliers is \{'head.bias': \[2.0, 0.0\]\}, was \{\}",
     ),
     "schedule": ({"schedule": lambda step: rates(step) / 2}, "the schedule gives other learning rates"),
+    "fields of a transform": (
+        {"transform": Augmentation(mirror=False, photometric=True)},
+        "transform is 'Augmentation', was 'mirrored'; transform.mirror is new",
+    ),
     "transform": ({"transform": None}, "transform is None, was 'mirrored'"),
     "fewer samples": ({"samples": pictures(4)}, "number of samples is 4, was 5"),
     "other samples": ({"samples": pictures(5, seed=1)}, r"sample 0 is 'picture 0' \(content \w+\), was 'picture 0' \("),
