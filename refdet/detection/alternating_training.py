@@ -18,6 +18,9 @@ Conventions:
   ones. In step 2 of the paper the network is another one than in step 1, the layers of the RPN included, so that step 3
   begins with fresh ones.
 - A parameter that was frozen before (conv1_1 to conv2_2 of VGG-16) stays frozen; afterwards everything is as it was.
+- Steps 2 and 4 label and encode regions in pixels of the batch, as Faster R-CNN does. py-faster-rcnn does so there in
+  pixels of the picture, as Fast R-CNN, and takes the std of the targets from the proposals: where `coordinates` is 1,
+  labels of small regions may differ.
 - What does not learn in a step keeps every bit, buffers included: this is checked, and an error names the array.
 """
 

@@ -24,11 +24,15 @@ Conventions: the head, its names, the drawing of regions and the losses are Fast
 no background either, because 0 < 0.1; where no region can be drawn at all both losses are 0. Proposals are constants,
 in pixels of the picture, and may be none. Standard deviations are those of the targets as a population; a class without
 targets keeps mean 0 and std 1, and a std of 0 becomes 1. Where `preparation` has several sizes of pictures, training
-draws them first of all, and `fit_targets` takes the last, as detection does.
+draws them first of all.
 
 Samples, proposals from outside and detections are half-open; within, boxes are counted as `coordinates` says, see
-`refdet.detection.last_pixel`. The released code has no "+ 1" in its transform: there a box of one pixel has no width,
-whose logarithm it avoids by adding 1e-14. Here training leaves out such proposals, and refuses such an object.
+`refdet.detection.last_pixel`. Regions are labelled and encoded in pixels of the picture as it was given, as in the
+released code, and enlarged with it for the crops. That code has no "+ 1" in its transform: a box of one pixel has no
+width, whose logarithm it avoids by adding 1e-14. Here training leaves out such proposals and refuses such an object.
+
+`FAST_RCNN_HEAD` has the detections of the paper's release: at most 100 regions of a class enter the suppression. What
+came after it takes all that score more than 0.05, and keeps the best 100 of the picture, which is done here as well.
 """
 
 from __future__ import annotations
@@ -53,7 +57,7 @@ from refdet.detection.preparation import Preparation, Prepared
 from refdet.detection.roi_heads import BoxOutput, RoIHeads
 from refdet.detection.roi_settings import HeadSettings
 from refdet.detection.roi_training import Regions, box_losses, candidate_regions, draw_regions, region_deltas
-from refdet.detection.with_proposals import Propose, SelectiveSearch, proposals_of
+from refdet.detection.with_proposals import Propose, SelectiveSearch, checked_proposals, proposals_of
 from refdet.features.backbones.maps import FeatureMaps
 from refdet.nn import Linear, Module
 from refdet.ops.roi_pool import round_half_away
@@ -129,35 +133,34 @@ class FastRCNN(Module):
         """Return `class` and `box` of a batch, whose samples bring their proposals."""
         check_generator("FastRCNN.losses", rng)
         prepared = self.preparation(samples, rng=rng)
-        truths = self.truths(prepared)
-        regions = [self.draw(self.training_proposals(prepared, i), truth, rng=rng) for i, truth in enumerate(truths)]
+        truths = [self.truth(sample) for sample in samples]
+        regions = [
+            self.draw(self.training_proposals(sample), truth, rng=rng)
+            for sample, truth in zip(samples, truths, strict=True)
+        ]
         images = Tensor(prepared.images_for(self))
         maps = self.backbone.maps(images, training=is_learning(self.backbone), rng=rng)
-        return self.region_losses(maps, regions, truths, rng=rng)
+        return self.region_losses(maps, regions, truths, prepared, rng=rng)
 
-    def truths(self, prepared: Prepared) -> list[GroundTruth]:
-        """Return the objects of every picture, in pixels of the batch, as the detector counts boxes."""
-        n, truths = len(self.class_names), []
-        for i, sample in enumerate(prepared.samples):
-            truth = ground_truth(sample, n_classes=n, with_difficult=self.with_difficult)
-            boxes = self.counted(truth.boxes, prepared, i)
-            if not self._has_area(boxes).all():
-                box = truth.boxes[np.argmin(self._has_area(boxes))] / prepared.ratio(i)
-                raise ValueError(
-                    f"{sample.name}: an object must be more than one pixel wide and high, since the transform of Fast "
-                    f"R-CNN measures from the first pixel to the last, got {box.tolist()}"
-                )
-            truths.append(truth._replace(boxes=boxes))
-        return truths
+    def truth(self, sample: Sample) -> GroundTruth:
+        """Return the objects of a picture, in its pixels, as the detector counts boxes."""
+        truth = ground_truth(sample, n_classes=len(self.class_names), with_difficult=self.with_difficult)
+        boxes = self._counted(truth.boxes)
+        if not self._has_area(boxes).all():
+            raise ValueError(
+                f"{sample.name}: an object must be more than one pixel wide and high, since the transform of Fast "
+                f"R-CNN measures from the first pixel to the last, "
+                f"got {truth.boxes[np.argmin(self._has_area(boxes))].tolist()}"
+            )
+        return truth._replace(boxes=boxes)
 
-    def training_proposals(self, prepared: Prepared, i: int) -> Array:
-        """Return the proposals that picture i brings, in pixels of the batch, as the detector counts boxes."""
-        boxes = self.counted(proposals_of(prepared.samples[i]), prepared, i)
+    def training_proposals(self, sample: Sample) -> Array:
+        """Return the proposals that a picture brings, in its pixels, as the detector counts boxes."""
+        boxes = self._counted(proposals_of(sample))
         return boxes[self._has_area(boxes)]
 
-    def counted(self, boxes: Array, prepared: Prepared, i: int) -> Array:
-        """Return half-open boxes (B, 4) of picture i of a batch as the detector counts them."""
-        return to_last_pixel(boxes, prepared.ratio(i), self.roi_heads.settings.coordinates)
+    def _counted(self, boxes: Array) -> Array:
+        return to_last_pixel(boxes, self.roi_heads.settings.coordinates)
 
     def _has_area(self, boxes: Array) -> Array:
         """Return which boxes have a width and a height by the transform of the detector; what is NaN is left to it."""
@@ -165,7 +168,7 @@ class FastRCNN(Module):
         return np.logical_not((sides <= 0).any(axis=1))
 
     def draw(self, proposals: Array, truth: GroundTruth, *, rng: np.random.Generator) -> Regions:
-        """Return the regions of a picture that enter the loss."""
+        """Return the regions of a picture that enter the loss; all in its pixels, and counted as in the detector."""
         settings = self.roi_heads.settings
         candidates = candidate_regions(proposals, truth, settings)
         return candidates.only(draw_regions(candidates, settings, rng=rng))
@@ -175,12 +178,14 @@ class FastRCNN(Module):
         maps: Sequence[Tensor],
         regions: Sequence[Regions],
         truths: Sequence[GroundTruth],
+        prepared: Prepared,
         *,
         rng: np.random.Generator | None = None,
     ) -> dict[str, Tensor]:
         """Return `class` and `box` for the regions of every picture that were drawn."""
         heads, strides = self.roi_heads, self.backbone.strides
-        crops = heads.features(maps, strides, [r.boxes for r in regions], heads.settings.side)
+        boxes = [(r.boxes * prepared.ratio(i)).astype(r.boxes.dtype) for i, r in enumerate(regions)]
+        crops = heads.features(maps, strides, boxes, heads.settings.side)
         output = heads.box_output(crops, training=is_learning(heads), rng=rng)
         classes = np.concatenate([r.classes for r in regions])
         targets = [region_deltas(r, t, heads.settings) for r, t in zip(regions, truths, strict=True)]
@@ -193,9 +198,8 @@ class FastRCNN(Module):
         settings, C = self.roi_heads.settings, len(self.class_names)
         found: list[list[Array]] = [[] for _ in range(C)]
         for sample in samples:
-            prepared = self.preparation([sample])
-            (truth,) = self.truths(prepared)
-            candidates = candidate_regions(self.training_proposals(prepared, 0), truth, settings)
+            truth = self.truth(sample)
+            candidates = candidate_regions(self.training_proposals(sample), truth, settings)
             deltas, classes = region_deltas(candidates, truth, settings), candidates.objects().classes
             for c in np.unique(classes).tolist():
                 found[c].append(deltas[classes == c].astype(np.float64))
@@ -216,9 +220,9 @@ class FastRCNN(Module):
 
     def detect(self, image: Array, proposals: Array | None = None) -> Detected:
         """Find the objects in a picture (H, W, 3), red first, in 0 … 255, among proposals (P, 4) in its pixels."""
-        proposals = self.propose(image) if proposals is None else proposals
+        proposals = checked_proposals("FastRCNN.detect", self.propose(image) if proposals is None else proposals)
         prepared = self.preparation.picture(image)
-        boxes = self.counted((proposals * prepared.ratio(0)).astype(np.float32), prepared, 0)
+        boxes = (self._counted(proposals) * prepared.ratio(0)).astype(np.float32)
         with no_grad():
             maps = self.backbone.maps(Tensor(prepared.images_for(self)), training=False, rng=None)
             output = self.output(maps, boxes)

@@ -48,6 +48,7 @@ from refdet.detection.roi_heads import BoxDetections, RoIHeads
 from refdet.detection.roi_training import Regions, candidate_regions, draw_regions
 from refdet.detection.rpn import RPN, Proposals, RPNOutput
 from refdet.detection.rpn_training import draw_anchors, drawn_anchors, rpn_losses, rpn_targets
+from refdet.detection.with_proposals import proposals_of
 from refdet.features.backbones.maps import FeatureMaps
 from refdet.masks.paste import paste_masks
 from refdet.nn import Module
@@ -93,6 +94,8 @@ class FasterRCNN(Module):
         first, second = rpn.settings.coordinates, roi_heads.settings.coordinates
         if first != second:
             raise ValueError(f"FasterRCNN: coordinates must be the same in both stages, got {first} and {second}")
+        if first and "continuous" in (rpn.settings.transform, roi_heads.settings.transform):
+            raise ValueError("FasterRCNN: with coordinates 1 transform must be py-faster or detectron1, got continuous")
         self.class_names = tuple(class_names)
         self.backbone, self.rpn, self.roi_heads = backbone, rpn, roi_heads
         self.preparation = preparation
@@ -119,20 +122,19 @@ class FasterRCNN(Module):
         """Return the losses of the second stage alone, on proposals that come with the samples."""
         seen, truths = self.see_known(samples, rng=rng)
         proposals = []
-        for i, sample in enumerate(seen.prepared.samples):
-            if sample.proposals is None:
-                raise ValueError(f"{sample.name}: has no proposals, which the second stage learns from")
-            proposals.append(self.counted(sample.proposals.astype(np.float32), seen.prepared, i))
+        for i, sample in enumerate(samples):
+            proposals.append(self.in_batch(proposals_of(sample), seen.prepared, i))
         return self.head_losses(seen, proposals, truths, rng=rng)
 
     def see_known(self, samples: Sequence[Sample], *, rng: Rng | None = None) -> tuple[Seen, list[GroundTruth]]:
         """Check what is known of the pictures, pass them through the backbone, and bring what is known to the batch."""
         n, keep = len(self.class_names), self.with_difficult
-        for sample in samples:
-            ground_truth(sample, n_classes=n)  # in pixels of the picture, which its owner understands
+        # boxes in pixels of the picture, which its owner understands; masks and joints in those of the batch
+        as_given = [ground_truth(s, n_classes=n, with_difficult=keep) for s in samples]
         seen = self.see(samples, rng=rng)
         truths = [ground_truth(s, n_classes=n, with_difficult=keep) for s in seen.prepared.samples]
-        return seen, [t._replace(boxes=self.counted(t.boxes, seen.prepared, i)) for i, t in enumerate(truths)]
+        boxes = [self.in_batch(t.boxes, seen.prepared, i) for i, t in enumerate(as_given)]
+        return seen, [t._replace(boxes=b) for t, b in zip(truths, boxes, strict=True)]
 
     def rpn_losses(
         self, output: RPNOutput, seen: Seen, truths: Sequence[GroundTruth], *, rng: Rng
@@ -176,9 +178,10 @@ class FasterRCNN(Module):
 
     # the stages of both
 
-    def counted(self, boxes: Array, prepared: Prepared, i: int) -> Array:
-        """Return half-open boxes (B, 4) of picture i of a batch as the detector counts them."""
-        return to_last_pixel(boxes, prepared.ratio(i), self.roi_heads.settings.coordinates)
+    def in_batch(self, boxes: Array, prepared: Prepared, i: int) -> Array:
+        """Return half-open boxes (B, 4) of picture i as it was given, in pixels of the batch, counted as here."""
+        counted = to_last_pixel(boxes, self.roi_heads.settings.coordinates) * prepared.ratio(i)
+        return counted.astype(np.float32)
 
     def see(self, samples: Sequence[Sample], *, rng: Rng | None = None) -> Seen:
         """Prepare a batch, and pass it through the backbone as in training; `rng` draws sizes and what is dropped."""

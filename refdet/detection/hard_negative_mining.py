@@ -35,6 +35,8 @@ class MiningSettings:
         positive_weight: by which the loss of a positive weighs more.
         bias_feature: the larger, the freer is the bias.
         negative_below: a region is a negative of a class if its IoU with every object of the class is less.
+        objects_as_negatives: whether the boxes of the objects are among the regions, so that an object may be a
+            negative of the other classes.
         hard_above: a negative is added if its margin is greater.
         evict_below: a negative is dropped after training if its margin is less.
         retrain_after: a machine is trained anew when more negatives than that were added.
@@ -45,6 +47,7 @@ class MiningSettings:
     positive_weight: float = 2.0
     bias_feature: float = 10.0
     negative_below: float = 0.3
+    objects_as_negatives: bool = True
     hard_above: float = -1.0001
     evict_below: float = -1.2
     retrain_after: int = 2000

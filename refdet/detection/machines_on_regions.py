@@ -37,7 +37,13 @@ from refdet.detection.region_detections import DetectionSettings, detect_regions
 from refdet.detection.ridge_boxes import BoxRegressor
 from refdet.detection.set_wide_threshold import set_wide_thresholds
 from refdet.detection.svm_head import RegionFeatures, SVMHead
-from refdet.detection.with_proposals import SMALL_PICTURES, Propose, SelectiveSearch, proposals_of
+from refdet.detection.with_proposals import (
+    SMALL_PICTURES,
+    Propose,
+    SelectiveSearch,
+    checked_proposals,
+    proposals_of,
+)
 from refdet.nn import Module
 from refdet.ops.softmax import softmax
 
@@ -145,6 +151,7 @@ class MachinesOnRegions(Module, ABC):
             if progress is not None:
                 progress(next(numbers))
 
+        self.box_regressor.forget()
         every = max(1, len(samples) // self.settings.norm_pictures)
         self.svm.fit(_Pictures(self, samples), truths=_Pictures(self, samples, every), also=also)
         self.box_regressor.finish()
@@ -206,7 +213,8 @@ class MachinesOnRegions(Module, ABC):
 
     def _see(self, image: Array, proposals: Array | None) -> tuple[Array, SeenRegions]:
         """Return the proposals (P, 4) of a picture, found where there are none, and what the network says of them."""
-        boxes = (self.propose(image) if proposals is None else proposals).astype(np.float32)
+        op = f"{type(self).__name__}.detect"
+        boxes = checked_proposals(op, self.propose(image) if proposals is None else proposals)
         return boxes, self.see_regions(image, boxes)
 
     def _score(self, seen: SeenRegions) -> tuple[Array, DetectionSettings]:

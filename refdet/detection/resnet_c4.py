@@ -136,8 +136,6 @@ class ResNetC4Settings:
         integer(op, "mask_channels", self.mask_channels, low=1)
         if len(self.rpn.sizes) != 1:
             raise ValueError(f"{op}: rpn.sizes must be of one map, which C4 is, got sizes of {len(self.rpn.sizes)}")
-        integer(op, "head.side", self.head.side, low=1)
-        integer(op, "head.mask_side", self.head.mask_side, low=1)
 
 
 class FirstStages(Sequential):

@@ -120,9 +120,10 @@ class BoxRegressor(Module):
         self.add_buffer("weight", np.zeros((K, F + 1, 4), dtype))
         self.add_buffer("mean", np.zeros((K, 4), dtype))
         self.add_buffer("feature_scale", np.ones((), dtype))
-        self._forget()
+        self.forget()
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Forget the pairs taken since the last `finish`: those of a fit that was interrupted."""
         self._sums: dict[int, PairSums] = {}
         self._norms, self._n_norms = 0.0, 0
 
@@ -170,7 +171,7 @@ class BoxRegressor(Module):
             weight[c], mean[c] = fitted.weight @ fitted.unwhiten, fitted.mean
         self.weight, self.mean = weight.astype(self.weight.dtype), mean.astype(self.mean.dtype)
         self.feature_scale = np.array(scale, self.feature_scale.dtype)
-        self._forget()
+        self.forget()
 
     def predict(self, features: Array, boxes: Array, c: int) -> Array:
         """Return the boxes (R, 4) of regions with features (R, F), moved as class c moves them, in float64."""

@@ -169,18 +169,19 @@ class RoIHeads(Module):
         """Return the detections in the only picture of a batch, and their boxes in pixels of that picture as given.
 
         Proposals and detections are in pixels of the batch, in whichever `frame` they are found, and counted as
-        `coordinates` says; the boxes in pixels of the picture are half-open. A last pixel of the batch is a part of one
-        of the picture, so that such boxes, where they were clipped in the batch, are clipped in the picture again.
+        `coordinates` says; the boxes in pixels of the picture are half-open. Where the last pixel was counted, they are
+        clipped again: in a batch it is a part of one of the picture, and `clip` may be for half-open boxes.
         """
-        ratio, counted = prepared.ratio(0).astype(proposals.dtype), self.settings.coordinates
+        ratio, size = prepared.ratio(0).astype(proposals.dtype), prepared.original_sizes[0]
         if self.settings.frame == "picture":
-            found = self.box_detections(output, proposals / ratio, prepared.original_sizes[0])
-            return found._replace(boxes=found.boxes * ratio), to_half_open(found.boxes, counted)
-        found = self.box_detections(output, proposals, prepared.sizes[0])
-        if not counted:
-            return found, found.boxes / ratio
-        height, width = prepared.original_sizes[0]
-        return found, clip_boxes(to_half_open(found.boxes / ratio, counted), height=height, width=width)
+            found = self.box_detections(output, proposals / ratio, size)
+            found, boxes = found._replace(boxes=found.boxes * ratio), found.boxes
+        else:
+            found = self.box_detections(output, proposals, prepared.sizes[0])
+            boxes = found.boxes / ratio
+        if self.settings.coordinates:
+            boxes = clip_boxes(to_half_open(boxes, self.settings.coordinates), height=size[0], width=size[1])
+        return found, boxes
 
     def mask_logits(self, crops: Tensor, *, training: bool = False, rng: np.random.Generator | None = None) -> Tensor:
         """Return masks (R, C, m, m) from crops (R, C', mask_side, mask_side)."""

@@ -18,10 +18,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from refdet.boxes.check import Four
+from refdet.boxes.clip import CONVENTIONS as CLIPS
+from refdet.boxes.sampling import ROUNDINGS
+from refdet.boxes.transform import CONVENTIONS as TRANSFORMS
 from refdet.boxes.transform import SCALE_CLAMP
-from refdet.core.check import check_choice
+from refdet.detection.check_settings import check_settings
+from refdet.detection.composition import check_limit
+from refdet.detection.keypoint_coding import CONVENTIONS as JOINT_CONVENTIONS
 from refdet.detection.mask_head import CONVENTIONS as MASK_CONVENTIONS
 from refdet.detection.multi_scale_roi_align import CropSettings
+from refdet.masks.paste import CONVENTIONS as PASTES
 
 FRAMES = ("batch", "picture")
 
@@ -92,8 +98,32 @@ class HeadSettings:
     decode_joints: str = "torchvision"
 
     def __post_init__(self) -> None:
-        check_choice("HeadSettings", "frame", self.frame, FRAMES)
-        check_choice("HeadSettings", "mask_convention", self.mask_convention, MASK_CONVENTIONS)
+        op = "HeadSettings"
+        check_settings(
+            op,
+            self,
+            choices={
+                "rounding": ROUNDINGS,
+                "transform": TRANSFORMS,
+                "clip": CLIPS,
+                "frame": FRAMES,
+                "mask_convention": MASK_CONVENTIONS,
+                "paste": PASTES,
+                "decode_joints": JOINT_CONVENTIONS,
+            },
+            counts=("side", "mask_side", "keypoint_side", "n_drawn"),
+            shares=(
+                "positive",
+                "negative_low",
+                "negative_high",
+                "positive_fraction",
+                "score_threshold",
+                "nms_threshold",
+            ),
+            amounts=("beta", "box_weight"),
+        )
+        for name in ("pre_nms", "n_detections"):
+            check_limit(op, name, getattr(self, name))
 
 
 TORCHVISION_HEAD = HeadSettings(paste="torchvision")

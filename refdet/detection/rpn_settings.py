@@ -19,8 +19,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from refdet.boxes.anchors import CONVENTIONS as ANCHORS
+from refdet.boxes.clip import CONVENTIONS as CLIPS
+from refdet.boxes.large_enough import CONVENTIONS as SIZE_CONVENTIONS
+from refdet.boxes.transform import CONVENTIONS as TRANSFORMS
 from refdet.boxes.transform import SCALE_CLAMP
-from refdet.core.check import check_choice
+from refdet.detection.check_settings import check_settings
+from refdet.detection.composition import check_limit
+from refdet.detection.rpn_proposals import ORDERS
 
 OBJECTNESS = ("sigmoid", "softmax")
 NORMALISERS = ("drawn", "fixed", "positions")
@@ -94,10 +100,27 @@ class RPNSettings:
 
     def __post_init__(self) -> None:
         op = "RPNSettings"
-        check_choice(op, "objectness", self.objectness, OBJECTNESS)
-        check_choice(op, "anchor_stride", self.anchor_stride, ANCHOR_STRIDES)
-        check_choice(op, "class_normaliser", self.class_normaliser, NORMALISERS)
-        check_choice(op, "box_normaliser", self.box_normaliser, NORMALISERS)
+        check_settings(
+            op,
+            self,
+            choices={
+                "anchor_convention": ANCHORS,
+                "anchor_stride": ANCHOR_STRIDES,
+                "objectness": OBJECTNESS,
+                "transform": TRANSFORMS,
+                "class_normaliser": NORMALISERS,
+                "box_normaliser": NORMALISERS,
+                "clip": CLIPS,
+                "order": ORDERS,
+                "size_convention": SIZE_CONVENTIONS,
+            },
+            counts=("n_drawn",),
+            shares=("positive", "negative", "positive_fraction", "nms_threshold"),
+            amounts=("box_weight", "beta", "min_size"),
+        )
+        for name in ("pre_nms", "post_nms"):
+            for limit in getattr(self, name):
+                check_limit(op, name, limit)
         if len({len(sizes) for sizes in self.sizes}) != 1:
             raise ValueError(f"{op}: sizes must be as many for each map, the head being one, got {self.sizes}")
 

@@ -5,7 +5,8 @@
     detections                              `refdet.detection.region_detections`
 
 For class c the positives are the boxes of its objects, exactly, and the negatives are regions with IoU < 0.3 with every
-object of the class; what is in between is ignored (`refdet.detection.hard_negative_mining` finds the hard ones).
+object of the class; what is in between is ignored (`refdet.detection.hard_negative_mining` finds the hard ones). The
+boxes of all objects are regions too, as in R-CNN's code, where they come before the others.
 
 Girshick et al., "Rich feature hierarchies" (2014), §2.3 and appendix B, and its code; He et al., "Spatial pyramid
 pooling" (2014), §4.2; decks 000 to 002.
@@ -114,9 +115,13 @@ class SVMHead(Module):
         miners = {c: HardNegatives(scale * x, self.mining) for c, x in positives.items() if len(x)}
         for regions in images:
             self._check(regions)
-            features = scale * regions.features.astype(np.float64)
+            features, boxes = regions.features, regions.boxes
+            if self.mining.objects_as_negatives:
+                features = np.concatenate([regions.truth_features, features])
+                boxes = np.concatenate([regions.truth_boxes, boxes])
+            features = scale * features.astype(np.float64)
             for c, miner in miners.items():
-                miner.add(features[self._is_negative(regions, c)])
+                miner.add(features[self._is_negative(boxes, regions, c)])
             if also is not None:
                 also(regions)
         weight, bias, known = (np.zeros_like(x) for x in (self.weight, self.bias, self.known))
@@ -158,10 +163,10 @@ class SVMHead(Module):
         norms = norms if len(norms) else np.concatenate(truth_norms)
         return {c: np.concatenate(x) for c, x in found.items()}, float(norms.mean()) if len(norms) else 0.0
 
-    def _is_negative(self, regions: RegionFeatures, c: int) -> Array:
-        """Return (R,), the regions that overlap no object of class c, difficult ones included, by too much."""
+    def _is_negative(self, boxes: Array, regions: RegionFeatures, c: int) -> Array:
+        """Return which boxes (B, 4) overlap no object of class c, difficult ones included, by too much."""
         objects = regions.truth_boxes[regions.truth_classes == c]
-        iou = box_iou(regions.boxes.astype(np.float64), objects.astype(np.float64))
+        iou = box_iou(boxes.astype(np.float64), objects.astype(np.float64))
         negative: Array = np.max(iou, axis=1, initial=0.0) < self.mining.negative_below
         return negative
 

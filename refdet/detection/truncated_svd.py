@@ -77,7 +77,10 @@ def n_parameters(u: int, v: int, rank: int | None = None) -> int:
 
 
 def two_layers(layer: Linear, rank: int) -> Sequential:
-    """Return the layers L and U that approximate a fully connected one; they own new arrays of its dtype."""
+    """Return the layers L and U that approximate a fully connected one; they own new arrays of its dtype.
+
+    They learn where its weights do: both are frozen if those are, its bias by itself.
+    """
     if not isinstance(layer, Linear):
         raise TypeError(f"two_layers: layer must be a Linear, got {type(layer).__name__}")
     weight = layer.weight.data
@@ -88,6 +91,8 @@ def two_layers(layer: Linear, rank: int) -> Sequential:
     first.weight.data, second.weight.data = inner, outer
     if layer.bias is not None and second.bias is not None:
         second.bias.data = np.copy(layer.bias.data)
+        second.bias.requires_grad = layer.bias.requires_grad
+    first.weight.requires_grad = second.weight.requires_grad = layer.weight.requires_grad
     return Sequential(L=first, U=second)
 
 

@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 
+from refdet.boxes.check import check_boxes
 from refdet.core.check import Array, check_shape, integer, shape_of
 from refdet.data.lazy_sequence import LazySequence
 from refdet.data.sample import Sample
@@ -177,4 +178,17 @@ def proposals_of(sample: Sample) -> Array:
     """Return the proposals (P, 4) float32 that a sample brings; refuse one without, by its name."""
     if sample.proposals is None:
         raise ValueError(f"{sample.name}: has no proposals, which the detector learns from; see WithProposals")
-    return sample.proposals.astype(np.float32, copy=False)
+    return checked_proposals(sample.name, sample.proposals)
+
+
+def checked_proposals(op: str, proposals: Array) -> Array:
+    """Return proposals as (P, 4) float32; refuse what has another shape or is not finite.
+
+    >>> checked_proposals("a.jpg", np.array([[0, 0, 4, 4], [1, np.nan, 2, 2]]))
+    Traceback (most recent call last):
+    ValueError: a.jpg: proposal 1 must be finite, got [1.0, nan, 2.0, 2.0]
+    """
+    check_boxes(op, proposals=proposals)
+    for i in np.flatnonzero(~np.isfinite(proposals).all(axis=1))[:1].tolist():
+        raise ValueError(f"{op}: proposal {i} must be finite, got {proposals[i].tolist()}")
+    return proposals.astype(np.float32, copy=False)

@@ -246,8 +246,8 @@ def finished_seeds(records: Mapping[str, Any], settings: Settings) -> list[str]:
 def run(settings: Settings, n_seeds: int, folder: Path, on_progress: Callable[[int, Progress], object]) -> Records:
     """Run seeds 0 … n_seeds − 1 but for the parts that the folder already has, and write the results after each part.
 
-    Returns the records of these seeds, in order: seed (a string, as JSON has it) → record. Of a part that was interrupted
-    the CPU-seconds are those since it went on.
+    Returns the records of these seeds, in order: seed (a string, as JSON has it) → record. Where a part was
+    interrupted, its CPU-seconds are those since it went on.
     """
     folder.mkdir(parents=True, exist_ok=True)
     records = read_records(folder, settings)

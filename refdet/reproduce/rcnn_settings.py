@@ -29,7 +29,7 @@ DEFAULT_SEEDS = 5
 BLOCKS = SmallSettings().blocks
 # On small networks more negatives are hard than on the paper's, nearly all of SPP-net's: machines that are trained anew
 # for every 2000 of them would take hours, by extrapolation.
-MINING = MiningSettings(retrain_after=20_000)
+MINING = MiningSettings(retrain_after=20_000, objects_as_negatives=False)
 # The recipe of what begins with the classifier, and is no `SMALL` detector.
 FINE_TUNING = DetectorRecipe(steps=1500, batch_size=4, lr=0.01, optimiser="muon", adam_lr=0.002, to_zero=True)
 

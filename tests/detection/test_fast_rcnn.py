@@ -62,14 +62,14 @@ def test_losses_by_hand() -> None:
     model = tiny(target_mean=(0.1, 0.0, 0.0, -0.1), target_std=(0.5, 0.5, 0.25, 0.25))
     samples = [coloured_square(0), coloured_square(1)]
     prepared = model.preparation(samples)
-    truths = model.truths(prepared)
+    truths = [model.truth(sample) for sample in samples]
     near = samples[1].boxes + np.array([2, 0, 0, 0], np.float32)
     regions = [
         Regions(np.array([[0, 0, 9, 9], [20, 4, 31, 30]], np.float32), np.array([0, 0]), np.array([0, 0])),
         Regions(near, np.array([2]), np.array([0])),
     ]
     maps = model.backbone.maps(Tensor(prepared.images), training=False, rng=None)
-    losses = model.region_losses(maps, regions, truths)
+    losses = model.region_losses(maps, regions, truths, prepared)
     crops = model.roi_heads.features(maps, (4,), [r.boxes for r in regions], 2)
     logits, deltas = (x.data.astype(float) for x in model.roi_heads.box_output(crops))
     cross_entropy = [math.log(sum(math.exp(x) for x in row)) - row[c] for row, c in zip(logits, (0, 0, 2), strict=True)]
@@ -90,7 +90,7 @@ def test_losses_by_hand() -> None:
 def test_regions_are_drawn_as_in_the_paper() -> None:
     """At most a quarter of 8 regions show objects, the rest background of IoU ≥ 0.1; the object itself takes part."""
     model, sample = tiny(), coloured_square(0)
-    (truth,) = model.truths(model.preparation([sample]))
+    truth = model.truth(sample)
     x1, _, x2, _ = sample.boxes[0]
     shifts = np.arange(20, dtype=np.float32)[:, None] * np.array([1, 0, 1, 0], np.float32)  # IoU falls from 1 to 0
     proposals = np.concatenate([sample.boxes + shifts, sample.boxes - shifts])

@@ -174,11 +174,12 @@ def test_boxes_come_back_by_the_ratio_of_the_sides() -> None:
 def test_detections_in_pixels_of_the_picture() -> None:
     """py-faster-rcnn counts the last pixel: 24 … 63 becomes 12 … 31.5, and of 32 pixels the last is 31."""
     head = replace(TINY_HEAD, frame="picture", clip="legacy", transform="detectron1", coordinates=1)
-    rpn, preparation = replace(TINY_RPN, coordinates=1), Preparation(short=64, long=64)
+    rpn, preparation = replace(TINY_RPN, coordinates=1, transform="detectron1"), Preparation(short=64, long=64)
     net = certain(tiny(head=head, rpn=rpn, preparation=preparation), np.array([[24, 0, 63, 30.0]], np.float32))
     assert net.detect(picture().image).boxes.tolist() == [[12, 0, 32, 16]]
-    net.roi_heads.settings = replace(head, frame="batch")
-    assert net.detect(picture().image).boxes.tolist() == [[12, 0, 32, 16]]  # clipped, or it would end at 32.5
+    for change in ({"frame": "batch"}, {"clip": "continuous"}):  # clipped again, or it would end at 32.5 and 33
+        net.roi_heads.settings = replace(head, **change)
+        assert net.detect(picture().image).boxes.tolist() == [[12, 0, 32, 16]]
 
 
 @pytest.mark.parametrize("first", [0, 1])
@@ -186,6 +187,18 @@ def test_stages_that_count_differently(first: int) -> None:
     settings = tiny(rpn=replace(TINY_RPN, coordinates=first), head=replace(TINY_HEAD, coordinates=1 - first))
     with pytest.raises(ValueError, match=f"coordinates must be the same in both stages, got {first} and {1 - first}"):
         detector(settings)
+
+
+@pytest.mark.parametrize("stage", ["rpn", "head"])
+def test_one_pixel_needs_a_width(stage: str) -> None:
+    changed = {"rpn": TINY_RPN, "head": TINY_HEAD}
+    for name, settings in changed.items():
+        transform = "continuous" if name == stage else "py-faster"
+        changed[name] = replace(settings, coordinates=1, transform=transform)  # type: ignore[type-var]
+    with pytest.raises(
+        ValueError, match="with coordinates 1 transform must be py-faster or detectron1, got continuous"
+    ):
+        detector(tiny(**changed))
 
 
 @pytest.mark.parametrize("make", [small_mask_rcnn, partial(small_keypoint_rcnn, n_joints=2)])

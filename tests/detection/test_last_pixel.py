@@ -15,7 +15,6 @@ import pytest
 from refdet.core.check import Array
 from refdet.data.sample import Sample
 from refdet.detection.alternating_training import rpn_proposals_of
-from refdet.detection.faster_rcnn import FasterRCNN
 from refdet.detection.last_pixel import to_half_open, to_last_pixel
 from refdet.detection.roi_training import candidate_regions, region_deltas
 from refdet.detection.rpn import Proposals
@@ -60,27 +59,34 @@ def scene(*boxes: Any, proposals: Any = ()) -> Sample:
 def test_there_and_back() -> None:
     boxes = np.array([INSIDE, WHOLE, (7, 8, 8, 9), (7.5, 8, 7.75, 20)])
     last = np.array([(40, 40, 59, 59), (0, 0, 99, 79), (7, 8, 7, 8), (7.5, 8, 7.5, 19)])  # none ends before it begins
-    np.testing.assert_array_equal(to_last_pixel(boxes, np.ones(4), 1), last)
-    np.testing.assert_array_equal(to_last_pixel(3 * boxes, np.full(4, 3.0), 1), 3 * last)
-    np.testing.assert_array_equal(to_half_open(to_last_pixel(boxes[:3], np.ones(4), 1), 1), boxes[:3])
-    assert to_last_pixel(boxes, np.ones(4), 0) is boxes
+    np.testing.assert_array_equal(to_last_pixel(boxes, 1), last)
+    np.testing.assert_array_equal(to_half_open(last[:3], 1), boxes[:3])
+    assert to_last_pixel(boxes.astype(np.float32), 1).dtype == np.float32
+    assert to_last_pixel(boxes, 0) is boxes
     np.testing.assert_array_equal(to_half_open(boxes, 0), boxes)
 
 
-def test_each_axis_has_its_ratio() -> None:
-    batch = np.array([[20, 30, 40, 90.0]], np.float32)  # [10, 10, 20, 30] of the picture
-    found = to_last_pixel(batch, np.array([2.0, 3, 2, 3]), 1)
-    assert found.dtype == np.float32
-    assert found.tolist() == [[20, 30, 38, 87]]
-
-
-@pytest.mark.parametrize("make", [faster, fast])
-def test_what_is_known_is_counted_before_it_is_enlarged(make: Any) -> None:
-    """py-faster-rcnn reads 40 … 59 and multiplies by its scale; both programs do."""
-    net = make()
+def test_what_is_known_is_counted_before_it_is_enlarged() -> None:
+    """py-faster-rcnn reads 40 … 59 and multiplies by its scale; fast-rcnn leaves what it reads in the picture."""
     sample = scene(INSIDE, WHOLE)
-    truths = net.see_known([sample])[1] if isinstance(net, FasterRCNN) else net.truths(net.preparation([sample]))
-    assert truths[0].boxes.tolist() == [[100, 100, 147.5, 147.5], [0, 0, 247.5, 197.5]]
+    assert fast().truth(sample).boxes.tolist() == [[40, 40, 59, 59], [0, 0, 99, 79]]
+    assert faster().see_known([sample])[1][0].boxes.tolist() == [[100, 100, 147.5, 147.5], [0, 0, 247.5, 197.5]]
+
+
+def test_fast_rcnn_labels_regions_in_the_picture() -> None:
+    """20 × 10 of 20 × 20 pixels are half of them; in the batch 48.5 × 23.5 of 48.5 × 48.5 would be less."""
+    net = fast()
+    sample = scene((0, 0, 20, 20), proposals=[(0, 0, 20, 10)])
+    candidates = candidate_regions(net.training_proposals(sample), net.truth(sample), net.roi_heads.settings)
+    assert candidates.classes.tolist() == [1, 1]
+
+
+def test_crops_of_fast_rcnn_are_of_the_enlarged_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, seen = fast(), []
+    features = net.roi_heads.features
+    monkeypatch.setattr(net.roi_heads, "features", lambda *a: seen.append(a[2]) or features(*a))
+    net.losses([scene(INSIDE, proposals=[INSIDE])], rng=rng())
+    assert np.unique(seen[0][0], axis=0).tolist() == [[100, 100, 147.5, 147.5]]
 
 
 def test_faster_rcnn_finds_what_py_faster_rcnn_does() -> None:
@@ -101,15 +107,14 @@ def test_targets_by_hand() -> None:
     """20 pixels are 19 from first to last in Fast R-CNN and 20 in Faster R-CNN, which adds 1 in the batch: 48.5."""
     sample = scene((44, 40, 64, 62), proposals=[INSIDE])
     one = fast()
-    prepared = one.preparation([sample])
-    (truth,) = one.truths(prepared)
-    regions = candidate_regions(one.training_proposals(prepared, 0), truth, one.roi_heads.settings)
+    truth = one.truth(sample)
+    regions = candidate_regions(one.training_proposals(sample), truth, one.roi_heads.settings)
     deltas = region_deltas(regions, truth, one.roi_heads.settings)
     expected = np.array([4 / 19, 1 / 19, 0, math.log(21 / 19)])
     np.testing.assert_allclose(deltas, np.stack([expected, np.zeros(4)]), rtol=1e-5)
     two = faster()
     seen, (truth,) = two.see_known([sample])
-    proposals = two.counted(prepared.samples[0].proposals, seen.prepared, 0)
+    proposals = two.in_batch(sample.proposals, seen.prepared, 0)
     deltas = region_deltas(candidate_regions(proposals, truth, two.roi_heads.settings), truth, two.roi_heads.settings)
     w, h = 19 * SCALE + 1, 21 * SCALE + 1
     expected = np.array([4 * SCALE / w, SCALE / w, 0, math.log(h / w)]) / (0.1, 0.1, 0.2, 0.2)
@@ -119,10 +124,9 @@ def test_targets_by_hand() -> None:
 def test_one_pixel_has_no_width_in_fast_rcnn() -> None:
     """Its transform would be the logarithm of 0: such a proposal is left out, such an object refused."""
     one = fast()
-    losses = one.losses([scene(INSIDE, proposals=[(5, 5, 6, 20), INSIDE])], rng=rng())
-    assert all(np.isfinite(loss.data) for loss in losses.values())
-    prepared = one.preparation([scene(INSIDE, proposals=[(5, 5, 6, 20), INSIDE])])
-    assert one.training_proposals(prepared, 0).tolist() == [[100, 100, 147.5, 147.5]]
+    sample = scene(INSIDE, proposals=[(5, 5, 6, 20), INSIDE])
+    assert all(np.isfinite(loss.data) for loss in one.losses([sample], rng=rng()).values())
+    assert one.training_proposals(sample).tolist() == [[40, 40, 59, 59]]
     with pytest.raises(ValueError, match=r"scene: an object must be more than one pixel .* \[5.0, 5.0, 6.0, 20.0\]"):
         one.losses([scene(INSIDE, (5, 5, 6, 20), proposals=[INSIDE])], rng=rng())
     losses = faster().losses([scene(INSIDE, (5, 5, 6, 20))], rng=rng())
@@ -139,5 +143,5 @@ def test_proposals_for_training_in_turns() -> None:
     ends = [249 / SCALE + 1, 199 / SCALE + 1]  # they were clipped at the last pixels of the batch
     np.testing.assert_allclose(within[:, 2:].max(axis=0), ends, rtol=1e-6)
     sample = dataclasses.replace(scene(INSIDE), proposals=within)
-    counted = net.counted(net.preparation([sample]).samples[0].proposals, prepared, 0)
+    counted = net.in_batch(sample.proposals, prepared, 0)
     np.testing.assert_allclose(counted[:, 2:].max(axis=0), [249, 199], rtol=1e-6)

@@ -276,6 +276,37 @@ def test_fit_looks_at_some_regions_of_each_picture() -> None:
     assert done == [1, 2]
 
 
+def test_a_fit_that_was_interrupted_leaves_nothing_behind() -> None:
+    """What was taken of the pictures before is not counted again by the next one."""
+    samples = [picture(i, classes=(1, 2)) for i in range(3)]
+
+    def interrupt(done: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    model, fresh = tiny(), tiny()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(samples, progress=interrupt)
+    model.fit(samples)
+    fresh.fit(samples)
+    for name, array in fresh.state_dict().items():
+        np.testing.assert_array_equal(model.state_dict()[name], array, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("proposals", "problem"),
+    [
+        (np.zeros((2, 5)), r"RCNN.detect: proposals must have shape \(N, 4\), .*, got \(2, 5\)"),
+        (np.zeros(4), r"RCNN.detect: proposals must have shape \(N, 4\)"),
+        ([[0, 0, 4, 4]], "RCNN.detect: proposals must be an array"),
+        (np.array([[0, 0, 4, np.inf]]), r"RCNN.detect: proposal 0 must be finite, got \[0.0, 0.0, 4.0, inf\]"),
+    ],
+)
+def test_proposals_that_are_none(proposals: Any, problem: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=problem):
+        tiny().detect(picture(0).image, proposals)
+
+
 def test_bad_input() -> None:
     rng, network = np.random.default_rng(0), vgg([(2, 1)], 3, hidden=2, map_size=1, rng=np.random.default_rng(0))
     with pytest.raises(ValueError, match="the network must have 4 outputs, one per class name, got 3"):

@@ -366,8 +366,6 @@ def test_weights_of_other_stages_are_refused(make: Callable[..., ResNet], missin
         ({"n_frozen": 5}, "n_frozen must be at most 4, layer4 being a head, got 5"),
         ({"mask_channels": 0}, "mask_channels must be at least 1, got 0"),
         ({"rpn": TORCHVISION_RPN}, "rpn.sizes must be of one map, which C4 is, got sizes of 5"),
-        ({"head": replace(C4_HEAD, side=0)}, "head.side must be at least 1, got 0"),
-        ({"head": replace(C4_HEAD, mask_side=0)}, "head.mask_side must be at least 1, got 0"),
         ({"rpn": None}, "rpn must be RPNSettings, got NoneType"),
         ({"head": C4_RPN}, "head must be HeadSettings, got RPNSettings"),
         ({"preparation": None}, "preparation must be Preparation, got NoneType"),

@@ -85,11 +85,11 @@ def test_detections_in_a_frame(frame: str) -> None:
     scores = softmax(said.logits, axis=1).data
     expected = detections(in_frame, said.deltas.data, scores, **{**DIRECT, **size, "offset": 1})
     np.testing.assert_array_equal(found.scores, expected[1])
-    last = boxes - (0, 0, 1, 1)  # pixels inside
-    np.testing.assert_allclose(found.boxes if frame == "batch" else last, expected[0], atol=1e-12)
-    within = ~np.isin(boxes, (16, 25))  # where nothing was clipped again
-    assert within[:, 2:].any()
-    np.testing.assert_allclose(found.boxes[within], (last * ratio)[within], atol=1e-12)
+    last = expected[0] / ratio if frame == "batch" else expected[0]  # pixels inside
+    np.testing.assert_allclose(found.boxes, last * ratio, atol=1e-12)
+    ends = last + np.array([0, 0, 1, 1])
+    assert (ends > (25, 16, 25, 16)).any()
+    np.testing.assert_allclose(boxes, np.minimum(ends, (25, 16, 25, 16)), atol=1e-12)
 
 
 def test_dropout_of_both_layers() -> None:

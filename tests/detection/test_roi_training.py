@@ -105,3 +105,17 @@ def test_settings_refuse_what_they_do_not_know() -> None:
         HeadSettings(frame="photo")
     with pytest.raises(ValueError, match="HeadSettings: mask_convention must be one of 'torchvision', 'detectron2'"):
         HeadSettings(mask_convention="coco")
+    for field, value, problem in (
+        ("paste", "x", "must be one of 'detectron2', 'detectron1', 'torchvision', got 'x'"),
+        ("decode_joints", "x", "must be one of"),
+        ("clip", "x", "must be one of"),
+        ("coordinates", 2, "must be 0 or 1, got 2"),
+        ("coordinates", 0.5, "must be 0 or 1, got 0.5"),
+        ("side", 0, "must be at least 1, got 0"),
+        ("mask_side", 0, "must be at least 1, got 0"),
+        ("nms_threshold", 2, r"must lie in \[0, 1\], got 2"),
+        ("beta", -1.0, r"must lie in \[0, inf\), got -1.0"),
+        ("pre_nms", -1, "must be at least 0, got -1"),
+    ):
+        with pytest.raises(ValueError, match=f"HeadSettings: {field} {problem}"):
+            replace(HeadSettings(), **{field: value})

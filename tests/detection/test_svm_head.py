@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
@@ -35,18 +36,21 @@ def regions(seed: int, *, classes: tuple[int, ...] = (1, 2), n: int = 12, F: int
     )
 
 
-def test_it_is_the_machine_of_its_examples() -> None:
-    """One picture, so that all negatives are there at once: features times 20 / mean norm, objects against regions."""
+@pytest.mark.parametrize("with_objects", [True, False])
+def test_it_is_the_machine_of_its_examples(with_objects: bool) -> None:
+    """One picture, so that all negatives are there at once: features times 20 / mean norm, objects against the rest.
+
+    The rest are all regions, and the object of the other class.
+    """
     picture = regions(0)
-    head = SVMHead(3, 6, mining=EAGER, dtype=np.float64)
+    head = SVMHead(3, 6, mining=dataclasses.replace(EAGER, objects_as_negatives=with_objects), dtype=np.float64)
     head.fit([picture])
     scale = 20 / np.linalg.norm(picture.features.astype(np.float64), axis=1).mean()
     assert float(head.feature_scale) == pytest.approx(scale, rel=1e-12)
-    for c in (1, 2):
+    for c, other in ((1, 2), (2, 1)):
+        rest = np.concatenate([picture.truth_features[[other - 1] if with_objects else []], picture.features])
         machine = train_linear_svm(
-            scale * picture.truth_features[[c - 1]].astype(np.float64),
-            scale * picture.features.astype(np.float64),
-            C=0.01,
+            scale * picture.truth_features[[c - 1]].astype(np.float64), scale * rest.astype(np.float64), C=0.01
         )
         expected = scale * picture.features @ machine.weight + machine.bias
         np.testing.assert_allclose(head.score(picture.features.astype(np.float64))[:, c], expected, rtol=0, atol=1e-9)
@@ -87,15 +91,15 @@ def test_what_is_a_negative(iou: float, is_negative: bool) -> None:
     """IoU 0.3 itself is none, for the class of the object; for another class any region is one."""
     picture, _ = with_overlap(iou)
     head = SVMHead(3, 6)
-    assert head._is_negative(picture, 1).tolist() == [True] * 4 + [is_negative] + [True] * 7
-    assert head._is_negative(picture, 2).all()
+    assert head._is_negative(picture.boxes, picture, 1).tolist() == [True] * 4 + [is_negative] + [True] * 7
+    assert head._is_negative(picture.boxes, picture, 2).all()
 
 
 def test_difficult_objects() -> None:
     """They are no positives, and what overlaps them is no negative."""
     picture, _ = with_overlap(0.9, difficult=True)
     head = SVMHead(3, 6)
-    assert not head._is_negative(picture, 1)[4]
+    assert not head._is_negative(picture.boxes, picture, 1)[4]
     head.fit([picture])
     assert not head.known.any()
 

@@ -88,6 +88,16 @@ def test_two_layers() -> None:
     assert list(bare.state_dict()) == ["L.weight", "U.weight"]
 
 
+def test_frozen_layers_stay_frozen() -> None:
+    """Also after training of the copy: L and U are as frozen as the weights, the bias by itself."""
+    for frozen in ("weight", "bias"):
+        layer = Linear(6, 4, rng=rng())
+        getattr(layer, frozen).requires_grad = False
+        learns = {name: p.requires_grad for name, p in two_layers(layer, 2).named_parameters()}
+        is_bias = frozen == "bias"
+        assert learns == {"L.weight": is_bias, "U.weight": is_bias, "U.bias": not is_bias}
+
+
 class Detector(Module):
     def __init__(self) -> None:
         super().__init__()
