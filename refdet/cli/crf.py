@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from refdet.cli.messages import UsageProblem, errors
+from refdet.cli.output_folder import check_folder
 
 if TYPE_CHECKING:
     from refdet.cli.crf_files import Evidence
@@ -134,7 +135,7 @@ def refine_labels(
     options = LabelOptions(confidence, unsure, labels)
     _check(parameters)
     check_options(options)
-    _check_folder(out)
+    check_folder("crf: --out", out)  # which is not made before it is needed
     _check_nothing_is_overwritten(out, {"IMAGE": image, "--unary": unary})
 
     from refdet.cli import crf_output
@@ -203,18 +204,6 @@ def _check(p: Parameters) -> None:
     ):
         if name not in names:
             _refuse(f"{option} must be {', '.join(names[:-1])} or {names[-1]}, got {name!r}")
-
-
-def _check_folder(out: Path) -> None:
-    """Refuse what cannot be written to before anything is read; the folder is not made before it is needed."""
-    try:
-        above = next(path for path in (out, *out.absolute().parents) if path.exists())
-    except OSError as error:  # such as a name that is too long
-        _refuse(f"--out: cannot write to {out}: {error.strerror}")
-    if not above.is_dir():
-        _refuse(f"--out: {out} is a file, not a folder" if above == out else f"--out: {above} is a file, not a folder")
-    if not os.access(above, os.W_OK):
-        _refuse(f"--out: cannot write to {above}: Permission denied")
 
 
 def _check_nothing_is_overwritten(out: Path, inputs: dict[str, Path]) -> None:

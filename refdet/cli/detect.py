@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from refdet.cli.messages import UsageProblem, errors
+from refdet.cli.output_folder import check_folder
 
 if TYPE_CHECKING:
     from refdet.cli.detect_output import Found
@@ -68,10 +69,11 @@ def detect_objects(
 
         refdet detect a.png b.png --score 0.7 --json > found.json
 
-    JSON: {"model", "weights", "score", "class_names", "images": a list of
-    {"file", "drawing", "width", "height", "objects": a list of {"class",
-    "score", "box": x1 y1 x2 y2 in pixels, "mask": COCO's RLE, "joints": x y
-    and score of each}}, "problems": a list of {"file", "problem"}}.
+    JSON: {"model", "weights", "score", "class_names", "joint_names" if they are
+    known, "images": a list of {"file", "drawing", "width", "height", "objects":
+    a list of {"class", "score", "box": x1 y1 x2 y2 in pixels, "mask": COCO's
+    RLE, "joints": x y and score of each}}, "problems": a list of {"file",
+    "problem"}}.
 
     Exit status: 0; 1 if a picture or FILE is not what it should be; 2 on wrong
     usage.
@@ -103,11 +105,7 @@ def _refuse(sentence: str) -> NoReturn:
 def _drawings(images: Sequence[Path], out: Path | None) -> list[Path]:
     """Return where the drawing of each picture goes; no two go to the same place."""
     if out is not None:
-        above = next(path for path in (out, *out.absolute().parents) if path.exists())
-        if not above.is_dir():
-            _refuse(f"--out: {above} is a file, not a folder")
-        if not os.access(above, os.W_OK):
-            _refuse(f"--out: cannot write to {above}: Permission denied")
+        check_folder("detect: --out", out)
     drawings: list[Path] = []
     taken: set[str] = set()  # the files that the drawings are, whatever leads to them
     for image in images:
@@ -123,7 +121,7 @@ def _detect_all(
     loaded: LoadedModel, images: Sequence[Path], drawings: Sequence[Path], score: float
 ) -> tuple[list[Found], list[tuple[Path, str]]]:
     """Look at every picture; return what was found, and what was in the way."""
-    from refdet.cli.detect_output import Found
+    from refdet.cli.detect_output import found_in
     from refdet.data import ImageError, read_image
 
     inputs = {os.path.realpath(path) for path in images}  # unlike Path.resolve, at ease with links in a circle
@@ -142,8 +140,7 @@ def _detect_all(
                 problems.append((image, str(problem)))
                 typer.echo(f"refdet: {problem}", err=True)
                 continue
-            names = [loaded.detector.class_names[c] for c in detected.classes.tolist()]
-            all_found.append(Found(image, drawing, pixels.shape[:2], detected, names))
+            all_found.append(found_in(image, drawing, pixels.shape[:2], detected, loaded.detector.class_names))
     return all_found, problems
 
 
@@ -176,8 +173,7 @@ def _draw(loaded: LoadedModel, pixels: Array, found: Detected, path: Path) -> No
     from refdet.data.limbs import limbs_of
     from refdet.pictures.detected_objects import draw_objects
 
-    limbs = () if found.joints is None else limbs_of(found.joints.shape[1])
-    drawn = draw_objects(pixels, found, loaded.detector.class_names, limbs=limbs)
+    drawn = draw_objects(pixels, found, loaded.detector.class_names, limbs=limbs_of(loaded.joint_names))
     make_folder(path.parent, ImageError)
     write_bytes(path, png(drawn), ImageError)
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import typer
 
-from refdet.cli.messages import console, print_json
+from refdet.cli.messages import console
 from refdet.core.check import Array
 from refdet.detection.detected import Detected
-from refdet.masks.rle import rle_encode
+from refdet.masks.rle import RLE, rle_area, rle_encode
 from refdet.masks.rle_string import rle_to_string
 
 if TYPE_CHECKING:
@@ -22,13 +23,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What was found in one picture."""
+    """What was found in one picture, small enough to be kept until the last picture has been looked at."""
 
     image: Path
     drawing: Path
     size: tuple[int, ...]  # (height, width)
-    objects: Detected
+    objects: Detected  # without masks
+    masks: tuple[RLE, ...] | None  # of the objects
     names: Sequence[str]  # of the class of each object
+
+
+def found_in(image: Path, drawing: Path, size: tuple[int, ...], objects: Detected, class_names: Sequence[str]) -> Found:
+    """Return what was found in a picture, with its masks as COCO keeps them: a byte for each pixel is too much."""
+    masks = None if objects.masks is None else tuple(rle_encode(mask) for mask in objects.masks)
+    names = [class_names[c] for c in objects.classes.tolist()]
+    return Found(image, drawing, size, replace(objects, masks=None), masks, names)
 
 
 def png(pixels: Array) -> bytes:
@@ -50,7 +59,7 @@ def show(found: Sequence[Found], score: float) -> None:
     n = sum(len(f.objects) for f in found)
     pictures = f"{len(found)} {'picture' if len(found) == 1 else 'pictures'}"
     table = Table(title=f"{n} {'object' if n == 1 else 'objects'} of score {score:g} or more in {pictures}")
-    has_masks = any(f.objects.masks is not None for f in found)
+    has_masks = any(f.masks is not None for f in found)
     has_joints = any(f.objects.joints is not None for f in found)
     table.add_column("picture", overflow="fold")
     table.add_column("class", overflow="fold")
@@ -61,16 +70,21 @@ def show(found: Sequence[Found], score: float) -> None:
         for i, name in enumerate(f.names):
             row = [f"{f.objects.scores[i]:.3f}", *(f"{x:.1f}" for x in f.objects.boxes[i].tolist())]
             if has_masks:
-                row.append("" if f.objects.masks is None else str(np.count_nonzero(f.objects.masks[i])))
+                row.append("" if f.masks is None else str(rle_area(f.masks[i])))
             if has_joints:
                 row.append("" if f.objects.joints is None else str(f.objects.joints.shape[1]))
-            table.add_row(Text("" if i else str(f.image)), Text(name), *row)
+            table.add_row(Text("" if i else _written(f.image)), Text(name), *row)
         if not f.names:
-            table.add_row(Text(str(f.image)), "–", *[""] * len(headings))
+            table.add_row(Text(_written(f.image)), "–", *[""] * len(headings))
     console.print(table, crop=False)
     console.print(
-        "drawn: ", ", ".join(str(f.drawing) for f in found), sep="", highlight=False, soft_wrap=True, markup=False
+        "drawn: ", ", ".join(_written(f.drawing) for f in found), sep="", highlight=False, soft_wrap=True, markup=False
     )
+
+
+def _written(path: Path) -> str:
+    """Return a path for people; a byte that is no letter, of a name that is not UTF-8, is told by its number."""
+    return str(path).encode(errors="backslashreplace").decode()
 
 
 def print_as_json(
@@ -80,25 +94,33 @@ def print_as_json(
     found: Sequence[Found],
     problems: Sequence[tuple[Path, str]],
 ) -> None:
-    """Print everything as one JSON document; the help of the command says what is in it."""
-    print_json(
-        {
-            "model": loaded.model,
-            "weights": None if weights is None else str(weights),
-            "score": score,
-            "class_names": list(loaded.detector.class_names),
-            "images": [
-                {
-                    "file": str(f.image),
-                    "drawing": str(f.drawing),
-                    "width": f.size[1],
-                    "height": f.size[0],
-                    "objects": [_object(f, i) for i in range(len(f.objects))],
-                }
-                for f in found
-            ],
-            "problems": [{"file": str(path), "problem": sentence} for path, sentence in problems],
-        }
+    """Print everything as one JSON document; the help of the command says what is in it.
+
+    It is in ASCII, which every standard output takes. A name that is not UTF-8 is told as Python has it: its byte b is
+    the code U+DC00 + b, which `os.fsencode` turns back.
+    """
+    typer.echo(
+        json.dumps(
+            {
+                "model": loaded.model,
+                "weights": None if weights is None else str(weights),
+                "score": score,
+                "class_names": list(loaded.detector.class_names),
+                "joint_names": list(loaded.joint_names),
+                "images": [
+                    {
+                        "file": str(f.image),
+                        "drawing": str(f.drawing),
+                        "width": f.size[1],
+                        "height": f.size[0],
+                        "objects": [_object(f, i) for i in range(len(f.objects))],
+                    }
+                    for f in found
+                ],
+                "problems": [{"file": str(path), "problem": sentence} for path, sentence in problems],
+            },
+            indent=2,
+        )
     )
 
 
@@ -106,8 +128,8 @@ def _object(f: Found, i: int) -> dict[str, Any]:
     """Return one object; mask and joints are there where the model looks for them."""
     found = f.objects
     told: dict[str, Any] = {"class": f.names[i], "score": float(found.scores[i]), "box": found.boxes[i].tolist()}
-    if found.masks is not None:
-        rle = rle_encode(found.masks[i])
+    if f.masks is not None:
+        rle = f.masks[i]
         told["mask"] = {"size": list(rle.size), "counts": rle_to_string(rle)}
     if found.joints is not None:
         sure = found.joint_scores

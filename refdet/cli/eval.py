@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from refdet.cli.messages import UsageProblem, console, errors
+from refdet.cli.output_folder import check_folder
 from refdet.cli.train import MOST_PICTURES
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 KINDS = ("bbox", "segm", "keypoints")
 VOC_DEFAULT = "voc2010"
+CONFUSION_FROM = 0.5  # the score, unless another is given
 
 
 def evaluate_detections(
@@ -51,14 +53,20 @@ def evaluate_detections(
     sigmas: Annotated[
         str | None, typer.Option(help="For keypoints that are not COCO's 17: one per keypoint.", metavar="S,S...")
     ] = None,
-    per_class: Annotated[bool, typer.Option("--per-class", help="For COCO: a table of the classes, too.")] = False,
+    per_class: Annotated[
+        bool, typer.Option("--per-class", help="For COCO: a table of the classes, too; others have it anyway.")
+    ] = False,
     error_table: Annotated[
         bool, typer.Option("--errors", help="A table of the types of errors, and of what each costs, too.")
     ] = False,
     min_score: Annotated[
-        float,
-        typer.Option(help="Scores from which detections count in the confusion (--plot, --json).", metavar="S"),
-    ] = 0.5,
+        float | None,
+        typer.Option(
+            help="Scores from which detections count in the confusion (--plot, or --json with --errors or --plot); "
+            "0.5 by default.",
+            metavar="S",
+        ),
+    ] = None,
     plot: Annotated[
         Path | None,
         typer.Option(help="Folder for pictures: curves, confusion, errors; made if need be.", metavar="DIR"),
@@ -118,12 +126,18 @@ def evaluate_detections(
 
         refdet eval --model small_mask_rcnn --data shapes --json scores.json
 
-    With --model or --weights a detector looks at the test pictures of DATA
-    itself, those that `refdet train` does not train on, and the table has VOC's
-    mAP at IoU 0.5, difficult objects left out, and COCO's AP of boxes, masks
-    and joints, all by class. --model alone takes the weights that come with
-    refdet. Without --data it looks at shapes, or at figures if it looks for
-    joints. The fields of that JSON: python -m pydoc refdet.cli.eval_model_output
+    With --model or --weights a detector looks at pictures of DATA itself, and
+    the table has VOC's mAP at IoU 0.5, difficult objects left out, and COCO's AP
+    of boxes, masks and joints, all by class. --model alone takes the weights
+    that come with refdet. Without --data it looks at shapes, or at figures if it
+    looks for joints. The fields of that JSON:
+    python -m pydoc refdet.cli.eval_model_output
+
+    Which pictures: of shapes and figures those made for tests, of VOC's folder
+    those of its list val or test, of COCO's folder those of its file _val*.json;
+    `refdet train` trains on none of them. A folder without lists, or a single
+    file, is taken whole, with the four of five pictures that `refdet train`
+    trains on if it gets the same DATA: give it others to see how good it is.
 
     Figures of what is not there are -1 in COCO's table, "none" in VOC's, and
     null in the JSON. Warnings go to standard error. The fields of the JSON:
@@ -134,8 +148,10 @@ def evaluate_detections(
     if model is not None or weights is not None or data is not None:
         _refuse_files(ground_truth, detections)
         without = {"--kind": kind, "--convention": convention, "--split": split, "--max-detections": max_detections}
-        others = {"--errors": error_table or None, "--plot": plot}
+        others = {"--errors": error_table or None, "--min-score": min_score, "--plot": plot}
         _refuse_options("a detector that looks itself", {**without, **others})
+        if data is None or not data.startswith("coco:"):
+            _refuse_options("DATA that is not COCO's", {"--leave-out-unusable": leave_out_unusable or None})
         _check_outputs(json_file, None)
         from refdet.cli.eval_model import evaluate_model
 
@@ -160,7 +176,7 @@ def evaluate_detections(
     _check_convention(convention)
     limits = _whole_numbers("--max-detections", max_detections)
     given_sigmas = _positive_numbers("--sigmas", sigmas)
-    if not math.isfinite(min_score):
+    if min_score is not None and not math.isfinite(min_score):
         _refuse(f"--min-score must be a finite number, got {min_score}")
     _check_outputs(json_file, plot)
 
@@ -173,7 +189,8 @@ def evaluate_detections(
         if error_table or plot is not None:
             from refdet.cli.eval_report import with_errors
 
-            report = with_errors(report, min_score, sigma_option, step("looking for errors"))
+            least = CONFUSION_FROM if min_score is None else min_score
+            report = with_errors(report, least, sigma_option, step("looking for errors"))
         if plot is not None:
             step("drawing")(0, 0)
             about_pictures = eval_output.draw(report, plot)
@@ -257,24 +274,20 @@ def _check_outputs(json_file: str | None, plot: Path | None) -> None:
         if not os.access(path if path.exists() else path.parent, os.W_OK):
             _refuse(f"--json: cannot write {path}: Permission denied")
     if plot is not None:
-        above = next(path for path in (plot, *plot.absolute().parents) if path.exists())
-        if not above.is_dir():
-            _refuse(f"--plot: cannot make the folder {plot}: {above} is a file")
-        if not os.access(above, os.W_OK):
-            _refuse(f"--plot: cannot write to {above}: Permission denied")
+        check_folder("eval: --plot", plot)
 
 
 def _check_sigmas(files: EvalFiles, sigmas: tuple[float, ...] | None) -> dict[str, Sequence[float]]:
     """Return the option to pass on; there must be a sigma for each keypoint."""
-    from refdet.metrics.object_keypoint_similarity import COCO_SIGMAS
+    from refdet.training.detector_scores import sigmas_of
 
     if files.kind != "keypoints":
         if sigmas is not None:
             _refuse(f"--sigmas is for keypoints, but the kind is {files.kind}")
         return {}
-    n, given = len(files.keypoint_names), COCO_SIGMAS if sigmas is None else sigmas
-    if len(given) != n:
-        found = "COCO has 17; give yours with --sigmas" if sigmas is None else f"--sigmas gives {len(given)}"
+    n, given = len(files.keypoint_names), sigmas_of(files.keypoint_names) if sigmas is None else sigmas
+    if given is None or len(given) != n:
+        found = f"--sigmas gives {len(given)}" if given else "their names are not COCO's; give yours with --sigmas"
         _refuse(f"each of the {n} keypoints of {files.ground_truth} needs a sigma, and {found}")
     return {"sigmas": given}
 

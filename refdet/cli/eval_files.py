@@ -62,7 +62,7 @@ def guess_kind(results: Path) -> str:
         raise CocoError(f"{results}: cannot be read: {error.strerror}") from None
     try:
         first, _ = json.JSONDecoder().raw_decode(text, text.index("{"))
-    except ValueError:  # there is none, or it is longer than what was read
+    except (ValueError, RecursionError):  # there is none, or it is longer than what was read, or very deep
         first = re.findall(r'"(\w+)"\s*:', text)
     return "keypoints" if "keypoints" in first else "segm" if "segmentation" in first else "bbox"
 

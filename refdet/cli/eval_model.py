@@ -42,7 +42,7 @@ def evaluate_model(
             for_test_alone=True,
             leave_out_unusable=leave_out_unusable,
         )
-        _check_sigmas(sigmas, len(opened.joint_names) if "joints" in _judged(loaded.model, text) else 0)
+        _check_sigmas(sigmas, opened.joint_names if "joints" in _judged(loaded.model, text) else ())
         with _progress(len(opened.test)) as progress:
             try:
                 scores = evaluate_detector(detector, opened.test, progress=progress, sigmas=sigmas)
@@ -64,16 +64,20 @@ def _judged(model: str, data: str) -> tuple[str, ...]:
     return () if data.startswith("voc:") else tuple(field for field in found if field in ("masks", "joints"))
 
 
-def _check_sigmas(sigmas: Sequence[float] | None, n_joints: int) -> None:
+def _check_sigmas(sigmas: Sequence[float] | None, joint_names: Sequence[str]) -> None:
     """Refuse sigmas that are too many, too few, or for nothing, before the detector looks at anything."""
-    from refdet.training.detector_scores import SIGMAS
+    from refdet.training.detector_scores import sigmas_of
 
+    n_joints = len(joint_names)
     if sigmas is not None and n_joints == 0:
         raise UsageProblem("eval: --sigmas is for joints, and here are none to judge")
     if sigmas is not None and len(sigmas) != n_joints:
         raise UsageProblem(f"eval: --sigmas: each of the {n_joints} joints needs a sigma, got {len(sigmas)}")
-    if sigmas is None and n_joints and n_joints not in SIGMAS:
-        raise UsageProblem(f"eval: each of the {n_joints} joints needs a sigma; give them with --sigmas")
+    if sigmas is None and n_joints and sigmas_of(joint_names) is None:
+        raise UsageProblem(
+            f"eval: each of the {n_joints} joints needs a sigma, and their names are not COCO's; "
+            "give yours with --sigmas"
+        )
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from refdet.cli.eval_report import present
 from refdet.cli.messages import write_text
 from refdet.training.detector_scores import DetectorScores
 
@@ -91,21 +92,16 @@ def to_json(scores: DetectorScores, about: Mapping[str, Any]) -> dict[str, Any]:
             "detections": int(scores.n_detections.sum()),
         },
         "seconds": scores.seconds,
-        "figures": _present(scores.figures()),
-        "coco": {kind: _present(found.stats) for kind, found in scores.coco.items()},
+        "figures": present(scores.figures()),
+        "coco": {kind: present(found.stats) for kind, found in scores.coco.items()},
         "per_class": [
             {
                 "name": name,
                 "objects": int(scores.n_objects[i]),
                 "detections": int(scores.n_detections[i]),
-                "figures": _present(rows[name]),
+                "figures": present(rows[name]),
             }
             for i, name in enumerate(scores.class_names)
             if i > 0
         ],
     }
-
-
-def _present(figures: Mapping[str, float]) -> dict[str, float | None]:
-    """Return None for what is −1 or NaN."""
-    return {name: None if math.isnan(value) or value == -1 else value for name, value in figures.items()}

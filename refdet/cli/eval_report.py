@@ -40,7 +40,7 @@ from refdet.metrics.voc import ClassEvaluation, evaluate_voc
 from refdet.pictures.precision_recall_curves import PrecisionRecallCurves
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 Stats = dict[str, float | None]
 
@@ -90,7 +90,7 @@ def coco_report(
         progress=progress,
         **sigmas,  # type: ignore[arg-type]
     )
-    per_class = {i: _present(stats) for i, stats in found.per_class().items()}
+    per_class = {i: present(stats) for i, stats in found.per_class().items()}
     precision = found.precision[:, :, :, 0, -1]
     curves = PrecisionRecallCurves(
         np.array(found.recall_thresholds),
@@ -104,7 +104,7 @@ def coco_report(
     )
     classes = _class_reports(files, per_class)
     lines = tuple(coco_lines(found))
-    return Report(files, "coco", found.max_detections, _present(found.stats), classes, curves, lines)
+    return Report(files, "coco", found.max_detections, present(found.stats), classes, curves, lines)
 
 
 def voc_report(files: EvalFiles, convention: str) -> Report:
@@ -120,7 +120,7 @@ def voc_report(files: EvalFiles, convention: str) -> Report:
         convention=convention,
     )
     by_class = {i: found.by_class[i] for i in files.task.category_ids}
-    per_class = {i: _present({"AP": c.average_precision}) for i, c in by_class.items()}
+    per_class = {i: present({"AP": c.average_precision}) for i, c in by_class.items()}
     curves = PrecisionRecallCurves(
         VOC_RECALLS,
         np.stack([np.zeros(len(VOC_RECALLS)), *(_envelope(c) for c in by_class.values())], axis=1)[None, :, 1:],
@@ -130,7 +130,7 @@ def voc_report(files: EvalFiles, convention: str) -> Report:
         _or_nan([stats["AP"] for stats in per_class.values()]),
         f"Everingham et al., VOC (2010), convention {convention}, IoU 0.5",
     )
-    stats = _present({"mAP": found.mean_average_precision})
+    stats = present({"mAP": found.mean_average_precision})
     classes = _class_reports(files, per_class)
     lines = tuple(voc_lines(classes, stats["mAP"], convention))
     return Report(files, convention, None, stats, classes, curves, lines)
@@ -215,9 +215,9 @@ def to_json(report: Report) -> dict[str, Any]:
             "definition": TIDE,
             "threshold": errors.threshold,
             "background_threshold": errors.background_threshold,
-            "average_precision": _present({"AP": errors.average_precision})["AP"],
+            "average_precision": present({"AP": errors.average_precision})["AP"],
             "counts": errors.counts,
-            "costs": _present(dict(errors.costs)),
+            "costs": present(dict(errors.costs)),
         },
         "confusion": None
         if confusion is None
@@ -231,7 +231,7 @@ def to_json(report: Report) -> dict[str, Any]:
     }
 
 
-def _present(stats: dict[str, float]) -> Stats:
+def present(stats: Mapping[str, float]) -> Stats:
     """Return None for what is −1 or NaN."""
     return {name: None if math.isnan(value) or value == -1 else value for name, value in stats.items()}
 

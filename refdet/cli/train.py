@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 from refdet.cli.messages import UsageProblem
+from refdet.cli.output_folder import check_folder
 
 # far above what a machine can do: a slip of the hand
 MOST_PICTURES, MOST_IN_A_BATCH, MOST_STEPS = 10_000_000, 10_000, 10_000_000
@@ -69,8 +69,8 @@ def train_detector(
     --weights are given.
 
     DATA is shapes or figures, which are made as they are needed; or VOC's
-    folder, with the lists train and val, or trainval and test, in
-    ImageSets/Main; or COCO's, with annotations/instances_train*.json and
+    folder, with the lists train and val, trainval and test, or train and test,
+    in ImageSets/Main; or COCO's, with annotations/instances_train*.json and
     _val*.json; or one such file. A folder without lists, or a single file,
     holds out every fifth picture.
 
@@ -139,14 +139,7 @@ def _folder(model: str | None, out: Path | None) -> Path:
         if model is None:
             _refuse("name a model, such as small_faster_rcnn, or with --resume the folder of its run by --out")
         out = Path("runs") / model
-    try:
-        above = next(path for path in (out, *out.absolute().parents) if path.exists())
-    except OSError as error:  # such as a name that is too long
-        _refuse(f"--out: cannot write to {out}: {error.strerror}")
-    if not above.is_dir():
-        _refuse(f"--out: {above} is a file, not a folder")
-    if not os.access(above, os.W_OK):
-        _refuse(f"--out: cannot write to {above}: Permission denied")
+    check_folder("train: --out", out)
     return out
 
 

@@ -2,13 +2,15 @@
 
     shapes         scenes of `refdet.data.Shapes`: those of seed 0 to train on, those of seed 1 to test on
     figures        likewise, of `refdet.data.StickFigures`
-    voc:FOLDER     of VOC's devkit: the lists train and val, or trainval and test, of ImageSets/Main; a folder with
-                   pictures and *.xml side by side has no lists
+    voc:FOLDER     of VOC's devkit: the lists train and val, trainval and test, or train and test, of ImageSets/Main,
+                   the first two that are both there; a folder with pictures and *.xml side by side has no lists
     coco:FOLDER    annotations/instances_train*.json and ..._val*.json (person_keypoints_... for joints)
     coco:FILE      one such file
 
 Where there are no lists, every fifth picture is held out from training. To be tested on, such a folder or file is taken
-whole by `refdet eval`.
+whole by `refdet eval`. Of folders with lists it needs only the part to test on, if nothing else is there.
+
+What joints become in a mirror is told by their names (`refdet.data.limbs.swapped_of`).
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from refdet.data.coco_entries import CocoError
 from refdet.data.coco_images import CocoImages
 from refdet.data.kept_samples import KeptSamples
 from refdet.data.lazy_sequence import LazySequence
-from refdet.data.limbs import COCO_JOINT_NAMES, COCO_SWAPPED
+from refdet.data.limbs import swapped_of
 from refdet.data.stick_figures import JOINT_NAMES, SWAPPED
 from refdet.data.voc import VOC_CLASSES, read_voc_folder
 
@@ -34,7 +36,8 @@ TRAIN_SEED, TEST_SEED = 0, 1  # of the synthetic sets
 USUAL_TRAIN_SIZE, USUAL_TEST_SIZE = 2000, 500  # of them
 HELD_OUT = 5  # of so many pictures one is, where there are no lists
 SYNTHETIC = ("shapes", "figures")
-SPLITS = (("train", "val"), ("trainval", "test"))
+SPLITS = (("train", "val"), ("trainval", "test"), ("train", "test"))
+TO_TRAIN_ON, TO_TEST_ON = ("train", "trainval"), ("val", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +46,7 @@ class Data:
 
     Attributes:
         train: to be trained on.
-        test: to be tested on; none of them is among the former.
+        test: to be tested on; none of them is among the former. They say how joints are called.
         class_names: 0 is the background.
         joint_names: of the joints, if there are any.
         swapped: what each joint becomes in a mirror; None where that is not known.
@@ -112,7 +115,19 @@ def open_data(
             command,
             f"--data: there must be pictures to train on and to test on, {text} gives {len(train)} and {len(test)}",
         )
+    test = WithJointNames(test, data.joint_names) if data.joint_names else test
     return Data(train, test, data.class_names, data.joint_names, data.swapped)
+
+
+class WithJointNames(LazySequence[Sample]):
+    """The samples, and how their joints are called."""
+
+    def __init__(self, samples: Sequence[Sample], joint_names: Sequence[str]) -> None:
+        super().__init__(len(samples))
+        self._samples, self.joint_names = samples, tuple(joint_names)
+
+    def _item(self, i: int) -> Sample:
+        return self._samples[i]
 
 
 class WithoutJoints(LazySequence[Sample]):
@@ -170,10 +185,7 @@ def _voc(
     for field in ("masks", "joints"):
         if field in needs:
             _refuse(command, f"--data: VOC's folders have no {field}, which the model learns from")
-    lists = folder / "ImageSets" / "Main"
-    splits = next(
-        ((a, b) for a, b in SPLITS if (lists / f"{a}.txt").is_file() and (lists / f"{b}.txt").is_file()), None
-    )
+    splits = _splits(folder, for_test_alone)
     if class_names is None:
         occurring = {name for annotation in read_voc_folder(folder) for name in annotation.names}
         if not occurring:
@@ -186,6 +198,28 @@ def _voc(
         return Data(*_held_out(images, for_test_alone), ("background", *names))
     train = [] if for_test_alone else VocImages(folder, split=splits[0], class_names=names)
     return Data(train, VocImages(folder, split=splits[1], class_names=names), ("background", *names))
+
+
+def _splits(folder: Path, for_test_alone: bool) -> tuple[str, str] | None:
+    """Return the lists to train on and to test on; None where there are no lists at all."""
+    lists = folder / "ImageSets" / "Main"
+    found = sorted(path.stem for path in lists.glob("*.txt") if path.is_file())
+    for pair in SPLITS:
+        if set(pair) <= set(found):
+            return pair
+    if not found:
+        return None
+    to_test_on = [name for name in TO_TEST_ON if name in found]
+    if for_test_alone and to_test_on and not set(TO_TRAIN_ON) & set(found):
+        return "", to_test_on[0]
+    of_classes = {name for name in found if name.rpartition("_")[2] in (*TO_TRAIN_ON, *TO_TEST_ON) and "_" in name}
+    named = [f"{name}.txt" for name in found if name not in of_classes] or [
+        f"lists of one class alone, such as {found[0]}.txt"
+    ]
+    raise VocError(
+        f"{lists}: there must be {', or '.join(f'{a}.txt and {b}.txt' for a, b in SPLITS)}, got {_listed(named)}; "
+        "add what is missing, or remove ImageSets to go without lists"
+    )
 
 
 def _coco(
@@ -219,8 +253,11 @@ def _coco(
     if place.is_dir():
         kind = "person_keypoints" if joints else "instances"
         parts = [sorted((place / "annotations").glob(f"{kind}_{part}*.json")) for part in ("train", "val")]
-        if not all(parts):
-            raise CocoError(f"{place}: there must be annotations/{kind}_train*.json and annotations/{kind}_val*.json")
+        needed = f"annotations/{kind}_val*.json"
+        if not for_test_alone:
+            needed = f"annotations/{kind}_train*.json and {needed}"
+        if not parts[1] or not (parts[0] or for_test_alone):
+            raise CocoError(f"{place}: there must be {needed}")
         test = opened(parts[1][-1])
         train: Sequence[Sample] = [] if for_test_alone else opened(parts[0][-1])
         if isinstance(train, CocoImages) and train.class_names != test.class_names:
@@ -231,5 +268,4 @@ def _coco(
 
 
 def _coco_data(train: Sequence[Sample], test: Sequence[Sample], images: CocoImages) -> Data:
-    swapped = COCO_SWAPPED if images.joint_names and len(images.joint_names) == len(COCO_JOINT_NAMES) else None
-    return Data(train, test, images.class_names, images.joint_names, swapped)
+    return Data(train, test, images.class_names, images.joint_names, swapped_of(images.joint_names))

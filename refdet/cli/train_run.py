@@ -32,7 +32,7 @@ from refdet.detection.with_proposals import WithProposals
 from refdet.nn.checkpoint import CheckpointError
 from refdet.nn.module import Module
 from refdet.training import TrainingError, TrainingSettings, train
-from refdet.training.detector_scores import SIGMAS, DetectorScores, evaluate_detector
+from refdet.training.detector_scores import DetectorScores, evaluate_detector, sigmas_of
 from refdet.training.objects_first import FOLDER, learn_objects_first
 from refdet.training.progress import default_progress
 from refdet.training.recipes import Augmentation, DetectorRecipe, recipe_of
@@ -158,7 +158,7 @@ def run(order: Order, folder: Path) -> None:
         note()
 
     def keep() -> None:
-        save_model(folder / MODEL_FILE, detector, model=order["model"], settings=settings)
+        save_model(folder / MODEL_FILE, detector, model=order["model"], settings=settings, joint_names=data.joint_names)
 
     try:
         # a loss that overflows ends the run by a sentence of its own
@@ -267,9 +267,12 @@ def _recipe(order: Order) -> DetectorRecipe:
 def _judged(data: Data) -> Sequence[Sample]:
     """Return the test pictures, without their joints where it is not known how exactly these can be placed."""
     n = len(data.joint_names)
-    if n == 0 or n in SIGMAS:
+    if n == 0 or sigmas_of(data.joint_names) is not None:
         return data.test
-    typer.echo(f"the {n} joints are trained but not tested; refdet eval --sigmas tests them", err=True)
+    typer.echo(
+        f"the {n} joints are trained but not tested, for their names are not COCO's; refdet eval --sigmas tests them",
+        err=True,
+    )
     return WithoutJoints(data.test)
 
 

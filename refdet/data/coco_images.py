@@ -4,10 +4,12 @@ Conventions:
 
 - Pictures come in ascending order of their ids, also those without an object.
 - Classes are numbered from 1 in ascending order of the categories' ids, or as `class_names` says; of the latter, names
-  that the file does not have are allowed, but not the other way round.
+  that the file does not have are allowed, but not the other way round. Two categories of one name are refused, and one
+  that is called "background".
 - COCO's (x, y, w, h) becomes (x1, y1, x2, y2); what of a box lies outside the picture is cut off.
 - An object whose box has no area, or none inside the picture, is refused when the file is read, by the picture and the
   id of the annotation; or left out, if that is asked for.
+- The area of an object is what the file says, else that of its box in the file (see `refdet.data.coco`).
 - A crowd is `difficult`: detectors need not find it.
 - A keypoint of visibility 0 is not labelled, one of 1 is hidden, one of 2 can be seen. `joints_visible` says which are
   labelled.
@@ -15,7 +17,7 @@ Conventions:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,7 @@ from refdet.data.coco import CocoDataset, read_coco
 from refdet.data.coco_entries import CocoError, CocoImage
 from refdet.data.images import read_image
 from refdet.data.lazy_sequence import LazySequence
-from refdet.data.sample import Sample
+from refdet.data.sample import BACKGROUND, Sample
 from refdet.masks.rle import rle_decode
 
 
@@ -101,6 +103,7 @@ class CocoImages(LazySequence[Sample]):
             else np.array([rle_decode(masks[row]) for row in rows], np.bool_).reshape(-1, *image.shape[:2]),
             joints=None if points is None else points[:, :, :2].astype(np.float32),
             joints_visible=None if points is None else points[:, :, 2] > 0,
+            areas=truths.areas[rows],
         )
 
     def _classes(
@@ -108,13 +111,31 @@ class CocoImages(LazySequence[Sample]):
     ) -> tuple[tuple[str, ...], dict[int, int]]:
         """Return the names of the classes, and the class of each category."""
         categories = {i: dataset.task.names[i] for i in dataset.task.category_ids}
+        self._check_names(categories)
+        if class_names is not None and BACKGROUND in class_names:
+            raise ValueError(
+                f"CocoImages: class_names must not hold {BACKGROUND!r}, which is class 0 without being named"
+            )
         names = tuple(categories.values()) if class_names is None else tuple(class_names)
         unknown = [name for name in categories.values() if name not in names]
         if unknown:
             raise CocoError(f"{self._path}: {unknown[0]!r} is none of the classes asked for")
         if class_names is None:
-            return ("background", *names), {i: c for c, i in enumerate(categories, start=1)}
-        return ("background", *names), {i: names.index(name) + 1 for i, name in categories.items()}
+            return (BACKGROUND, *names), {i: c for c, i in enumerate(categories, start=1)}
+        return (BACKGROUND, *names), {i: names.index(name) + 1 for i, name in categories.items()}
+
+    def _check_names(self, categories: Mapping[int, str]) -> None:
+        """Refuse two categories of one name, and one that has that of the background."""
+        ids: dict[str, int] = {}
+        for i, name in categories.items():
+            if name == BACKGROUND:
+                raise CocoError(
+                    f"{self._path}: category {i} is named {name!r}, which is kept for what is no object; rename or "
+                    "remove it"
+                )
+            if name in ids:
+                raise CocoError(f"{self._path}: categories {ids[name]} and {i} are both named {name!r}; rename one")
+            ids[name] = i
 
     def _corners(self, dataset: CocoDataset) -> tuple[Array, Array]:
         """Return the boxes cut off at the border of their pictures, (A, 4), and which of them have an area."""

@@ -1,10 +1,15 @@
-"""Which joints belong together, for drawing: of stick figures with 14 joints, and of COCO's people with 17.
+"""Which joints belong together: joined by limbs, or as left and right of one part.
 
 COCO's joints are nose; eyes, ears, shoulders, elbows, wrists, hips, knees, ankles, left before right. Its limbs are the
 "skeleton" of the category "person" in its files, counted from 0 (Lin et al., "Microsoft COCO", 2014).
+
+Names of joints are compared word by word: "left_shoulder", "Left shoulder" and "left-shoulder" are the same.
 """
 
 from __future__ import annotations
+
+import re
+from collections.abc import Sequence
 
 from refdet.data.stick_figures import JOINT_NAMES, LIMBS
 
@@ -18,12 +23,49 @@ COCO_LIMBS = (
     (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6),
 )  # fmt: skip
 COCO_SWAPPED = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)
+OTHER_SIDE = {"left": "right", "right": "left", "l": "r", "r": "l"}
 
 
-def limbs_of(n_joints: int) -> tuple[tuple[int, int], ...]:
-    """Return the pairs of joints that are joined, of a figure of that many joints; none where they are not known.
+def same_joints(names: Sequence[str], others: Sequence[str]) -> bool:
+    """Say whether these are the same joints in the same order.
 
-    >>> limbs_of(14)[0], limbs_of(17)[-1], limbs_of(5)
+    >>> same_joints(["nose", "left_eye"], ["nose", "left eye"]), same_joints(["left_eye", "nose"], ["nose", "left eye"])
+    (True, False)
+    """
+    return [_words(name) for name in names] == [_words(name) for name in others]
+
+
+def swapped_of(joint_names: Sequence[str]) -> tuple[int, ...] | None:
+    """Return what each joint becomes in a mirror, by the names; None where they do not say it.
+
+    A name in which a word is "left", "right", "l" or "r" becomes the one with the other side in its place; all other
+    joints stay what they are. The names do not say it where one with a side has no counterpart, two are the same, or
+    none has a side.
+
+    >>> swapped_of(["nose", "left_eye", "right_eye"]), swapped_of(["L hip", "tail", "R hip"])
+    ((0, 2, 1), (2, 1, 0))
+    >>> swapped_of(["nose", "left eye"]) is None, swapped_of(["1", "2"]) is None
+    (True, True)
+    """
+    names = [_words(name) for name in joint_names]
+    number = {name: j for j, name in enumerate(names)}
+    mirrored = [tuple(OTHER_SIDE.get(word, word) for word in name) for name in names]
+    if len(number) < len(names) or mirrored == names or not all(name in number for name in mirrored):
+        return None
+    return tuple(number[name] for name in mirrored)
+
+
+def limbs_of(joint_names: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """Return the pairs of joints that are joined, of stick figures and COCO's people; none of others.
+
+    >>> limbs_of(JOINT_NAMES)[0], limbs_of(COCO_JOINT_NAMES)[-1], limbs_of(["nose", "tail"])
     ((0, 2), (4, 6), ())
     """
-    return {len(JOINT_NAMES): LIMBS, len(COCO_JOINT_NAMES): COCO_LIMBS}.get(n_joints, ())
+    if same_joints(joint_names, COCO_JOINT_NAMES):
+        return COCO_LIMBS
+    return LIMBS if same_joints(joint_names, JOINT_NAMES) else ()
+
+
+def _words(name: str) -> tuple[str, ...]:
+    """Return the words of a name, without case; what is no letter or digit stands between them."""
+    return tuple(word for word in re.split(r"[\W_]+", name.casefold()) if word)

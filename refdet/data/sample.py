@@ -8,7 +8,8 @@ import numpy as np
 
 from refdet.core.check import Array, check_shape, is_array, not_an_array, shape_of
 
-OPTIONAL = ("masks", "label_map", "joints", "joints_visible", "proposals")
+OPTIONAL = ("masks", "label_map", "joints", "joints_visible", "proposals", "areas")
+BACKGROUND = "background"  # the name of class 0
 KINDS = {"u": "unsigned integers", "i": "integers", "f": "floats", "b": "booleans"}
 
 
@@ -29,6 +30,7 @@ class Sample:
         joints: (R, K, 2) float32, (x, y) in pixels of the K joints of each object.
         joints_visible: (R, K) bool, which of them can be seen.
         proposals: (P, 4) of the dtype of the boxes, regions in which an object may be, likewise in pixels.
+        areas: (R,) floats, the area of the outline of each object, in pixels, as COCO's files give it for evaluation.
     """
 
     name: str
@@ -41,11 +43,16 @@ class Sample:
     joints: Array | None = None
     joints_visible: Array | None = None
     proposals: Array | None = None
+    areas: Array | None = None
 
     def __post_init__(self) -> None:
         if not is_array(self.image):
             raise not_an_array(f"sample {self.name!r}", "image", self.image)
-        H, W = shape_of(self.image)[:2] if self.image.ndim == 3 else (0, 0)
+        if self.image.ndim != 3 or self.image.shape[2] != 3:
+            raise ValueError(
+                f"sample {self.name!r}: image must have shape (H, W, 3), red first, got {shape_of(self.image)}"
+            )
+        H, W = shape_of(self.image)[:2]
         if not is_array(self.boxes):
             raise not_an_array(f"sample {self.name!r}", "boxes", self.boxes)
         R = shape_of(self.boxes)[0] if self.boxes.ndim else 0
@@ -61,6 +68,7 @@ class Sample:
             "joints": ((R, K, 2), "f"),
             "joints_visible": ((R, K), "b"),
             "proposals": ((P, 4), "f"),
+            "areas": ((R,), "f"),
         }
         for field, (shape, kinds) in wanted.items():
             array = getattr(self, field)

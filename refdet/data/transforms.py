@@ -10,7 +10,8 @@ Conventions:
   interpolated bilinearly with half-pixel centres, without antialiasing (`refdet.ops.resize_bilinear`; OpenCV's
   default); masks and label maps take the pixel that the centre of the new one lies in, the later one on the line
   between two. Coordinates are multiplied by new side / old side, axis by axis, so that they keep their place on the
-  pixels; py-faster-rcnn multiplies by the scale instead, up to half a pixel away at the border.
+  pixels; py-faster-rcnn multiplies by the scale instead, up to half a pixel away at the border. Areas are multiplied
+  by both of these.
 - Mirroring: x becomes W − x, because coordinates are continuous (pixel *indices* go to W − 1 − x). A left joint becomes
   a right one: `swapped[j]` is the joint that j becomes, and j what that one becomes.
 - Mean: subtracted from values in 0 … 255, in the order of channels that is asked for.
@@ -69,15 +70,16 @@ def resized_size(size: tuple[int, int], *, short: int = 600, long: int = 1000) -
 def resize(sample: AnySample, size: tuple[int, int]) -> AnySample:
     """Return the sample at another size; the image becomes float32.
 
-    Coordinates are computed in float64 and rounded once, so that what lies on the border stays there.
+    Coordinates and areas are computed in float64 and rounded once, so that what lies on the border stays there.
 
     Args:
-        sample: any; its boxes, masks, label map, joints and proposals are resized with the image.
+        sample: any; its boxes, masks, label map, joints, proposals and areas are resized with the image.
         size: (height, width) afterwards, in pixels, at least 1 each.
     """
     check_sample("resize", "sample", sample)
     H, W = integers("resize", "size", size, count=2, low=1)
     ratio = np.array([W / sample.size[1], H / sample.size[0]])
+    areas = sample.areas
     with no_grad():
         planes = ops.resize_bilinear(_planes(sample.image), (H, W))
     rows, columns = (_nearest(new, old) for new, old in zip((H, W), sample.size, strict=True))
@@ -91,6 +93,7 @@ def resize(sample: AnySample, size: tuple[int, int]) -> AnySample:
         masks=None if sample.masks is None else sample.masks[:, rows[:, None], columns],
         label_map=None if sample.label_map is None else sample.label_map[rows[:, None], columns],
         joints=None if sample.joints is None else (sample.joints * ratio).astype(sample.joints.dtype),
+        areas=None if areas is None else (areas.astype(np.float64) * ratio.prod()).astype(areas.dtype),
     )
 
 
@@ -98,7 +101,7 @@ def resize_short_side(sample: AnySample, *, short: int = 600, long: int = 1000) 
     """Return the sample with its short side `short`, or its long side `long` where that limits it.
 
     Args:
-        sample: any; its boxes, masks, label map, joints and proposals are resized with the image.
+        sample: any; its boxes, masks, label map, joints, proposals and areas are resized with the image.
         short: pixels of the shorter side afterwards, at least 1.
         long: the most pixels of the longer side; `resized_size` gives the size that follows.
     """

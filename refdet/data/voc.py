@@ -29,7 +29,7 @@ from refdet.core.check import Array
 from refdet.data.files import MOST_SIDE, read_bytes, write_bytes
 from refdet.data.images import read_image
 from refdet.data.lazy_sequence import LazySequence
-from refdet.data.sample import Sample
+from refdet.data.sample import BACKGROUND, Sample
 from refdet.data.voc_entries import VocError, as_float, checked_text, lines_of, to_pixels
 
 VOC_CLASSES = (
@@ -120,7 +120,8 @@ def read_voc_folder(
     Args:
         folder: one with `*.xml` in it, or one of the devkit's, with the folders Annotations and ImageSets/Main.
         split: the name of a list in ImageSets/Main, such as "val"; then its pictures, in its order. The second column
-            of the lists for one class (1, 0, −1) is not read: they name all pictures, those without the class too.
+            of the lists for one class (1, 0, −1) is not used: they name all pictures, those without the class too.
+            Lines may end in any way; one with more on it, or something else, is refused.
         progress: called with the name of each file before it is read.
     """
     folder = Path(folder)
@@ -135,7 +136,7 @@ def read_voc_folder(
         listed = folder / "ImageSets" / "Main" / f"{split}.txt"
         if not listed.is_file():
             raise VocError(f"{listed}: there is no such list of pictures")
-        paths = [annotations / f"{line.split()[0]}.xml" for _, line in lines_of(listed)]
+        paths = [annotations / f"{name}.xml" for name in _listed(listed)]
     found = []
     for path in paths:
         if progress is not None:
@@ -162,13 +163,22 @@ class VocImages(LazySequence[Sample]):
     ) -> None:
         self.annotations = read_voc_folder(folder, split=split)
         super().__init__(len(self.annotations))
-        self.class_names = ("background", *class_names)
+        self.class_names = (BACKGROUND, *class_names)
         root = Path(folder)
         self._images = root / "JPEGImages" if (root / "JPEGImages").is_dir() else root
         for annotation in self.annotations:
+            if BACKGROUND in annotation.names:
+                raise VocError(
+                    f"{annotation.image_id}.xml: object {annotation.names.index(BACKGROUND)} is named {BACKGROUND!r}, "
+                    "which is kept for what is no object; rename or remove it"
+                )
             unknown = [name for name in annotation.names if name not in class_names]
             if unknown:
                 raise VocError(f"{annotation.image_id}.xml: {unknown[0]!r} is none of the classes asked for")
+        if BACKGROUND in class_names:
+            raise VocError(
+                f"{folder}: no class may be named {BACKGROUND!r}, which is kept for what is no object; rename it"
+            )
 
     def _item(self, i: int) -> Sample:
         annotation = self.annotations[i]
@@ -180,6 +190,20 @@ class VocImages(LazySequence[Sample]):
             )
         classes = np.array([self.class_names.index(name) for name in annotation.names], np.int64)
         return Sample(annotation.file_name, image, annotation.boxes.astype(np.float32), classes, annotation.difficult)
+
+
+def _listed(path: Path) -> list[str]:
+    """Return the names of the pictures in a list."""
+    names = []
+    for i, line in lines_of(path):
+        columns = line.split()
+        if len(columns) > 2 or (len(columns) == 2 and columns[1] not in ("-1", "0", "1")):
+            raise VocError(
+                f"{path}: line {i} must be the name of one picture, and for one class -1, 0 or 1 after it, got "
+                f"{line.strip()!r}"
+            )
+        names.append(columns[0])
+    return names
 
 
 def _object(

@@ -35,9 +35,9 @@ def to_pixels(box: Array) -> tuple[str, ...]:
 
 
 def lines_of(path: Path) -> list[tuple[int, str]]:
-    """Return the lines that are not blank, with their numbers in the file, from 1."""
+    """Return the lines that are not blank, with their numbers in the file, from 1; they may end in any way."""
     try:
         text = read_bytes(path, VocError).decode("utf-8-sig")  # Windows may have put a mark in front
     except UnicodeDecodeError:
         raise VocError(f"{path}: is not text") from None
-    return [(i, line) for i, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    return [(i, line) for i, line in enumerate(re.split("\r\n|\r|\n", text), start=1) if line.strip()]

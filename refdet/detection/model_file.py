@@ -5,11 +5,12 @@ A file is one `.safetensors` with the arrays of `state_dict()` and, as metadata,
     format        "refdet model 1"
     model         a name of `refdet.detection.model_names.MODELS`
     class_names   the background first
+    joint_names   of its joints, where it finds some and their names are known
     settings      those of the model, field by field
 
-so that a file alone makes a detector. Files of torchvision (`.pth`, or `.safetensors` without that metadata) have only
-arrays: the name of the model must be given. Trained models that come with refdet are the files in the folder `weights`
-beside this one, called after the model.
+so that a file alone makes a detector, of float32. Files of torchvision (`.pth`, or `.safetensors` without that
+metadata) have only arrays: the name of the model must be given. Trained models that come with refdet are the files in
+the folder `weights` beside this one, called after the model.
 
 A file that does not fit the model is refused: it is said how many names are missing, how many are not known and how
 many arrays have another shape, with the first few of each. So is one whose numbers are not finite.
@@ -18,7 +19,7 @@ many arrays have another shape, with the first few of each. So is one whose numb
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,11 +41,12 @@ SHOWN = 3  # names of each kind of difference
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """A detector out of a file, and what the file said of it."""
+    """A detector out of a file, and what the file said of it; its joints may have no names."""
 
     detector: DetectorNetwork
     model: str
     settings: Any
+    joint_names: tuple[str, ...] = ()
 
 
 def shipped_weights(model: str) -> Path | None:
@@ -63,7 +65,15 @@ def make_detector(
     return made
 
 
-def save_model(path: Path | str, detector: DetectorNetwork, *, model: str, settings: Any, half: bool = False) -> None:
+def save_model(
+    path: Path | str,
+    detector: DetectorNetwork,
+    *,
+    model: str,
+    settings: Any,
+    joint_names: Sequence[str] = (),
+    half: bool = False,
+) -> None:
     """Write a detector to a `.safetensors` file, all or nothing; `settings` are those that it was made with.
 
     With `half`, numbers are rounded to float16, which makes half as large a file; too large ones are refused.
@@ -74,6 +84,7 @@ def save_model(path: Path | str, detector: DetectorNetwork, *, model: str, setti
         "model": model,
         "class_names": list(detector.class_names),
         "settings": plain_settings(settings),
+        **({"joint_names": list(joint_names)} if joint_names else {}),
     }
     state = detector.state_dict()
     if half:
@@ -88,7 +99,14 @@ def ship(path: Path | str) -> Path:
     loaded = load_model(path)
     WEIGHTS.mkdir(exist_ok=True)
     target = WEIGHTS / f"{loaded.model}.safetensors"
-    save_model(target, loaded.detector, model=loaded.model, settings=loaded.settings, half=True)
+    save_model(
+        target,
+        loaded.detector,
+        model=loaded.model,
+        settings=loaded.settings,
+        joint_names=loaded.joint_names,
+        half=True,
+    )
     return target
 
 
@@ -106,20 +124,23 @@ def load_model(path: Path | str, model: str | None = None) -> LoadedModel:
     refuse_training_state(metadata, path)
     if metadata["format"] != FORMAT:
         raise CheckpointError(f"{path}: is no model, but a file of the format {metadata['format']!r}")
-    name, class_names = metadata.get("model"), metadata.get("class_names")
+    name, class_names, joint_names = metadata.get("model"), metadata.get("class_names"), metadata.get("joint_names", [])
     if not isinstance(name, str) or name not in MODELS:
         raise CheckpointError(f"{path}: holds a model that refdet does not know: {name!r}")
     if model is not None and model != name:
         raise CheckpointError(f"{path}: holds a {name}, not a {model}")
-    if not isinstance(class_names, list) or not all(isinstance(text, str) for text in class_names):
-        raise CheckpointError(f"{path}: its class_names must be a list of texts")
+    for key, texts in (("class_names", class_names), ("joint_names", joint_names)):
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise CheckpointError(f"{path}: its {key} must be a list of texts")
     try:
         settings = settings_from_plain(type(MODELS[name].settings()), metadata.get("settings", {}))
-        detector = make_detector(name, tuple(class_names), rng=np.random.default_rng(0), settings=settings)
+        detector = make_detector(name, tuple(class_names or ()), rng=np.random.default_rng(0), settings=settings)
     except (ValueError, TypeError, OverflowError, MemoryError) as error:
         raise CheckpointError(f"{path}: its settings make no {name}: {error}") from error
+    except IndexError as error:
+        raise CheckpointError(f"{path}: its settings make no {name}: a list among them is too short") from error
     load_weights(detector, load_tensors(path), path=path, model=name)
-    return LoadedModel(detector, name, settings)
+    return LoadedModel(detector, name, settings, tuple(joint_names))
 
 
 def load_weights(
@@ -179,4 +200,4 @@ def _published(path: Path | str, model: str | None, *, is_torch: bool) -> Loaded
     state = read_torch_state_dict(path) if is_torch else load_tensors(path)
     detector = make_detector(model, entry.class_names, rng=np.random.default_rng(0))
     load_weights(detector, entry.renamed(state), path=path, model=model)
-    return LoadedModel(detector, model, entry.settings())
+    return LoadedModel(detector, model, entry.settings(), entry.joint_names)

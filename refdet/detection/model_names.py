@@ -11,6 +11,7 @@ import numpy as np
 
 from refdet.core.check import Array
 from refdet.data.coco_classes import COCO_CLASS_NAMES, COCO_PERSON
+from refdet.data.limbs import COCO_JOINT_NAMES
 from refdet.detection.detected import Detector
 from refdet.detection.rcnn import small_rcnn
 from refdet.detection.rcnn_settings import RCNNSettings
@@ -70,6 +71,7 @@ class Model:
         settings: makes the default settings, a frozen dataclass.
         learns_from: fields of `Sample` that training needs beside boxes: "masks", "joints", "proposals".
         class_names: those of the weights that others publish for it; None where there are none.
+        joint_names: likewise, of the joints.
         renamed: turns the names of others' weights, of the model or of a classifier that it may begin with, into those
             of the model; None where there are none.
         in_stages: whether it is trained in several stages, and not by the loop of `refdet.training` alone.
@@ -80,6 +82,7 @@ class Model:
     settings: Callable[[], Any]
     learns_from: tuple[str, ...] = ()
     class_names: tuple[str, ...] | None = None
+    joint_names: tuple[str, ...] = ()
     renamed: Callable[[Mapping[str, Array]], dict[str, Array]] | None = None
     in_stages: bool = False
 
@@ -158,7 +161,8 @@ MODELS: dict[str, Model] = {
     ),
     "keypointrcnn_resnet50_fpn": Model(
         "torchvision's detector of people's joints", keypointrcnn_resnet50_fpn,
-        TorchvisionSettings, ("joints",), class_names=COCO_PERSON, renamed=_from_torchvision,
+        TorchvisionSettings, ("joints",), class_names=COCO_PERSON, joint_names=COCO_JOINT_NAMES,
+        renamed=_from_torchvision,
     ),
 }  # fmt: skip
 

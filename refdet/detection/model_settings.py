@@ -66,6 +66,9 @@ def _dataclass(kind: type[Any], plain: Any) -> Any:
     unknown = [name for name in plain if name not in names]
     if unknown:
         raise ValueError(f"settings_from_plain: {kind.__name__} has no {unknown[0]}; it has {', '.join(names)}")
+    for name, value in plain.items():
+        if typing.get_origin(hints[name]) is tuple and not isinstance(value, (list, tuple)):
+            raise ValueError(f"settings_from_plain: {name} of {kind.__name__} must be a list, got {value!r}")
     return kind(**{name: settings_from_plain(hints[name], value) for name, value in plain.items()})
 
 

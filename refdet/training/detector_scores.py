@@ -10,8 +10,12 @@ Conventions:
 - Masks and joints are judged where both the detector and the samples have them.
 - COCO knows no difficult objects. They are crowds to it: nobody has to find them, and what lies in one is not wrong.
 - Joints are judged by object keypoint similarity. Those that cannot be seen are not asked for (visibility 0), and an
-  object of which no joint can be seen is ignored. The area is that of the mask where there is one, else of the box.
-- Seventeen joints have COCO's sigmas, fourteen have `FOURTEEN_SIGMAS`; other numbers need `sigmas`.
+  object of which no joint can be seen is ignored.
+- The area of an object is what its sample says, else that of its mask where there is one, else of its box.
+- An object whose mask has no pixel, because its file gives none for instance, is judged by its box and joints alone. In
+  the scores of masks it is a crowd that fills the box.
+- The sigmas of joints are those that belong to their names, in that order: COCO's for its people, `FOURTEEN_SIGMAS` for
+  stick figures. Where the samples do not tell the names, or others, sigmas must be given.
 - A figure of what is not there, of a class without objects for instance, is NaN; COCO's −1 is NaN here too.
 - Pictures are looked at one by one, in order. Masks are kept run-length encoded.
 """
@@ -27,9 +31,11 @@ from typing import Any
 import numpy as np
 
 from refdet.core.check import Array
+from refdet.data.limbs import COCO_JOINT_NAMES, same_joints
 from refdet.data.sample import Sample
+from refdet.data.stick_figures import JOINT_NAMES
 from refdet.detection.detected import Detected, Detector
-from refdet.masks.rle import RLE, rle_area, rle_encode
+from refdet.masks.rle import RLE, rle_encode
 from refdet.metrics.coco import evaluate_coco
 from refdet.metrics.coco_evaluation import CocoEvaluation
 from refdet.metrics.object_keypoint_similarity import COCO_SIGMAS
@@ -42,7 +48,6 @@ Progress = Callable[[int, int], object]  # told how many pictures have been look
 # limbs have the sigmas of COCO's ankles … wrists, neck and head that of its shoulders, as CrowdPose has it for the same
 # fourteen joints (Li et al., "CrowdPose" (2019); its fork of the COCO API).
 FOURTEEN_SIGMAS = (0.089, 0.089, 0.087, 0.087, 0.107, 0.107, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.079, 0.079)
-SIGMAS = {len(COCO_SIGMAS): COCO_SIGMAS, len(FOURTEEN_SIGMAS): FOURTEEN_SIGMAS}
 VOC_CONVENTION, OVERLAP = "voc2010", 0.5
 
 
@@ -96,6 +101,17 @@ class DetectorScores:
 KINDS = {"bbox": "box", "segm": "mask", "keypoints": "keypoint"}
 
 
+def sigmas_of(joint_names: Sequence[str]) -> tuple[float, ...] | None:
+    """Return the sigmas of joints of these names, in this order; None where they are not known.
+
+    >>> sigmas_of(JOINT_NAMES)[:2], sigmas_of(["left_eye", "right_eye"]) is None
+    ((0.089, 0.089), True)
+    """
+    if same_joints(joint_names, COCO_JOINT_NAMES):
+        return COCO_SIGMAS
+    return FOURTEEN_SIGMAS if same_joints(joint_names, JOINT_NAMES) else None
+
+
 def evaluate_detector(
     detector: Detector,
     samples: Iterable[Sample],
@@ -109,11 +125,14 @@ def evaluate_detector(
         detector: anything that has `class_names` and `detect`.
         samples: the pictures with their objects, of the detector's classes; a list, or a sequence that reads them.
         progress: called before the first picture and after each with the number that are done, and of all.
-        sigmas: one for each joint; by default those that belong to the number of joints.
+        sigmas: one for each joint; None for those that belong to `samples.joint_names`, which `CocoImages` has.
     """
     n_images = len(samples) if isinstance(samples, Sequence) else 0
     n_classes, seconds = len(detector.class_names), 0.0
     truths, found = _Records(), _Records()
+    joint_names: Sequence[str] = getattr(samples, "joint_names", ())
+    if sigmas is None:
+        sigmas = sigmas_of(joint_names)
     if progress is not None:
         progress(0, n_images)
     done = 0
@@ -125,6 +144,8 @@ def evaluate_detector(
         except ValueError as problem:  # the picture is too small for it, for instance
             raise ValueError(f"{sample.name}: the detector cannot look at it: {problem}") from problem
         seconds += time.perf_counter() - start
+        if sigmas is None and joint_names and detected.joints is not None:  # not after looking at all pictures
+            raise ValueError(_no_sigmas(len(joint_names)))
         truths.add_sample(done, sample)
         found.add_detected(done, detected, sample.size)
         if progress is not None:
@@ -155,6 +176,8 @@ class _Records:
         self.boxes: list[Array] = []
         self.scores: list[float] = []
         self.flags: list[bool] = []  # difficult
+        self.areas: list[float] = []  # of objects to find
+        self.without_mask: list[bool] = []  # likewise: the mask is the box
         self.masks: list[RLE] | None = []
         self.keypoints: list[Array] | None = []  # (n, K, 3) of each picture
 
@@ -175,9 +198,14 @@ class _Records:
         return np.concatenate([corners[:, :2], np.maximum(corners[:, 2:] - corners[:, :2], 0)], axis=1)
 
     def add_sample(self, image_id: int, sample: Sample) -> None:
-        R = len(sample.classes)
-        self._add(image_id, sample.classes, sample.boxes, sample.masks, is_unknown=sample.masks is None and R > 0)
+        R, masks = len(sample.classes), sample.masks
+        lacks: Array = np.zeros(R, np.bool_) if masks is None else ~np.any(masks, axis=(1, 2))
+        if masks is not None and lacks.any():
+            masks = np.where(lacks[:, None, None], _filled(sample), masks)
+        self._add(image_id, sample.classes, sample.boxes, masks, is_unknown=sample.masks is None and R > 0)
         self.flags += sample.difficult.tolist()
+        self.without_mask += lacks.tolist()
+        self.areas += _areas(sample).tolist()
         seen = sample.joints_visible
         if seen is None and sample.joints is not None:
             seen = np.ones(sample.joints.shape[:2], np.bool_)
@@ -211,6 +239,27 @@ class _Records:
             self.keypoints.append(np.concatenate([joints, visibility[:, :, None]], axis=2).astype(np.float64))
 
 
+def _areas(sample: Sample) -> Array:
+    """Return the area of each object, (R,) float64: as given, else of its mask, else of its box."""
+    if sample.areas is not None:
+        return sample.areas.astype(np.float64)
+    boxes = sample.boxes.astype(np.float64)
+    of_boxes: Array = np.maximum(boxes[:, 2:] - boxes[:, :2], 0).prod(axis=1)
+    if sample.masks is None:
+        return of_boxes
+    of_masks = np.count_nonzero(sample.masks, axis=(1, 2))
+    return np.where(of_masks > 0, of_masks, of_boxes)
+
+
+def _filled(sample: Sample) -> Array:
+    """Return masks of all pixels that the boxes touch, (R, H, W)."""
+    (H, W), (x1, y1, x2, y2) = sample.size, sample.boxes.T[:, :, None]
+    x, y = np.arange(W), np.arange(H)
+    columns, rows = (x < x2) & (x + 1 > x1), (y < y2) & (y + 1 > y1)  # (R, W), (R, H)
+    filled: Array = rows[:, :, None] & columns[:, None, :]
+    return filled
+
+
 def _kinds(truths: _Records, found: _Records) -> list[str]:
     """Return what can be judged: boxes always, masks and joints where both sides have some."""
     kinds = ["bbox"]
@@ -225,15 +274,16 @@ def _coco(
     kind: str, truths: _Records, found: _Records, n_images: int, n_classes: int, sigmas: Sequence[float] | None
 ) -> CocoEvaluation:
     xywh, n = truths.xywh, len(truths.classes)
-    masks = truths.masks
-    areas = xywh[:, 2] * xywh[:, 3] if masks is None else np.array([rle_area(m) for m in masks], np.float64)
+    masks, is_crowd = truths.masks, np.array(truths.flags, np.bool_)
+    if kind == "segm":
+        is_crowd |= np.array(truths.without_mask, np.bool_)
     keypoints = np.concatenate(truths.keypoints or []) if kind == "keypoints" else None
     objects = GroundTruths(
         np.arange(1, n + 1),
         *truths.places,
         xywh,
-        areas,
-        np.array(truths.flags, np.bool_),
+        np.array(truths.areas, np.float64),
+        is_crowd,
         masks=None if masks is None else tuple(masks),
         keypoints=keypoints,
     )
@@ -244,13 +294,19 @@ def _coco(
     if kind == "keypoints":
         K = objects.keypoints.shape[1] if objects.keypoints is not None else 0
         points = np.concatenate([np.zeros((0, K, 3)), *(found.keypoints or [])])
-        if sigmas is None and K not in SIGMAS:
-            raise ValueError(f"evaluate_detector: objects of {K} joints need sigmas, one for each joint")
-        of_joints = SIGMAS[K] if sigmas is None else sigmas
-        if len(of_joints) != K:
-            raise ValueError(f"evaluate_detector: each of the {K} joints needs a sigma, got {len(of_joints)}")
-        return evaluate_coco(objects, Detections.of_keypoints(*rows, points), sigmas=of_joints, **options)
+        if sigmas is None:
+            raise ValueError(_no_sigmas(K))
+        if len(sigmas) != K:
+            raise ValueError(f"evaluate_detector: each of the {K} joints needs a sigma, got {len(sigmas)}")
+        return evaluate_coco(objects, Detections.of_keypoints(*rows, points), sigmas=sigmas, **options)
     return evaluate_coco(objects, Detections.of_boxes(*rows, found.xywh), **options)
+
+
+def _no_sigmas(K: int) -> str:
+    return (
+        f"evaluate_detector: objects of {K} joints need sigmas, one for each joint; known are those of joints that are "
+        "named as COCO's people or stick figures have them"
+    )
 
 
 def _check_classes(name: str, classes: Array, n_classes: int) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,10 @@ import pytest
 from PIL import ExifTags, Image
 from typer.testing import CliRunner
 
+from refdet.cli.detect import _detect_all
 from refdet.cli.main import app
-from refdet.detection.model_file import save_model, shipped_weights
+from refdet.data.stick_figures import JOINT_NAMES
+from refdet.detection.model_file import load_model, save_model, shipped_weights
 from refdet.detection.model_names import MODELS
 from refdet.masks.rle import rle_decode
 from refdet.masks.rle_string import rle_from_string
@@ -97,6 +101,21 @@ class TestWhatIsFound:
         with Image.open("new/found/scene.detected.png") as drawing:
             assert drawing.size == (10 * W, 10 * H)
         assert sorted(path.name for path in folder.iterdir()) == ["bright.safetensors", "new", "scene.png"]
+
+    def test_limbs_go_by_the_names_of_joints(self, folder: Path) -> None:
+        """Fourteen joints of other names are drawn without; those of stick figures are joined."""
+        pixels = []
+        for names in ((), [f"part {i}" for i in range(14)], JOINT_NAMES[1:] + JOINT_NAMES[:1]):
+            save_bright(Path("bright.safetensors"), joint_names=names)
+            assert as_json("scene.png")["joint_names"] == list(names)
+            with Image.open("scene.detected.png") as drawing:
+                pixels.append(np.array(drawing))
+        assert np.array_equal(pixels[0], pixels[1])
+        assert np.array_equal(pixels[0], pixels[2])
+        save_bright(Path("bright.safetensors"), joint_names=JOINT_NAMES)
+        assert bright("scene.png").exit_code == 0
+        with Image.open("scene.detected.png") as drawing:
+            assert not np.array_equal(np.array(drawing), pixels[0])
 
     def test_the_score_from_which_objects_count(self, folder: Path) -> None:
         assert run("scene.png", "--weights", "bright.safetensors").stdout.startswith(" ")
@@ -258,6 +277,63 @@ class TestBadPictures:
         assert "scene.detected.png: is a directory, not a file" in said(bright("scene.png"), 1)
 
 
+class TestManyPictures:
+    def test_masks_are_kept_as_runs(self, folder: Path) -> None:
+        """Columns 20 … 49 are bright in rows 10 … 29: 20·40 + 10 dark pixels before, 10 + 14·40 after."""
+        (found,), problems = _detect_all(
+            load_model("bright.safetensors"), [Path("scene.png")], [Path("scene.detected.png")], 0.1
+        )
+        assert problems == []
+        assert found.objects.masks is None
+        assert found.masks is not None
+        (mask,) = found.masks
+        assert mask.size == (H, W)
+        assert mask.counts.tolist() == [810, *[20] * 59, 570]
+
+    @pytest.mark.parametrize("options", [("--json",), ()])
+    def test_a_name_that_is_not_utf_8(self, folder: Path, options: tuple[str, ...]) -> None:
+        """What was found in the other pictures is there, whatever standard output takes."""
+        name = os.fsdecode(b"sc\xe9ne.png")
+        try:
+            Path(name).write_bytes(Path("scene.png").read_bytes())
+        except OSError:
+            pytest.skip("this file system has no such names")
+        absent = os.fsdecode(b"\xff.png")
+        command = [sys.executable, "-c", WITH_BRIGHT, "detect", name, absent, "scene.png", *options]
+        environment = {
+            **os.environ,
+            "PYTHONIOENCODING": "utf-8",
+            "COLUMNS": "200",
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        }
+        result = subprocess.run(
+            [*command, "--weights", "bright.safetensors", "--score", "0.1"], env=environment, capture_output=True
+        )
+        assert result.returncode == 1, result.stderr
+        assert result.stderr.decode().splitlines() == ["refdet: \\udcff.png: there is no such file"]
+        printed = result.stdout.decode()
+        if not options:
+            assert "│ sc\\udce9ne.png │" in printed
+            assert "│ scene.png" in printed
+            assert "drawn: sc\\udce9ne.detected.png, scene.detected.png" in printed
+            return
+        told = json.loads(printed)
+        assert [os.fsencode(image["file"]) for image in told["images"]] == [b"sc\xe9ne.png", b"scene.png"]
+        assert [[found["box"] for found in image["objects"]] for image in told["images"]] == [[BOX], [BOX]]
+        assert [os.fsencode(problem["file"]) for problem in told["problems"]] == [b"\xff.png"]
+        assert Path(os.fsdecode(b"sc\xe9ne.detected.png")).exists()
+
+
+WITH_BRIGHT = """
+from refdet.cli.main import main
+from refdet.detection.model_names import MODELS
+from tests.cli.tiny_detectors import BRIGHT
+
+MODELS["bright"] = BRIGHT
+main()
+"""
+
+
 class TestUsage:
     @pytest.mark.parametrize(
         ("arguments", "problem"),
@@ -266,6 +342,7 @@ class TestUsage:
             (("--score", "nan"), "--score must be a finite number, got nan"),
             (("--out", "scene.png"), "--out: scene.png is a file, not a folder"),
             (("--out", "scene.png/found"), "scene.png is a file, not a folder"),
+            (("--out", "x" * 300), f"--out: cannot write to {'x' * 300}: File name too long"),
             (("--backend", "abacus"), "--backend: no backend named 'abacus'; installed: reference"),
             (("--model", "bright"), "refdet comes without weights for bright; give yours with --weights, or train so"),
             (("--model", "small_spp_net"), "without weights for small_spp_net; give yours with --weights\n"),

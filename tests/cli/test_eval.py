@@ -26,6 +26,7 @@ from refdet.cli.eval_output import PICTURES
 from refdet.cli.main import app
 from refdet.cli.messages import console
 from refdet.data import VocAnnotation, VocResults, write_voc_annotation, write_voc_results
+from refdet.data.limbs import COCO_JOINT_NAMES
 from refdet.metrics.error_types import ERRORS
 from tests.real_data import real
 
@@ -212,6 +213,15 @@ class TestCoco:
             "matrix": [[0, 1], [1, 2]],
         }
 
+    def test_the_confusion_needs_the_errors(self, files: tuple[Path, Path]) -> None:
+        """As the help says; its least score is 0.5 unless another is given."""
+        assert json.loads(run(*files, "--json", "-", "--min-score", "0.9").stdout)["confusion"] is None
+        given = [
+            json.loads(run(*files, "--json", "-", "--errors", *least).stdout) for least in ((), ("--min-score", "0.9"))
+        ]
+        assert [told["confusion"]["min_score"] for told in given] == [0.5, 0.9]
+        assert "--json with --errors or --plot" in " ".join(succeeds("--help").stdout.replace("│", " ").split())
+
     def test_a_json_file_leaves_the_table_on_standard_output(self, files: tuple[Path, Path], tmp_path: Path) -> None:
         result = succeeds(*files, "--json", tmp_path / "out.json", "--per-class")
         assert "IoU=0.50      | area=   all | maxDets=100 ] = 0.865" in result.stdout
@@ -300,8 +310,21 @@ class TestCoco:
         assert len(lines) == 10
         assert lines[6] == " Average Recall     (AR) @[ IoU=0.50      | area=   all | maxDets= 20 ] = 0.500"
         needed = f"each of the 2 keypoints of {paths[0]} needs a sigma, and "
-        assert f"{needed}COCO has 17; give yours with --sigmas\n" in sentence(2, *paths)
+        assert f"{needed}their names are not COCO's; give yours with --sigmas\n" in sentence(2, *paths)
         assert f"{needed}--sigmas gives 1\n" in sentence(2, *paths, "--sigmas", "0.1")
+
+    def test_seventeen_keypoints_that_are_not_of_coco(self, tmp_path: Path) -> None:
+        """COCO's sigmas belong to its joints, in its order, not to any seventeen."""
+        for names, is_known in ((COCO_JOINT_NAMES, True), (COCO_JOINT_NAMES[::-1], False)):
+            truth = changed(TRUTH, "categories", 0, "keypoints", to=list(names))
+            for annotation in truth["annotations"]:
+                annotation |= {"keypoints": [1, 1, 2] * 17, "num_keypoints": 17}
+            results = [{"image_id": 1, "category_id": 1, "score": 0.9, "keypoints": [1, 1, 1] * 17}]
+            paths = write(tmp_path, truth, results)
+            if is_known:
+                assert as_json(*paths)["kind"] == "keypoints"
+            else:
+                assert "their names are not COCO's; give yours with --sigmas" in sentence(2, *paths)
 
     def test_names_of_all_sorts(self, tmp_path: Path) -> None:
         """Formulas, markup, letters that no font has, half a pair of surrogates, very long: all are only names."""
@@ -361,6 +384,7 @@ class TestBadFiles:
             (TRUTH, changed(RESULTS, 2, "image_id", to=9), "results.json: entry 2 of results: there is no image with"),
             (TRUTH, changed(RESULTS, 0, "bbox", to=[1, 2, -3, 4]), "results.json: entry 0 of results: bbox must be"),
             (TRUTH, [7], "results.json: entry 0 of results must be an object, got 7"),
+            (TRUTH, '[{"a": ' + "[" * 60_000, "results.json: is nested too deeply"),
         ],
     )
     def test_one_sentence(self, tmp_path: Path, truth: Any, results: Any, message: str) -> None:
@@ -410,7 +434,9 @@ class TestWrongUsage:
 
     def test_where_nothing_can_be_written(self, files: tuple[Path, Path], tmp_path: Path) -> None:
         problem = sentence(2, *files, "--plot", files[0] / "new" / "pictures")
-        assert f"--plot: cannot make the folder {files[0] / 'new' / 'pictures'}: {files[0]} is a file\n" in problem
+        assert f"eval: --plot: {files[0]} is a file, not a folder\n" in problem
+        long = tmp_path / ("x" * 300)
+        assert f"--plot: cannot write to {long}: File name too long\n" in sentence(2, *files, "--plot", long)
         (tmp_path / PICTURES[0]).mkdir()
         assert f"--plot: cannot write to {tmp_path}: Is a directory" in sentence(2, *files, "--plot", tmp_path)
 

@@ -112,6 +112,11 @@ def test_the_tables() -> None:
     assert ["person", "4", "4", "0.750", "0.752", "0.752", "0.752"] in rows
 
 
+def test_the_classes_are_there_whether_asked_for_or_not() -> None:
+    tables = [run(*ON_FIGURES, *asked).stdout.partition("Every class")[2] for asked in ((), ("--per-class",))]
+    assert tables[0] == tables[1] != ""
+
+
 def test_json_into_a_file() -> None:
     result = run(*ON_FIGURES, "--json", "scores.json")
     assert "4 pictures" in result.stdout
@@ -159,6 +164,9 @@ def test_a_folder_of_voc_s(tmp_path: Path) -> None:
         (("truth.json", "--weights", "bright.safetensors"), "either files or a detector: got truth.json beside"),
         ((*ON_FIGURES, "--kind", "segm"), "--kind has no meaning for a detector that looks itself"),
         ((*ON_FIGURES, "--errors"), "--errors has no meaning for a detector that looks itself"),
+        ((*ON_FIGURES, "--min-score", "0.5"), "--min-score has no meaning for a detector that looks itself"),
+        ((*ON_FIGURES, "--leave-out-unusable"), "--leave-out-unusable has no meaning for DATA that is not COCO's"),
+        (("--weights", "bright.safetensors", "--leave-out-unusable"), "no meaning for DATA that is not COCO's"),
         ((*ON_FIGURES, "--json", "none/x.json"), "--json: there is no folder"),
         ((*ON_FIGURES, "--backend", "abacus"), "--backend: no backend named 'abacus'"),
         ((), "give GT and DETECTIONS, or a detector with --model or --weights"),
@@ -180,3 +188,33 @@ def test_a_detector_of_other_classes() -> None:
 def test_help_teaches() -> None:
     shown = run("--help").stdout
     assert "refdet eval --weights runs/small_faster_rcnn/model.safetensors --data shapes" in shown
+
+
+def test_joints_of_other_names_need_sigmas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fourteen, as stick figures have, but not theirs; with the sigmas that are given they are judged."""
+    from tests.cli.test_train import CROWD_POSE, coco_of_joints, with_joints
+
+    def detect(self: Bright, image: np.ndarray) -> Detected:
+        box, one = np.array([[1, 1, 9, 9]], np.float32), np.ones(1, np.int64)
+        masks = np.zeros((1, *image.shape[:2]), np.bool_)
+        masks[0, 1:9, 1:9] = True
+        return Detected(box, np.ones(1, np.float32), one, masks, np.full((1, 14, 2), 3, np.float32))
+
+    monkeypatch.setattr(Bright, "detect", detect)
+    on_file = (
+        "--weights",
+        "bright.safetensors",
+        "--data",
+        f"coco:{coco_of_joints(tmp_path, **with_joints(CROWD_POSE))}",
+    )
+    refused = run(*on_file)
+    assert refused.exit_code == 2
+    assert "each of the 14 joints needs a sigma, and their names are not COCO's; give yours" in refused.stderr
+    told = json.loads(run(*on_file, "--json", "-", "--sigmas", ",".join(["0.1"] * 14)).stdout)
+    assert told["figures"]["keypoint AP"] == pytest.approx(1)
+
+
+def test_help_says_which_pictures_are_looked_at() -> None:
+    shown = " ".join(run("--help").stdout.replace("│", " ").split())
+    assert "A folder without lists, or a single file, is taken whole, with the four of five pictures" in shown
+    assert "of VOC's folder those of its list val or test, of COCO's folder those of its file _val*.json" in shown

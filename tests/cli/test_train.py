@@ -21,6 +21,8 @@ from refdet.cli.main import app
 from refdet.cli.train_data import open_data
 from refdet.cli.train_weights import begin_with
 from refdet.data import CLASS_NAMES, Shapes, VocAnnotation, write_voc_annotation
+from refdet.data.coco_entries import CocoError
+from refdet.data.limbs import COCO_JOINT_NAMES
 from refdet.detection.model_file import load_model, make_detector, save_model
 from refdet.detection.model_names import MODELS
 from refdet.detection.object_classifier import ObjectClassifier
@@ -514,6 +516,43 @@ class TestData:
         assert data.test[0].classes.tolist() == [1, 2]
         assert numbers(open_data("eval", text, class_names=data.class_names, for_test_alone=True).test) == [1]
 
+    def test_which_lists_are_taken(self, tmp_path: Path) -> None:
+        lists: dict[str, Sequence[int]] = {"train": [0, 1], "test": [2], "cat_train": [0, 1, 2], "cat_val": [0, 1, 2]}
+        data = open_data("train", voc(tmp_path / "train-test", [["cat"]] * 3, lists))
+        assert (numbers(data.train), numbers(data.test)) == ([0, 1], [2])
+        data = open_data("train", voc(tmp_path / "three", [["cat"]] * 3, {**lists, "test": [2], "val": [1]}))
+        assert (numbers(data.train), numbers(data.test)) == ([0, 1], [1])
+        data = open_data("train", voc(tmp_path / "trainval", [["cat"]] * 3, {**lists, "trainval": [0]}))
+        assert (numbers(data.train), numbers(data.test)) == ([0], [2])
+
+    @pytest.mark.parametrize(
+        ("found", "told"),
+        [
+            (("train",), "train.txt"),
+            (("test", "cat_train", "cat_test"), "test.txt"),
+            (("val", "trainval"), "trainval.txt, val.txt"),
+            (("fold1", "fold2"), "fold1.txt, fold2.txt"),
+            (("cat_train", "cat_val"), "lists of one class alone, such as cat_train.txt"),
+        ],
+    )
+    def test_lists_that_do_not_say_what_is_trained_on(self, tmp_path: Path, found: tuple[str, ...], told: str) -> None:
+        text = voc(tmp_path / "kit", [["cat"]] * 2, {name: [0] for name in found})
+        assert said(run("sliding_window", "--data", text), 1) == (
+            f"refdet: {tmp_path}/kit/ImageSets/Main: there must be train.txt and val.txt, or trainval.txt and "
+            f"test.txt, or train.txt and test.txt, got {told}; add what is missing, or remove ImageSets to go without "
+            "lists\n"
+        )
+
+    def test_to_test_alone_a_list_to_test_on_is_enough(self, tmp_path: Path) -> None:
+        from refdet.data import VocError
+
+        text = voc(tmp_path / "kit", [["cat"]] * 3, {"test": [2, 1], "cat_test": [0, 1, 2]})
+        assert numbers(open_data("eval", text, for_test_alone=True).test) == [2, 1]
+        for found in ("train", "trainval"):
+            text = voc(tmp_path / found, [["cat"]] * 3, {found: [0, 1]})
+            with pytest.raises(VocError, match=rf"got {found}\.txt; add what is missing"):
+                open_data("eval", text, for_test_alone=True)
+
     def test_a_class_that_the_detector_does_not_know(self, tmp_path: Path) -> None:
         from refdet.data import VocError
 
@@ -544,8 +583,15 @@ class TestData:
         assert "--leave-out-unusable leaves such objects out" in refused
         one = open_data("train", f"coco:{tmp_path}/annotations/instances_val2017.json", for_test_alone=True)
         assert (numbers(one.test), one.class_names) == ([7], ("background", "cat"))
+        (tmp_path / "annotations" / "instances_train2017.json").rename(tmp_path / "train.json")
+        assert "there must be annotations/instances_train*.json and" in said(run("sliding_window", "--data", text), 1)
+        assert numbers(open_data("eval", text, for_test_alone=True).test) == [7]
         (tmp_path / "annotations" / "instances_val2017.json").unlink()
         assert "there must be annotations/instances_train*.json and" in said(run("sliding_window", "--data", text), 1)
+        (tmp_path / "train.json").rename(tmp_path / "annotations" / "instances_train2017.json")
+        assert "there must be annotations/instances_train*.json and" in said(run("sliding_window", "--data", text), 1)
+        with pytest.raises(CocoError, match=r": there must be annotations/instances_val\*\.json$"):
+            open_data("eval", text, for_test_alone=True)
 
 
 def coco_of_joints(folder: Path, **changes: Any) -> Path:
@@ -568,9 +614,72 @@ def coco_of_joints(folder: Path, **changes: Any) -> Path:
 def test_joints_that_nobody_has_sigmas_for_are_trained_all_the_same(tmp_path: Path) -> None:
     result = trains("bright", "--data", f"coco:{coco_of_joints(tmp_path)}")
     assert "people.json: 1 of 2 objects are without a mask" in result.stderr
-    assert "the 3 joints are trained but not tested; refdet eval --sigmas tests them" in result.stderr
+    assert (
+        "the 3 joints are trained but not tested, for their names are not COCO's; refdet eval --sigmas tests them"
+        in result.stderr
+    )
     assert "2 pictures" not in result.stdout
     assert Path("runs/bright/model.safetensors").exists()
+
+
+def with_joints(names: Sequence[str]) -> dict[str, Any]:
+    """Return the changes to `coco_of_joints` that give its persons joints of these names."""
+    one = {"category_id": 1, "bbox": [1, 1, 8, 8], "area": 64, "keypoints": [3, 3, 2] * len(names)}
+    return {
+        "categories": [{"id": 1, "name": "person", "keypoints": list(names)}],
+        "annotations": [{**one, "id": i, "image_id": i, "segmentation": [[1, 1, 9, 1, 9, 9, 1, 9]]} for i in (1, 2)],
+    }
+
+
+# CrowdPose has fourteen joints, as stick figures have, and others; AP-10K seventeen, as COCO has
+CROWD_POSE = (
+    *(f"{side}_{part}" for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+      for side in ("left", "right")),
+    "head", "neck",
+)  # fmt: skip
+AP_10K = (
+    "left_eye", "right_eye", "nose", "neck", "root_of_tail", "left_shoulder", "left_elbow", "left_front_paw",
+    "right_shoulder", "right_elbow", "right_front_paw", "left_hip", "left_knee", "left_back_paw", "right_hip",
+    "right_knee", "right_back_paw",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("names", "swapped"),
+    [
+        (AP_10K, (1, 0, 2, 3, 4, 8, 9, 10, 5, 6, 7, 14, 15, 16, 11, 12, 13)),
+        (COCO_JOINT_NAMES, (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)),
+        (
+            [name.replace(" ", "_") for name in COCO_JOINT_NAMES],
+            (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15),
+        ),
+        (CROWD_POSE, (1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 12, 13)),
+        ([str(i) for i in range(17)], None),
+    ],
+)
+def test_joints_are_swapped_by_their_names(
+    tmp_path: Path, names: Sequence[str], swapped: tuple[int, ...] | None
+) -> None:
+    data = open_data("train", f"coco:{coco_of_joints(tmp_path, **with_joints(names))}", needs=("joints",))
+    assert (data.joint_names, data.swapped) == (tuple(names), swapped)
+
+
+def test_samples_to_test_on_say_how_their_joints_are_called(tmp_path: Path) -> None:
+    text = f"coco:{coco_of_joints(tmp_path, **with_joints(AP_10K))}"
+    for command, for_test_alone in (("train", False), ("eval", True)):
+        test = open_data(command, text, needs=("joints",), for_test_alone=for_test_alone).test
+        assert test[0].joints is not None
+        assert test.joint_names == AP_10K  # type: ignore[attr-defined]
+
+
+def test_fourteen_joints_of_others_are_trained_and_not_judged_as_those_of_stick_figures(tmp_path: Path) -> None:
+    result = trains("bright", "--data", f"coco:{coco_of_joints(tmp_path, **with_joints(CROWD_POSE))}")
+    assert "the 14 joints are trained but not tested, for their names are not COCO's" in result.stderr
+    assert load_model("runs/bright/model.safetensors").joint_names == CROWD_POSE
+    assert "mask AP" in result.stdout
+    assert "keypoint AP" not in result.stdout
+    judged = trains("bright", "--data", "figures", *SMALL, "--out", "figures")
+    assert "keypoint AP" in judged.stdout
 
 
 def test_a_file_of_coco_s_without_objects(tmp_path: Path) -> None:

@@ -79,9 +79,11 @@ BRIGHT = Model(
 )
 
 
-def save_bright(path: Path, class_names: Sequence[str] = ("background", "person")) -> Path:
+def save_bright(
+    path: Path, class_names: Sequence[str] = ("background", "person"), *, joint_names: Sequence[str] = ()
+) -> Path:
     """Write the detector to a file; `MODELS` must have it as "bright"."""
     assert "bright" in MODELS
     detector = Bright(class_names)
-    save_model(path, detector, model="bright", settings=NoSettings())
+    save_model(path, detector, model="bright", settings=NoSettings(), joint_names=joint_names)
     return path

@@ -12,7 +12,8 @@ from PIL import Image
 
 from refdet.data.coco_entries import CocoError
 from refdet.data.coco_images import CocoImages
-from refdet.data.limbs import COCO_JOINT_NAMES, COCO_LIMBS, COCO_SWAPPED
+from refdet.data.limbs import COCO_JOINT_NAMES, COCO_LIMBS, COCO_SWAPPED, same_joints, swapped_of
+from refdet.data.stick_figures import JOINT_NAMES, SWAPPED
 
 CONTENT: dict[str, Any] = {
     "images": [
@@ -97,6 +98,37 @@ def test_classes_of_a_detector(file: Path) -> None:
         CocoImages(file, class_names=("dog",))
 
 
+@pytest.mark.parametrize("class_names", [None, ("cat", "dog", "car")])
+def test_names_that_do_not_tell_classes_apart(file: Path, class_names: tuple[str, ...] | None) -> None:
+    dog, car = CONTENT["categories"]
+    write(file, {**CONTENT, "categories": [dog, {**car, "name": "dog"}]})
+    with pytest.raises(CocoError, match=r"truth\.json: categories 3 and 18 are both named 'dog'; rename one"):
+        CocoImages(file, class_names=class_names)
+    write(file, {**CONTENT, "categories": [{**dog, "name": "background"}, car]})
+    with pytest.raises(CocoError, match=r"category 18 is named 'background', which is kept for what is no object"):
+        CocoImages(file, class_names=class_names)
+    write(file, CONTENT)
+    with pytest.raises(ValueError, match="class_names must not hold 'background', which is class 0 without being nam"):
+        CocoImages(file, class_names=("background", "dog", "car"))
+
+
+def test_areas_are_those_of_the_file_or_else_of_the_box_in_it(file: Path) -> None:
+    first, second, third = CONTENT["annotations"]
+    without = {name: value for name, value in second.items() if name != "area"}
+    write(file, {**CONTENT, "annotations": [{**first, "area": 7.25}, without, third]})
+    four, five, nine = CocoImages(file, masks=True)
+    assert four.areas is not None
+    assert four.areas.tolist() == [4 * 9.5]  # not 18, of what of the box lies in the picture
+    assert five.areas is not None
+    assert five.areas.shape == (0,)
+    assert nine.areas is not None
+    assert nine.areas.tolist() == [7.25, 32]
+    write(file, {**with_box([1, 2, 0, 4])})
+    nine = CocoImages(file, leave_out_unusable=True)[2]
+    assert nine.areas is not None
+    assert nine.areas.tolist() == [32]  # that of the object which is left
+
+
 @pytest.mark.parametrize("box", [[1, 2, 0, 4], [1, 2, 3, 0], [12, 0, 3, 3], [0, -5, 3, 5], [-9, 0, 9, 3]])
 def test_a_box_without_area_is_refused_by_its_picture(file: Path, box: list[float]) -> None:
     write(file, with_box(box))
@@ -144,3 +176,40 @@ def test_coco_s_limbs_join_neighbours_and_mirror_into_themselves() -> None:
     mirrored = {tuple(sorted((COCO_SWAPPED[a], COCO_SWAPPED[b]))) for a, b in COCO_LIMBS}
     assert mirrored == {tuple(sorted(pair)) for pair in COCO_LIMBS}
     assert [COCO_JOINT_NAMES[COCO_SWAPPED[i]] for i in (0, 5, 16)] == ["nose", "right shoulder", "left ankle"]
+
+
+AP_10K = (
+    "left_eye", "right_eye", "nose", "neck", "root_of_tail", "left_shoulder", "left_elbow", "left_front_paw",
+    "right_shoulder", "right_elbow", "right_front_paw", "left_hip", "left_knee", "left_back_paw", "right_hip",
+    "right_knee", "right_back_paw",
+)  # fmt: skip
+
+
+def test_names_say_what_joints_become_in_a_mirror() -> None:
+    assert swapped_of(COCO_JOINT_NAMES) == COCO_SWAPPED
+    assert swapped_of([name.replace(" ", "_") for name in COCO_JOINT_NAMES]) == COCO_SWAPPED
+    assert swapped_of(JOINT_NAMES) == SWAPPED
+    assert swapped_of(AP_10K) == (1, 0, 2, 3, 4, 8, 9, 10, 5, 6, 7, 14, 15, 16, 11, 12, 13)
+    assert swapped_of(["L_Eye", "Nose", "R_Eye"]) == (2, 1, 0)
+    assert swapped_of(["eye.Left", "eye right"]) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        (),
+        ("front", "rear"),  # no sides
+        ("left eye", "right eye", "left ear"),
+        ("left eye", "left_eye", "right eye"),
+        ("leftEye", "rightEye"),  # one word each
+    ],
+)
+def test_names_that_do_not_say_it(names: tuple[str, ...]) -> None:
+    assert swapped_of(names) is None
+
+
+def test_joints_are_the_same_by_their_words_in_their_order() -> None:
+    assert same_joints(["left_shoulder", "Nose"], ["left shoulder", "nose"])
+    assert not same_joints(["left shoulder", "nose"], ["nose", "left shoulder"])
+    assert not same_joints(["nose"], ["nose", "neck"])
+    assert not same_joints(AP_10K, COCO_JOINT_NAMES)

@@ -42,7 +42,7 @@ def sample_of_figure() -> Sample:
 
 
 def assert_same(a: Sample, b: Sample) -> None:
-    for field in ("image", "boxes", "classes", "difficult", "masks", "label_map", "joints", "joints_visible"):
+    for field in ("image", "boxes", "classes", "difficult", "masks", "label_map", "joints", "joints_visible", "areas"):
         np.testing.assert_array_equal(getattr(a, field), getattr(b, field), err_msg=field)
 
 
@@ -89,6 +89,20 @@ def test_joints_are_resized_with_the_picture() -> None:
     assert sample.joints is not None
     assert wider.joints is not None
     np.testing.assert_allclose(wider.joints, sample.joints * np.array([2, 0.5]), rtol=1e-6)
+
+
+def test_areas_are_resized_with_the_picture() -> None:
+    """16 × 10 become 8 × 30: half as wide and three times as high, 12 pixels become 18."""
+    image, one = np.zeros((10, 16, 3), np.uint8), np.ones(2, np.int64)
+    boxes, areas = np.array([[0, 0, 4, 4], [2, 2, 3, 3]], np.float32), np.array([12.0, 0.5])
+    sample = Sample("a", image, boxes, one, one == 0, areas=areas)
+    changed = resize(sample, (30, 8)).areas
+    assert changed is not None
+    assert changed.tolist() == [18, 0.75]
+    for same in (mirror(sample), photometric(sample, np.random.default_rng(0)), resize(sample, sample.size)):
+        assert same.areas is not None
+        assert same.areas.tolist() == [12, 0.5]
+    assert resize(sample_of_scene(), (30, 8)).areas is None
 
 
 def test_the_border_stays_the_border() -> None:
@@ -331,6 +345,8 @@ def test_bad_input() -> None:
         Sample("a", sample.image, sample.boxes[:, :3], sample.classes, sample.difficult)
     with pytest.raises(ValueError, match="sample 'a': classes must have shape"):
         Sample("a", sample.image, sample.boxes, sample.classes[:-1], sample.difficult)
+    with pytest.raises(ValueError, match="sample 'a': areas must have shape"):
+        Sample("a", sample.image, sample.boxes, sample.classes, sample.difficult, areas=np.zeros(0))
     with pytest.raises(ValueError, match="sample 'a': image must have shape"):
         Sample("a", sample.image[:, :, 0], sample.boxes, sample.classes, sample.difficult)
     with pytest.raises(TypeError, match="sample 'a': image must be an array, got list"):

@@ -128,8 +128,14 @@ def test_folders_that_are_refused(tmp_path: Path) -> None:
     with pytest.raises(VocError, match=r"a\.xml: 'unicorn' is none of the classes asked for"):
         VocImages(tmp_path)
     written(tmp_path, f"{HEAD}{DOG.replace('dog', 'background')}</annotation>")
-    with pytest.raises(VocError, match=r"a\.xml: 'background' is none of the classes asked for"):
-        VocImages(tmp_path)
+    for class_names in (VOC_CLASSES, ("background", "dog")):
+        with pytest.raises(VocError, match=r"a\.xml: object 0 is named 'background', which is kept for what is no"):
+            VocImages(tmp_path, class_names=class_names)
+    written(tmp_path, f"{HEAD}{DOG}</annotation>")
+    with pytest.raises(
+        VocError, match=r"no class may be named 'background', which is kept for what is no object; rename"
+    ):
+        VocImages(tmp_path, class_names=("background", "dog"))
 
 
 def test_a_devkit(tmp_path: Path) -> None:
@@ -234,3 +240,28 @@ def test_twenty_real_photographs() -> None:
     first = pictures[0]
     assert (first.name, first.size) == ("2007_000027.jpg", (500, 486))
     np.testing.assert_array_equal(first.boxes, [[173, 100, 349, 351]])
+
+
+@pytest.mark.parametrize("text", ["c\ra\r", "c\r\na\r\n", "\ufeffc -1\n\n a  1", "c 0\ra 1"])
+def test_lists_end_their_lines_in_any_way(tmp_path: Path, text: str) -> None:
+    (tmp_path / "ImageSets/Main").mkdir(parents=True)
+    for name in ("a", "b", "c"):
+        written(tmp_path, f"{HEAD}{DOG}</annotation>", f"{name}.xml")
+    (tmp_path / "ImageSets/Main/val.txt").write_bytes(text.encode())
+    assert [a.image_id for a in read_voc_folder(tmp_path, split="val")] == ["c", "a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a\nb c\n", "line 2 must be the name of one picture, and for one class -1, 0 or 1 after it, got 'b c'"),
+        ("a\rb\r000001 000000\r", "line 3 must be the name of one picture, .*, got '000001 000000'"),
+        ("a 1 1", "line 1 must be the name of one picture, .*, got 'a 1 1'"),
+        ("a 1.0", "line 1 must be the name of one picture, .*, got 'a 1.0'"),
+    ],
+)
+def test_lists_with_more_on_a_line_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "ImageSets/Main").mkdir(parents=True)
+    (tmp_path / "ImageSets/Main/val.txt").write_bytes(text.encode())
+    with pytest.raises(VocError, match=rf"val\.txt: {message}"):
+        read_voc_folder(tmp_path, split="val")

@@ -177,8 +177,8 @@ def test_detections_in_pixels_of_the_picture() -> None:
     rpn, preparation = replace(TINY_RPN, coordinates=1, transform="detectron1"), Preparation(short=64, long=64)
     net = certain(tiny(head=head, rpn=rpn, preparation=preparation), np.array([[24, 0, 63, 30.0]], np.float32))
     assert net.detect(picture().image).boxes.tolist() == [[12, 0, 32, 16]]
-    for change in ({"frame": "batch"}, {"clip": "continuous"}):  # clipped again, or it would end at 32.5 and 33
-        net.roi_heads.settings = replace(head, **change)
+    for changed in (replace(head, frame="batch"), replace(head, clip="continuous")):  # or it would end at 32.5 and 33
+        net.roi_heads.settings = changed
         assert net.detect(picture().image).boxes.tolist() == [[12, 0, 32, 16]]
 
 

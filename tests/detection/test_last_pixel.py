@@ -82,11 +82,16 @@ def test_fast_rcnn_labels_regions_in_the_picture() -> None:
 
 
 def test_crops_of_fast_rcnn_are_of_the_enlarged_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    net, seen = fast(), []
+    net, cropped = fast(), list[Array]()
     features = net.roi_heads.features
-    monkeypatch.setattr(net.roi_heads, "features", lambda *a: seen.append(a[2]) or features(*a))
+
+    def noted(maps: Any, strides: Any, boxes: Any, side: int) -> Any:
+        cropped.extend(boxes)
+        return features(maps, strides, boxes, side)
+
+    monkeypatch.setattr(net.roi_heads, "features", noted)
     net.losses([scene(INSIDE, proposals=[INSIDE])], rng=rng())
-    assert np.unique(seen[0][0], axis=0).tolist() == [[100, 100, 147.5, 147.5]]
+    assert np.unique(cropped[0], axis=0).tolist() == [[100, 100, 147.5, 147.5]]
 
 
 def test_faster_rcnn_finds_what_py_faster_rcnn_does() -> None:

@@ -60,6 +60,11 @@ class TestRoundTrip:
         save_model(tmp_path / "m.safetensors", detector, model=name, settings=TINY_OF[name])
         loaded = load_model(tmp_path / "m.safetensors")
         assert (loaded.model, loaded.settings, loaded.detector.class_names) == (name, TINY_OF[name], NAMES)
+        assert loaded.joint_names == ()
+        save_model(
+            tmp_path / "m.safetensors", detector, model=name, settings=TINY_OF[name], joint_names=["nose", "tail"]
+        )
+        assert load_model(tmp_path / "m.safetensors").joint_names == ("nose", "tail")
         before, after = detector.detect(IMAGE), loaded.detector.detect(IMAGE)
         assert len(before) > 0
         for field in dataclasses.fields(before):
@@ -138,7 +143,12 @@ class TestWhatIsRefused:
             ({"format": "refdet training state 1"}, "the model is model.safetensors beside it"),
             ({"model": "frobnicator"}, "holds a model that refdet does not know: 'frobnicator'"),
             ({"class_names": "dogs"}, "its class_names must be a list of texts"),
+            ({"joint_names": [1, 2]}, "its joint_names must be a list of texts"),
             ({"settings": {"blocks": [[2, 1, 7]]}}, "its settings make no small_faster_rcnn: .*expected 2 values"),
+            (
+                {"settings": {"fc": ""}},
+                "its settings make no small_faster_rcnn: .*fc of SmallSettings must be a list, got ''",
+            ),
             ({"settings": {"wings": 2}}, "SmallSettings has no wings; it has blocks, "),
             ({"settings": {"dropout": "much"}}, "expected float, got 'much'"),
             ({"settings": {"preparation": {"short": []}}}, r"Preparation: short must be .*, got \(\)$"),
@@ -152,6 +162,13 @@ class TestWhatIsRefused:
         rewritten(saved, lambda _, metadata: metadata.update(change))
         with pytest.raises(CheckpointError, match=said):
             load_model(saved)
+
+    def test_a_list_that_is_too_short(self, tmp_path: Path) -> None:
+        path = tmp_path / "m.safetensors"
+        save_model(path, tiny("small_mask_rcnn"), model="small_mask_rcnn", settings=TINY)
+        rewritten(path, lambda _, metadata: metadata["settings"].update(mask_channels=[]))
+        with pytest.raises(CheckpointError, match="settings make no small_mask_rcnn: a list among them is too short"):
+            load_model(path)
 
     def test_weights_that_are_not_finite(self, saved: Path) -> None:
         name = next(iter(load_tensors(saved)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,7 +106,7 @@ def test_settings_refuse_what_they_do_not_know() -> None:
         HeadSettings(frame="photo")
     with pytest.raises(ValueError, match="HeadSettings: mask_convention must be one of 'torchvision', 'detectron2'"):
         HeadSettings(mask_convention="coco")
-    for field, value, problem in (
+    refused: tuple[tuple[str, Any, str], ...] = (
         ("paste", "x", "must be one of 'detectron2', 'detectron1', 'torchvision', got 'x'"),
         ("decode_joints", "x", "must be one of"),
         ("clip", "x", "must be one of"),
@@ -116,6 +117,7 @@ def test_settings_refuse_what_they_do_not_know() -> None:
         ("nms_threshold", 2, r"must lie in \[0, 1\], got 2"),
         ("beta", -1.0, r"must lie in \[0, inf\), got -1.0"),
         ("pre_nms", -1, "must be at least 0, got -1"),
-    ):
+    )
+    for field, value, problem in refused:
         with pytest.raises(ValueError, match=f"HeadSettings: {field} {problem}"):
             replace(HeadSettings(), **{field: value})

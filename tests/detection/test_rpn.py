@@ -172,12 +172,13 @@ def test_a_head_for_as_many_maps_as_there_are() -> None:
 def test_settings_refuse_what_they_do_not_know() -> None:
     with pytest.raises(ValueError, match="objectness"):
         replace(TWO, objectness="tanh")
-    for field, value, problem in (
+    refused: tuple[tuple[str, Any, str], ...] = (
         ("order", "x", "must be one of 'filter_first', 'topk_first', got 'x'"),
         ("coordinates", -1, "must be 0 or 1, got -1"),
         ("positive", 1.5, r"must lie in \[0, 1\], got 1.5"),
         ("post_nms", (10, -1), "must be at least 0, got -1"),
-    ):
+    )
+    for field, value, problem in refused:
         with pytest.raises(ValueError, match=f"RPNSettings: {field} {problem}"):
             replace(TWO, **{field: value})
     with pytest.raises(ValueError, match="sizes must be as many for each map"):
