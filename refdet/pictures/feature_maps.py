@@ -12,6 +12,7 @@ import numpy as np
 
 from refdet.core.check import Array
 from refdet.features.edge_net import FeatureMaps, directions, feature_maps
+from refdet.nn.checkpoint.atomic_file import write_atomically
 
 FAINTEST = 1e-3  # of a step from black to white: scales stop here, so that a flat picture is drawn black, not as noise
 
@@ -58,5 +59,5 @@ def draw_feature_maps(image: Array, path: Path, *, title: str) -> None:
             angle = f"{theta:.0f}°" if offset == 0 else f"{theta:.0f}° and {(theta + 90) % 360:.0f}°"
             axes.set_title(f"{caption} {angle}", fontsize=9)
             axes.set_axis_off()
-    figure.savefig(path, dpi=100)
+    write_atomically(path, lambda file: figure.savefig(file, dpi=100, format=path.suffix[1:] or "png"))
     pyplot.close(figure)

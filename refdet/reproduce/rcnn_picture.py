@@ -10,6 +10,7 @@ import numpy as np
 
 from refdet.data.sample import Sample
 from refdet.data.shapes import Shapes
+from refdet.nn.checkpoint.atomic_file import write_atomically
 from refdet.pictures import slide
 from refdet.reproduce import wording
 from refdet.reproduce.rcnn import N_EXAMPLES
@@ -38,7 +39,7 @@ def draw(
     *,
     miniature: bool = False,
 ) -> None:
-    """Write the slide.
+    """Write the slide, all or nothing.
 
     Args:
         verdicts: on the claims.
@@ -53,7 +54,7 @@ def draw(
         _draw_methods(figure, summaries(records))
         _draw_scenes(figure, records["0"], scenes)
         _draw_claims(figure, verdicts, miniature=miniature)
-        figure.savefig(path)
+        write_atomically(path, lambda file: figure.savefig(file, format="png"))
 
 
 def message(verdicts: Sequence[Verdict], *, miniature: bool) -> str:

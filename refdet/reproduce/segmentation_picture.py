@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from refdet.core.check import Array
+from refdet.nn.checkpoint.atomic_file import write_atomically
 from refdet.pictures import slide
 from refdet.reproduce import wording
 from refdet.reproduce.segmentation import SCORES, Verdict
@@ -45,7 +46,7 @@ def draw(
     *,
     miniature: bool = False,
 ) -> None:
-    """Write the slide.
+    """Write the slide, all or nothing.
 
     Args:
         verdicts: on the claims.
@@ -59,7 +60,7 @@ def draw(
         slide.write_title(figure, message(verdicts, miniature=miniature), SOURCE)
         _draw_scenes(figure, means, examples)
         _draw_claims(figure, verdicts, miniature=miniature)
-        figure.savefig(path)
+        write_atomically(path, lambda file: figure.savefig(file, format="png"))
 
 
 def message(verdicts: Sequence[Verdict], *, miniature: bool) -> str:

@@ -93,15 +93,23 @@ def parsed(text: str | bytes) -> Line | None:
         values = json.loads(text)
         if "evaluation" in values:
             given = {str(name): math.nan if v is None else float(v) for name, v in values.pop("evaluation").items()}
-            return EvaluationLine(evaluation=given, step=int(values["step"]), seconds=float(values["seconds"]))
+            return EvaluationLine(evaluation=given, step=_count(values["step"]), seconds=float(values["seconds"]))
         losses = {str(name): float(v) for name, v in values.pop("losses").items()}
         norm = values.pop("gradient_norm", None)
         numbers = {name: float(values[name]) for name in ("epoch", "lr", "loss", "images_per_second", "seconds")}
         return StepLine(
-            step=int(values["step"]), losses=losses, gradient_norm=None if norm is None else float(norm), **numbers
+            step=_count(values["step"]), losses=losses, gradient_norm=None if norm is None else float(norm), **numbers
         )
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None
+
+
+def _count(value: Any) -> int:
+    """Return a number of steps; refuse one that no run has."""
+    count = int(value)
+    if not 0 <= count < 2**63:
+        raise ValueError(f"no run has {value!r} steps")
+    return count
 
 
 def read_metrics(path: str | os.PathLike[str]) -> History:

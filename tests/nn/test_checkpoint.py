@@ -1,5 +1,6 @@
 """Named arrays to `.safetensors` and `.npz` and back."""
 
+import errno
 import json
 import os
 import struct
@@ -8,7 +9,7 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import hypothesis.extra.numpy as hypothesis_numpy
 import hypothesis.strategies as st
@@ -18,6 +19,7 @@ from hypothesis import given
 from numpy.typing import NDArray
 
 from refdet.nn.checkpoint import CheckpointError, load_metadata, load_tensors, save_tensors
+from refdet.nn.checkpoint.atomic_file import write_atomically, write_bytes_atomically
 from tests.nn.damage import one_byte_changed
 
 SUFFIXES = (".safetensors", ".npz")
@@ -255,6 +257,30 @@ def test_symbolic_links_are_followed(path: Path) -> None:
     save_tensors(path, {"x": np.ones(2)})
     assert path.is_symlink()
     assert load_tensors(target)["x"].tolist() == [1.0, 1.0]
+
+
+def test_links_in_a_circle_lead_to_no_file(path: Path) -> None:
+    """Neither as the file itself nor above it; they stay as they are."""
+    path.symlink_to(path)
+    for circle in (path, path / "below" / path.name):
+        with pytest.raises(CheckpointError, match=r"weights\.\w+: Too many levels of symbolic links"):
+            save_tensors(circle, {"x": np.ones(2)})
+    assert os.listdir(path.parent) == [path.name]
+    assert os.readlink(path) == str(path)
+
+
+def test_a_full_disk_is_told_of_the_file_and_not_of_a_temporary_one(tmp_path: Path) -> None:
+    def full(file: BinaryIO) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "picture.png").write_bytes(b"good")
+    with pytest.raises(OSError, match=r"No space left on device: '.*picture\.png'$"):
+        write_atomically(tmp_path / "picture.png", full)
+    assert (tmp_path / "picture.png").read_bytes() == b"good"
+    with pytest.raises(FileNotFoundError) as refused:
+        write_bytes_atomically(tmp_path / "none" / "picture.png", b"")
+    assert refused.value.filename == str(tmp_path / "none" / "picture.png")
+    assert os.listdir(tmp_path) == ["picture.png"]
 
 
 @pytest.mark.parametrize("name", ["weights.pth", "weights", "weights.npz.gz", "weights.NPZ"])

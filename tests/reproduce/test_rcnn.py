@@ -244,12 +244,43 @@ def test_results_of_other_settings_are_left_alone(tmp_path: Path, quick: Quick) 
         rcnn.run(other, 1, tmp_path, ignore)
 
 
-@pytest.mark.parametrize("seeds", [[], {"zero": {"parts": {}}}, {"-1": {"parts": {}}}, {"0": {}}, {"0": {"parts": 3}}])
+TIMING = {"losses": {}, "search_seconds": 1.0, "seconds": {"fast": 1.0}, "fc_seconds": {}}
+
+
+@pytest.mark.parametrize(
+    "seeds",
+    [
+        [],
+        {"zero": {"parts": {}}},
+        {"-1": {"parts": {}}},
+        {"0": {}},
+        {"0": {"parts": 3}},
+        {"0": {"parts": []}},
+        {"0": {"parts": {"proposals": {}}}},
+        {"0": {"parts": {"proposals": []}}},
+        {"0": {"parts": {"proposals": {"losses": 3}}}},
+        {"0": {"parts": {"fast": {"losses": {}, "mAP": 0.5}}}},
+        {"0": {"parts": {"fast": {"losses": {}, "mAP": {"fast": "much"}}}}},
+        {"0": {"parts": {"fast": {"losses": {}, "examples": []}}}},
+        {"0": {"parts": {"timing": {"losses": {}}}}},
+        {"0": {"parts": {"timing": TIMING | {"seconds": {"fast": 0}}}}},
+        {"0": {"parts": {"timing": TIMING | {"search_seconds": 10**400}}}},
+    ],
+)
 def test_results_that_somebody_has_written_into(tmp_path: Path, quick: Quick, seeds: Any) -> None:
     rcnn.run(TWO, 1, tmp_path, ignore)
     path = tmp_path / rcnn.RESULTS
     path.write_text(json.dumps({**json.loads(path.read_text()), "seeds": seeds}))
     with pytest.raises(OtherExperimentError, match="does not hold results of this experiment"):
+        rcnn.read_records(tmp_path, TWO)
+    whole = {"0": {"parts": {"fast": {"losses": {}, "mAP": {"fast": None, "faster": 0.5}}, "timing": TIMING}}}
+    path.write_text(json.dumps({**json.loads(path.read_text()), "seeds": whole}))
+    assert rcnn.read_records(tmp_path, TWO) == whole
+
+
+def test_results_that_are_nested_too_deeply(tmp_path: Path) -> None:
+    (tmp_path / rcnn.RESULTS).write_text("[" * 100_000)
+    with pytest.raises(OtherExperimentError, match=r"does not hold results of this experiment \(nested too deeply\)"):
         rcnn.read_records(tmp_path, TWO)
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
+import os
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from matplotlib.figure import Figure
@@ -39,7 +42,7 @@ def test_the_slide_can_be_read(
     found: dict[str, object], miniature: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[Figure] = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
     judged = verdicts(found)
     draw(judged, found, example_scenes(MINIATURE), tmp_path / "x.png", miniature=miniature)
     (figure,) = drawn
@@ -56,3 +59,15 @@ def test_the_slide_can_be_read(
     for (one, a), (other, b) in itertools.combinations(places, 2):
         width, height = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
         assert width <= 1 or height <= 1, f"{one!r} and {other!r}"
+
+
+def test_a_full_disk_leaves_the_old_slide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(figure: Figure, file: BinaryIO, **_: str) -> None:
+        file.write(b"half a picture")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Figure, "savefig", full)
+    (tmp_path / "x.png").write_bytes(b"the old one")
+    with pytest.raises(OSError, match=r"No space left on device: '.*x\.png'"):
+        draw(verdicts(ONE), ONE, example_scenes(MINIATURE), tmp_path / "x.png")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("x.png", b"the old one")]

@@ -198,7 +198,7 @@ def records(**mean_ius: list[float]) -> dict[str, Any]:
     return {
         str(seed): {
             "scores": {
-                method: {"mean_iu": mean_ius.get(method, [0.0] * n)[seed], "pixel_accuracy": 0.5}
+                method: {"mean_iu": mean_ius.get(method, [0.0] * n)[seed], "pixel_accuracy": 0.5, "mean_accuracy": 0.5}
                 for method in segmentation.METHODS
             }
         }
@@ -284,6 +284,16 @@ def test_results_of_other_settings_are_left_alone(tmp_path: Path, quick: list[in
     segmentation.run(MINIATURE, 1, tmp_path, lambda seed, progress: None)
     with pytest.raises(OtherExperimentError, match="other settings"):
         segmentation.run(replace(MINIATURE, lr=0.5), 1, tmp_path, lambda seed, progress: None)
+
+
+def test_a_record_without_a_score(tmp_path: Path, quick: list[int]) -> None:
+    segmentation.run(MINIATURE, 1, tmp_path, lambda seed, progress: None)
+    path = tmp_path / segmentation.RESULTS
+    content = json.loads(path.read_text())
+    del content["seeds"]["0"]["scores"]["grid"]["mean_accuracy"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(OtherExperimentError, match=r"this experiment \(a seed has no whole record\)"):
+        segmentation.read_records(tmp_path, MINIATURE)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": "something else", "seeds": {}}'])

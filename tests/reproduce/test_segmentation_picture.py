@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import math
+import os
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ from matplotlib.figure import Figure
 from refdet.pictures.slide import SMALLEST
 from refdet.reproduce.paired import PairedDifference
 from refdet.reproduce.segmentation import CLAIMS, METHODS, Verdict
-from refdet.reproduce.segmentation_picture import draw, message
+from refdet.reproduce.segmentation_picture import COLUMNS, draw, message
 from refdet.reproduce.wording import interval, judgement
 from tests.pictures.test_algorithms import texts
 
@@ -55,7 +58,7 @@ def test_the_slide_can_be_read(
     difference: PairedDifference, miniature: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[Figure] = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, path: drawn.append(figure))
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
     examples = {name: np.zeros((3, 8, 8), np.uint8) for name in ("truth", *METHODS)}
     examples["image"] = np.zeros((3, 8, 8, 3), np.uint8)
     draw(verdicts(difference), dict.fromkeys(METHODS, 1.0), examples, tmp_path / "x.png", miniature=miniature)
@@ -72,3 +75,15 @@ def test_the_slide_can_be_read(
     for (one, a), (other, b) in itertools.combinations(places, 2):
         width, height = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
         assert width <= 1 or height <= 1, f"{one!r} and {other!r}"
+
+
+def test_a_full_disk_leaves_the_old_slide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(figure: Figure, file: BinaryIO, **_: str) -> None:
+        file.write(b"half a picture")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Figure, "savefig", full)
+    (tmp_path / "x.png").write_bytes(b"the old one")
+    with pytest.raises(OSError, match=r"No space left on device: '.*x\.png'"):
+        draw(verdicts(ONE), {}, {name: np.zeros((1, 8, 8), np.uint8) for name in COLUMNS}, tmp_path / "x.png")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("x.png", b"the old one")]

@@ -23,7 +23,7 @@ from refdet.detection.preparation import Preparation
 from refdet.detection.small_detectors import small_faster_rcnn
 from refdet.nn.checkpoint import CheckpointError, load_tensors, safetensors_format, save_tensors
 from refdet.training import Interrupted, OtherRunError, Progress, TrainingError, read_metrics, run_folder
-from refdet.training.metrics_log import MetricsFile
+from refdet.training.metrics_log import EvaluationLine, MetricsFile, parsed
 from refdet.training.recipes import Augmentation
 from tests.detection.tiny_detectors import CLASS_NAMES, picture, tiny
 from tests.training.tiny_run import TinyNet, bits, pictures, rates, run, sgd
@@ -218,6 +218,20 @@ def test_damaged_metrics_are_repaired(tmp_path: Path) -> None:
     assert log.read_bytes().startswith(whole)
     assert [(line["step"], "evaluation" in line) for line in timeless(tmp_path)] == [(i, False) for i in range(1, 6)]
     assert result.history == read_metrics(log)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"step": Infinity, "evaluation": {}, "seconds": 1}',
+        '{"step": 1, "evaluation": {"mAP": 1%s}, "seconds": 1}' % ("0" * 400),
+        '{"step": 1%s, "evaluation": {}, "seconds": 1}' % ("0" * 400),
+        '{"step": -1, "evaluation": {}, "seconds": 1}',
+    ],
+)
+def test_a_line_of_metrics_with_a_number_that_no_run_has(line: str) -> None:
+    assert parsed('{"step": 1, "evaluation": {}, "seconds": 1}') == EvaluationLine(1, {}, 1.0)
+    assert parsed(line) is None
 
 
 def full(file: BinaryIO, arrays: Any, metadata: str | None) -> None:

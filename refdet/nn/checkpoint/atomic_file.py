@@ -7,6 +7,8 @@ Created Equal", on what goes wrong without). An exception in the middle removes 
 leave it behind; its name is `.`, 16 random hexadecimal digits, `.tmp`.
 """
 
+import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Callable
@@ -17,9 +19,12 @@ from typing import BinaryIO
 def write_atomically(path: Path, write_content: Callable[[BinaryIO], object]) -> None:
     """Create or replace `path` by what `write_content` writes, all or nothing.
 
-    Where `path` is a symbolic link, the file that it leads to is replaced, and the link stays.
+    Where `path` is a symbolic link, the file that it leads to is replaced, and the link stays. Links in a circle lead
+    to no file: they are an `OSError`, as when such a file is opened. The temporary file is named in no `OSError`.
     """
-    path = path.resolve()
+    given, path = path, Path(os.path.realpath(path))  # Path.resolve makes a RuntimeError of links in a circle
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(given))
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         with temporary.open("xb") as file:
@@ -27,8 +32,11 @@ def write_atomically(path: Path, write_content: Callable[[BinaryIO], object]) ->
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:  # KeyboardInterrupt too must leave nothing behind
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:  # KeyboardInterrupt too must leave nothing behind
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError) and error.filename in (None, temporary, str(temporary)):
+            error.filename = str(given)  # of a full disk it is None
         raise
     _flush_directory(path.parent)
 
