@@ -69,8 +69,8 @@ def detect_objects(
 
         refdet detect a.png b.png --score 0.7 --json > found.json
 
-    JSON: {"model", "weights", "score", "class_names", "joint_names" if they are
-    known, "images": a list of {"file", "drawing", "width", "height", "objects":
+    JSON: {"model", "weights", "score", "class_names", "joint_names" as far as
+    they are known, "images": a list of {"file", "drawing", "width", "height", "objects":
     a list of {"class", "score", "box": x1 y1 x2 y2 in pixels, "mask": COCO's
     RLE, "joints": x y and score of each}}, "problems": a list of {"file",
     "problem"}}.

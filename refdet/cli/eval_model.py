@@ -25,6 +25,7 @@ def evaluate_model(
     from refdet.cli.model_choice import chosen_model, on_backend, usual_data
     from refdet.cli.train_data import open_data
     from refdet.data import CocoError, ImageError, VocError
+    from refdet.data.limbs import same_joints
     from refdet.training.detector_scores import evaluate_detector
 
     if model is None and weights is None:
@@ -42,7 +43,12 @@ def evaluate_model(
             for_test_alone=True,
             leave_out_unusable=leave_out_unusable,
         )
-        _check_sigmas(sigmas, opened.joint_names if "joints" in _judged(loaded.model, text) else ())
+        joint_names = opened.joint_names if "joints" in _judged(loaded.model, text) else ()
+        _check_sigmas(sigmas, joint_names)
+        if joint_names and loaded.joint_names and not same_joints(joint_names, loaded.joint_names):
+            raise UsageProblem(
+                f"eval: the model finds the joints {_few(loaded.joint_names)}; {text} has {_few(joint_names)}"
+            )
         with _progress(len(opened.test)) as progress:
             try:
                 scores = evaluate_detector(detector, opened.test, progress=progress, sigmas=sigmas)
@@ -78,6 +84,10 @@ def _check_sigmas(sigmas: Sequence[float] | None, joint_names: Sequence[str]) ->
             f"eval: each of the {n_joints} joints needs a sigma, and their names are not COCO's; "
             "give yours with --sigmas"
         )
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" … ({len(names)})" if len(names) > 3 else "")
 
 
 @contextmanager

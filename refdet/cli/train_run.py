@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 
     from refdet.data import Sample
 
-ORDER, MODEL_FILE, PROPOSALS = "run.json", "model.safetensors", "proposals"
+ORDER, MODEL_FILE, PROPOSALS_FILE = "run.json", "model.safetensors", "proposals.npz"
+TARGETS = ("target_mean", "target_std", "roi_heads.box_predictor.bbox_pred.weight")  # that belong together
 FORMAT = "refdet run 1"
 MAY_CHANGE = ("steps", "evaluate_every")
 SAVE_EVERY = 100  # steps
@@ -175,13 +176,14 @@ def run(order: Order, folder: Path) -> None:
                 keep=keep,
             )
     except Exception as problem:
-        has_begun = (folder / LAST).exists() or (folder / FOLDER).exists()
+        has_begun = any((folder / name).exists() for name in (LAST, FOLDER, PROPOSALS_FILE))
         if is_first and not has_begun:  # nothing to go on with: the same command may be given again
             path.unlink(missing_ok=True)
         if isinstance(problem, MemoryError):
             n = order["batch_size"]
+            way_out = "take fewer by --batch-size, in a new run" if n > 1 else "make the pictures smaller"
             raise TrainingError(
-                f"train: there is too little memory for steps of {n} pictures; take fewer by --batch-size, in a new run"
+                f"train: there is too little memory, with steps of {n} {'pictures' if n > 1 else 'picture'}; {way_out}"
             ) from problem
         if isinstance(problem, ValueError) and not isinstance(problem, (CheckpointError, TrainingError)):
             raise TrainingError(f"train: {problem}") from problem  # of a picture, which it names
@@ -197,7 +199,7 @@ def _train(
     folder: Path,
     *,
     is_new: bool,
-    given: Collection[str],
+    given: frozenset[str],
     accepted: Callable[[], object],
     keep: Callable[[], object],
 ) -> DetectorScores:
@@ -210,7 +212,7 @@ def _train(
     samples: Sequence[Sample] = data.train
     if "proposals" in find_model(order["model"]).learns_from:
         samples = _with_proposals(detector, samples, folder)
-        if is_new and hasattr(detector, "fit_targets") and "target_mean" not in given:  # which its last layer goes with
+        if is_new and hasattr(detector, "fit_targets") and not given.issuperset(TARGETS):
             detector.fit_targets(samples)
     if is_new and order["weights"] is None and recipe.begins_with is not None:
         typer.echo("first the backbone learns to name the objects, cut out of the pictures", err=True)
@@ -298,7 +300,7 @@ def _with_proposals(detector: DetectorNetwork, samples: Sequence[Sample], folder
 
     from refdet.cli.messages import errors
 
-    path = folder / f"{PROPOSALS}.npz"
+    path = folder / PROPOSALS_FILE
     found = WithProposals(samples, detector.propose, path=path)  # type: ignore[attr-defined]
     if found.n_found < len(found):
         with Progress(console=errors, transient=True, disable=not errors.file.isatty()) as bar:

@@ -3,7 +3,8 @@
 COCO's joints are nose; eyes, ears, shoulders, elbows, wrists, hips, knees, ankles, left before right. Its limbs are the
 "skeleton" of the category "person" in its files, counted from 0 (Lin et al., "Microsoft COCO", 2014).
 
-Names of joints are compared word by word: "left_shoulder", "Left shoulder" and "left-shoulder" are the same.
+Names of joints are compared word by word: "left_shoulder", "Left shoulder", "left-shoulder" and "leftShoulder" are the
+same.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ def swapped_of(joint_names: Sequence[str]) -> tuple[int, ...] | None:
 
     A name in which a word is "left", "right", "l" or "r" becomes the one with the other side in its place; all other
     joints stay what they are. The names do not say it where one with a side has no counterpart, two are the same, or
-    none has a side.
+    none has a side. Nor do they where a side is part of a word, as in "lefthip".
 
-    >>> swapped_of(["nose", "left_eye", "right_eye"]), swapped_of(["L hip", "tail", "R hip"])
+    >>> swapped_of(["nose", "left_eye", "right_eye"]), swapped_of(["hipL", "tail", "hipR"])
     ((0, 2, 1), (2, 1, 0))
     >>> swapped_of(["nose", "left eye"]) is None, swapped_of(["1", "2"]) is None
     (True, True)
@@ -51,6 +52,8 @@ def swapped_of(joint_names: Sequence[str]) -> tuple[int, ...] | None:
     number = {name: j for j, name in enumerate(names)}
     mirrored = [tuple(OTHER_SIDE.get(word, word) for word in name) for name in names]
     if len(number) < len(names) or mirrored == names or not all(name in number for name in mirrored):
+        return None
+    if any(side in word != side for name in names for word in name for side in ("left", "right")):
         return None
     return tuple(number[name] for name in mirrored)
 
@@ -67,5 +70,6 @@ def limbs_of(joint_names: Sequence[str]) -> tuple[tuple[int, int], ...]:
 
 
 def _words(name: str) -> tuple[str, ...]:
-    """Return the words of a name, without case; what is no letter or digit stands between them."""
-    return tuple(word for word in re.split(r"[\W_]+", name.casefold()) if word)
+    """Return the words of a name, without case; a capital after a small letter begins one, as in leftHip."""
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    return tuple(word for word in re.split(r"[\W_]+", apart.casefold()) if word)

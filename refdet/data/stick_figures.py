@@ -55,6 +55,7 @@ class StickFigures(LazySequence[Sample]):
         super().__init__(integer("StickFigures", "n", n, low=0))
         self._seed = integer("StickFigures", "seed", seed, low=0)
         self._size = checked_size("StickFigures", size)
+        self.joint_names = JOINT_NAMES
 
     def _item(self, i: int) -> Sample:
         return make_figure(self._seed, i, size=self._size)

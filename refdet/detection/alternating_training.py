@@ -143,7 +143,10 @@ class WithRPNProposals(LazySequence[Sample]):
 
 
 def rpn_proposals_of(model: FasterRCNN, image: Array, *, n: int = 2000) -> Array:
-    """Return the n best proposals (P, 4) float32 of all anchors, in pixels of the picture (H, W, 3)."""
+    """Return the n best proposals (P, 4) float32 of all anchors, in pixels of the picture (H, W, 3).
+
+    They were clipped in the batch: where last pixels are counted, they may end up to a pixel outside the picture.
+    """
     with no_grad():
         prepared = model.preparation.picture(image)
         maps = model.backbone.maps(Tensor(prepared.images_for(model)), training=False, rng=None)

@@ -29,7 +29,7 @@ draws them first of all.
 Samples, proposals from outside and detections are half-open; within, boxes are counted as `coordinates` says, see
 `refdet.detection.last_pixel`. Regions are labelled and encoded in pixels of the picture as it was given, as in the
 released code, and enlarged with it for the crops. That code has no "+ 1" in its transform: a box of one pixel has no
-width, whose logarithm it avoids by adding 1e-14. Here training leaves out such proposals and refuses such an object.
+width, whose logarithm it avoids by adding 1e-14. Here training leaves out such proposals and such objects.
 
 `FAST_RCNN_HEAD` has the detections of the paper's release: at most 100 regions of a class enter the suppression. What
 came after it takes all that score more than 0.05, and keeps the best 100 of the picture, which is done here as well.
@@ -145,14 +145,8 @@ class FastRCNN(Module):
     def truth(self, sample: Sample) -> GroundTruth:
         """Return the objects of a picture, in its pixels, as the detector counts boxes."""
         truth = ground_truth(sample, n_classes=len(self.class_names), with_difficult=self.with_difficult)
-        boxes = self._counted(truth.boxes)
-        if not self._has_area(boxes).all():
-            raise ValueError(
-                f"{sample.name}: an object must be more than one pixel wide and high, since the transform of Fast "
-                f"R-CNN measures from the first pixel to the last, "
-                f"got {truth.boxes[np.argmin(self._has_area(boxes))].tolist()}"
-            )
-        return truth._replace(boxes=boxes)
+        truth = truth._replace(boxes=self._counted(truth.boxes))
+        return truth.only(self._has_area(truth.boxes))
 
     def training_proposals(self, sample: Sample) -> Array:
         """Return the proposals that a picture brings, in its pixels, as the detector counts boxes."""
@@ -163,9 +157,10 @@ class FastRCNN(Module):
         return to_last_pixel(boxes, self.roi_heads.settings.coordinates)
 
     def _has_area(self, boxes: Array) -> Array:
-        """Return which boxes have a width and a height by the transform of the detector; what is NaN is left to it."""
+        """Return which boxes have a width and a height by the transform of the detector."""
         sides = boxes[:, 2:] - boxes[:, :2] + (self.roi_heads.settings.transform != "continuous")
-        return np.logical_not((sides <= 0).any(axis=1))
+        has: Array = np.all(sides > 0, axis=1)
+        return has
 
     def draw(self, proposals: Array, truth: GroundTruth, *, rng: np.random.Generator) -> Regions:
         """Return the regions of a picture that enter the loss; all in its pixels, and counted as in the detector."""

@@ -17,13 +17,18 @@ from refdet.data.sample import Sample, require_usable
 
 
 class GroundTruth(NamedTuple):
-    """The G objects of one picture, in pixels of the batch; what is not known is None."""
+    """The G objects of one picture, in its pixels or those of the batch; what is not known is None."""
 
     boxes: Array  # (G, 4) float32
     classes: Array  # (G,) int64, from 1 on
     masks: Array | None  # (G, H, W) bool
     joints: Array | None  # (G, K, 2) float32
     joints_visible: Array | None  # (G, K) bool
+
+    def only(self, chosen: Array) -> GroundTruth:
+        """Return those of the objects that are chosen, (G,) bool."""
+        known = (None if x is None else x[chosen] for x in (self.masks, self.joints, self.joints_visible))
+        return GroundTruth(self.boxes[chosen], self.classes[chosen], *known)
 
 
 def ground_truth(sample: Sample, *, n_classes: int, with_difficult: bool = True) -> GroundTruth:
@@ -46,12 +51,9 @@ def ground_truth(sample: Sample, *, n_classes: int, with_difficult: bool = True)
         raise ValueError(
             f"{sample.name}: the class of object {i} must be one of 1 … {n_classes - 1}, got {int(sample.classes[i])}"
         )
-    chosen = np.ones(len(sample.classes), bool) if with_difficult else ~sample.difficult
-    return GroundTruth(
-        sample.boxes[chosen].astype(np.float32),
-        sample.classes[chosen].astype(np.int64),
-        *(None if x is None else x[chosen] for x in (sample.masks, sample.joints, sample.joints_visible)),
-    )
+    boxes, classes = sample.boxes.astype(np.float32), sample.classes.astype(np.int64)
+    truth = GroundTruth(boxes, classes, sample.masks, sample.joints, sample.joints_visible)
+    return truth if with_difficult else truth.only(~sample.difficult)
 
 
 def joined_masks(samples: Sequence[Sample], truths: Sequence[GroundTruth]) -> list[Array]:

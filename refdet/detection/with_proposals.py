@@ -134,15 +134,16 @@ class WithProposals(LazySequence[Sample]):
         path = self._path
         if path is None:
             raise ValueError("WithProposals.save: no file was named; give path= when it is made")
+        metadata = self._metadata()  # reads the first and the last picture: what is wrong with them is known beforehand
         try:
             for i in range(len(self)):
                 if i not in self._found:
                     self._found[i] = self._search(self._samples[i])
                     on_found(self.n_found)
         finally:
-            self._write(path)
+            self._write(path, metadata)
 
-    def _write(self, path: Path) -> None:
+    def _write(self, path: Path, metadata: dict[str, Any]) -> None:
         none = np.zeros((0, 4), np.float32)
         arrays = {
             "boxes": np.concatenate([none, *(self._found.get(i, none) for i in range(len(self)))]),
@@ -150,7 +151,7 @@ class WithProposals(LazySequence[Sample]):
                 [len(self._found[i]) if i in self._found else NOT_SEARCHED for i in range(len(self))], np.int64
             ),
         }
-        save_tensors(path, arrays, metadata=self._metadata())
+        save_tensors(path, arrays, metadata=metadata)
 
     def _metadata(self) -> dict[str, Any]:
         """Say what the proposals belong to: how they are found, and the names of the first and the last picture."""

@@ -125,14 +125,14 @@ def evaluate_detector(
         detector: anything that has `class_names` and `detect`.
         samples: the pictures with their objects, of the detector's classes; a list, or a sequence that reads them.
         progress: called before the first picture and after each with the number that are done, and of all.
-        sigmas: one for each joint; None for those that belong to `samples.joint_names`, which `CocoImages` has.
+        sigmas: one for each joint; None for those that belong to `samples.joint_names`, which `CocoImages` and
+            `StickFigures` have.
     """
     n_images = len(samples) if isinstance(samples, Sequence) else 0
     n_classes, seconds = len(detector.class_names), 0.0
     truths, found = _Records(), _Records()
-    joint_names: Sequence[str] = getattr(samples, "joint_names", ())
     if sigmas is None:
-        sigmas = sigmas_of(joint_names)
+        sigmas = sigmas_of(getattr(samples, "joint_names", ()))
     if progress is not None:
         progress(0, n_images)
     done = 0
@@ -144,8 +144,7 @@ def evaluate_detector(
         except ValueError as problem:  # the picture is too small for it, for instance
             raise ValueError(f"{sample.name}: the detector cannot look at it: {problem}") from problem
         seconds += time.perf_counter() - start
-        if sigmas is None and joint_names and detected.joints is not None:  # not after looking at all pictures
-            raise ValueError(_no_sigmas(len(joint_names)))
+        _check_joints(sample, detected, sigmas)
         truths.add_sample(done, sample)
         found.add_detected(done, detected, sample.size)
         if progress is not None:
@@ -294,19 +293,24 @@ def _coco(
     if kind == "keypoints":
         K = objects.keypoints.shape[1] if objects.keypoints is not None else 0
         points = np.concatenate([np.zeros((0, K, 3)), *(found.keypoints or [])])
-        if sigmas is None:
-            raise ValueError(_no_sigmas(K))
-        if len(sigmas) != K:
-            raise ValueError(f"evaluate_detector: each of the {K} joints needs a sigma, got {len(sigmas)}")
         return evaluate_coco(objects, Detections.of_keypoints(*rows, points), sigmas=sigmas, **options)
     return evaluate_coco(objects, Detections.of_boxes(*rows, found.xywh), **options)
 
 
-def _no_sigmas(K: int) -> str:
-    return (
-        f"evaluate_detector: objects of {K} joints need sigmas, one for each joint; known are those of joints that are "
-        "named as COCO's people or stick figures have them"
-    )
+def _check_joints(sample: Sample, detected: Detected, sigmas: Sequence[float] | None) -> None:
+    """Refuse joints that cannot be compared, or not be judged, at the first picture and not after the last."""
+    if sample.joints is None or detected.joints is None:
+        return
+    K, found = sample.joints.shape[1], detected.joints.shape[1]
+    if found != K:
+        raise ValueError(f"evaluate_detector: the objects of {sample.name} have {K} joints, the detector finds {found}")
+    if sigmas is None:
+        raise ValueError(
+            f"evaluate_detector: objects of {K} joints need sigmas, one for each joint; known are those of joints that "
+            "are named as COCO's people or stick figures have them"
+        )
+    if len(sigmas) != K:
+        raise ValueError(f"evaluate_detector: each of the {K} joints needs a sigma, got {len(sigmas)}")
 
 
 def _check_classes(name: str, classes: Array, n_classes: int) -> None:

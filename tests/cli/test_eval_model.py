@@ -212,6 +212,10 @@ def test_joints_of_other_names_need_sigmas(tmp_path: Path, monkeypatch: pytest.M
     assert "each of the 14 joints needs a sigma, and their names are not COCO's; give yours" in refused.stderr
     told = json.loads(run(*on_file, "--json", "-", "--sigmas", ",".join(["0.1"] * 14)).stdout)
     assert told["figures"]["keypoint AP"] == pytest.approx(1)
+    save_bright(Path("bright.safetensors"), joint_names=CROWD_POSE[::-1])
+    refused = run(*on_file, "--sigmas", ",".join(["0.1"] * 14))
+    assert refused.exit_code == 2
+    assert f"eval: the model finds the joints {', '.join(CROWD_POSE[:-4:-1])} … (14); coco:" in refused.stderr
 
 
 def test_help_says_which_pictures_are_looked_at() -> None:

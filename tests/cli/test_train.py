@@ -275,8 +275,10 @@ class TestFailing:
             raise MemoryError
 
         monkeypatch.setattr(Bright, "losses", too_much)
-        sentence = said(run("bright", "--data", "figures", *SMALL), 1)
-        assert "too little memory for steps of 1 pictures; take fewer by --batch-size" in sentence
+        problems = {1: "steps of 1 picture; make the pictures smaller", 2: "steps of 2 pictures; take fewer by"}
+        for n, problem in problems.items():
+            sentence = said(run("bright", "--data", "figures", *SMALL, "--batch-size", n, "--out", f"of {n}"), 1)
+            assert f"train: there is too little memory, with {problem}" in sentence
 
     def test_a_loss_that_is_not_finite(self, monkeypatch: pytest.MonkeyPatch) -> None:
         losses = Bright.losses

@@ -201,7 +201,8 @@ def test_names_say_what_joints_become_in_a_mirror() -> None:
         ("front", "rear"),  # no sides
         ("left eye", "right eye", "left ear"),
         ("left eye", "left_eye", "right eye"),
-        ("leftEye", "rightEye"),  # one word each
+        ("lefteye", "righteye"),  # one word each
+        ("left_eye", "right_eye", "Lefthip", "Righthip"),  # the hips
     ],
 )
 def test_names_that_do_not_say_it(names: tuple[str, ...]) -> None:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from refdet.core.check import Array
+from refdet.data.lazy_sequence import LazySequence
+from refdet.data.sample import Sample
 from refdet.data.transforms import mirror
 from refdet.detection.with_proposals import SMALL_PICTURES, SelectiveSearch, WithProposals, proposals_of
 from refdet.nn.checkpoint import CheckpointError
@@ -92,6 +94,28 @@ def test_an_interrupted_search_goes_on(tmp_path: Path) -> None:
     for sample, expected in zip(whole, WithProposals(SAMPLES, Corner()), strict=True):
         np.testing.assert_array_equal(proposals_of(sample), proposals_of(expected))
     assert again.n_calls == 1
+
+
+def test_a_picture_that_cannot_be_read_costs_nothing_that_was_found(tmp_path: Path) -> None:
+    """In the middle what was found before it is kept; the last one, whose name is in the file, is looked at first."""
+
+    class Pictures(LazySequence[Sample]):
+        def __init__(self, broken: int) -> None:
+            super().__init__(3)
+            self.broken = broken
+
+        def _item(self, i: int) -> Sample:
+            if i == self.broken:
+                raise ValueError(f"picture {i} is broken")
+            return SAMPLES[i]
+
+    path, propose = tmp_path / "proposals.npz", Corner()
+    with pytest.raises(ValueError, match="picture 1 is broken"):
+        WithProposals(Pictures(1), propose, path=path).save()
+    assert WithProposals(SAMPLES, Corner(), path=path).n_found == propose.n_calls == 1
+    with pytest.raises(ValueError, match="picture 2 is broken"):
+        WithProposals(Pictures(2), propose, path=tmp_path / "other.npz").save()
+    assert propose.n_calls == 1
 
 
 def test_a_file_of_other_proposals_is_refused(tmp_path: Path) -> None:

@@ -322,11 +322,31 @@ def test_joints_are_judged_by_the_sigmas_of_their_names() -> None:
 
 @pytest.mark.parametrize("names", [(), JOINT_NAMES[::-1]])
 def test_as_many_joints_as_known_ones_need_sigmas_too(names: tuple[str, ...]) -> None:
-    """At the first picture, where the samples say the names: the second one is none that the detector has seen."""
+    """At the first picture: the second one is none that the detector has seen."""
     sample = StickFigures(1, seed=0)[0]
     sample.image[0, 0] = 0
-    samples = Named([sample, picture(7, [A], [1])] if names else [sample])
+    samples = Named([sample, picture(7, [A], [1])])
     samples.joint_names = names
     detector = Remembers([perfect(sample)], FIGURE_CLASS_NAMES)
     with pytest.raises(ValueError, match="objects of 14 joints need sigmas, one for each joint; known are those of"):
+        evaluate_detector(detector, samples)
+
+
+def test_stick_figures_say_whose_sigmas_are_theirs() -> None:
+    figures = StickFigures(2, seed=0)
+
+    class Perfect(Remembers):
+        def detect(self, image: np.ndarray) -> Detected:
+            return next(perfect(figure) for figure in figures if np.array_equal(figure.image, image))
+
+    assert evaluate_detector(Perfect([], FIGURE_CLASS_NAMES), figures).figures()["keypoint AP"] == pytest.approx(1)
+
+
+def test_joints_of_another_number_are_refused_at_the_first_picture() -> None:
+    samples = StickFigures(2, seed=0)[:]
+    samples[0].image[0, 0] = 0
+    found = perfect(samples[0])
+    assert found.joints is not None
+    detector = Remembers([dataclasses.replace(found, joints=found.joints[:, :3])], FIGURE_CLASS_NAMES)
+    with pytest.raises(ValueError, match=r"the objects of stick figures 0/0 have 14 joints, the detector finds 3"):
         evaluate_detector(detector, samples)
