@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import itertools
-import os
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 from matplotlib.figure import Figure
@@ -16,6 +13,7 @@ from refdet.reproduce.rcnn_claims import CLAIMS, verdicts
 from refdet.reproduce.rcnn_picture import draw, example_scenes, message
 from refdet.reproduce.rcnn_settings import MINIATURE
 from tests.pictures.test_algorithms import texts
+from tests.reproduce.full_disk import assert_keeps_the_old_slide
 from tests.reproduce.rcnn_records import record, records
 
 WIDE = records(
@@ -62,12 +60,5 @@ def test_the_slide_can_be_read(
 
 
 def test_a_full_disk_leaves_the_old_slide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(figure: Figure, file: BinaryIO, **_: str) -> None:
-        file.write(b"half a picture")
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(Figure, "savefig", full)
-    (tmp_path / "x.png").write_bytes(b"the old one")
-    with pytest.raises(OSError, match=r"No space left on device: '.*x\.png'"):
-        draw(verdicts(ONE), ONE, example_scenes(MINIATURE), tmp_path / "x.png")
-    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("x.png", b"the old one")]
+    scenes = example_scenes(MINIATURE)
+    assert_keeps_the_old_slide(lambda path: draw(verdicts(ONE), ONE, scenes, path), tmp_path, monkeypatch)

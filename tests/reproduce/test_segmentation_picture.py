@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import itertools
 import math
-import os
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -19,6 +16,7 @@ from refdet.reproduce.segmentation import CLAIMS, METHODS, Verdict
 from refdet.reproduce.segmentation_picture import COLUMNS, draw, message
 from refdet.reproduce.wording import interval, judgement
 from tests.pictures.test_algorithms import texts
+from tests.reproduce.full_disk import assert_keeps_the_old_slide
 
 SEVERAL = PairedDifference(0.1, 0.05, 0.15, 5)
 ONE = PairedDifference(0.1, -math.inf, math.inf, 1)
@@ -78,12 +76,5 @@ def test_the_slide_can_be_read(
 
 
 def test_a_full_disk_leaves_the_old_slide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(figure: Figure, file: BinaryIO, **_: str) -> None:
-        file.write(b"half a picture")
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(Figure, "savefig", full)
-    (tmp_path / "x.png").write_bytes(b"the old one")
-    with pytest.raises(OSError, match=r"No space left on device: '.*x\.png'"):
-        draw(verdicts(ONE), {}, {name: np.zeros((1, 8, 8), np.uint8) for name in COLUMNS}, tmp_path / "x.png")
-    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("x.png", b"the old one")]
+    examples = {name: np.zeros((1, 8, 8), np.uint8) for name in COLUMNS}
+    assert_keeps_the_old_slide(lambda path: draw(verdicts(ONE), {}, examples, path), tmp_path, monkeypatch)
