@@ -279,7 +279,7 @@ def _check_outputs(json_file: str | None, plot: Path | None) -> None:
 
 def _check_sigmas(files: EvalFiles, sigmas: tuple[float, ...] | None) -> dict[str, Sequence[float]]:
     """Return the option to pass on; there must be a sigma for each keypoint."""
-    from refdet.training.detector_scores import sigmas_of
+    from refdet.training.joint_sigmas import sigmas_of
 
     if files.kind != "keypoints":
         if sigmas is not None:

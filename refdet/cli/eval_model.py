@@ -72,7 +72,7 @@ def _judged(model: str, data: str) -> tuple[str, ...]:
 
 def _check_sigmas(sigmas: Sequence[float] | None, joint_names: Sequence[str]) -> None:
     """Refuse sigmas that are too many, too few, or for nothing, before the detector looks at anything."""
-    from refdet.training.detector_scores import sigmas_of
+    from refdet.training.joint_sigmas import sigmas_of
 
     n_joints = len(joint_names)
     if sigmas is not None and n_joints == 0:

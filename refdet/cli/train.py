@@ -109,12 +109,12 @@ def train_detector(
     if lr is not None and not 0 < lr < math.inf:
         _refuse(f"--lr must be a number above 0, got {lr}")
 
-    from refdet.cli import train_run
+    from refdet.cli import train_order, train_run
     from refdet.cli.model_choice import on_backend
     from refdet.training import Interrupted
 
     folder = _folder(model, out)
-    order = train_run.resumed(folder, given) if resume else train_run.begun(folder, given)
+    order = train_order.resumed(folder, given) if resume else train_order.begun(folder, given)
     with on_backend("train", backend):
         try:
             train_run.run(order, folder)
@@ -123,7 +123,7 @@ def train_detector(
             typer.echo(f"refdet: go on with: {_again(folder, backend)}", err=True)
             raise typer.Exit(130) from None
         except KeyboardInterrupt:  # before the first step, or for the second time
-            if (folder / train_run.ORDER).exists():
+            if (folder / train_order.ORDER).exists():
                 typer.echo(f"refdet: train: stopped at once; go on with: {_again(folder, backend)}", err=True)
             raise typer.Exit(130) from None
 

@@ -14,8 +14,8 @@ Conventions:
 - The area of an object is what its sample says, else that of its mask where there is one, else of its box.
 - An object whose mask has no pixel, because its file gives none for instance, is judged by its box and joints alone. In
   the scores of masks it is a crowd that fills the box.
-- The sigmas of joints are those that belong to their names, in that order: COCO's for its people, `FOURTEEN_SIGMAS` for
-  stick figures. Where the samples do not tell the names, or others, sigmas must be given.
+- The sigmas of joints are those that belong to their names, in that order: COCO's for its people, others for stick
+  figures (`refdet.training.joint_sigmas`). Where the samples do not tell the names, or others, sigmas must be given.
 - A figure of what is not there, of a class without objects for instance, is NaN; COCO's −1 is NaN here too.
 - Pictures are looked at one by one, in order. Masks are kept run-length encoded.
 """
@@ -31,23 +31,17 @@ from typing import Any
 import numpy as np
 
 from refdet.core.check import Array
-from refdet.data.limbs import COCO_JOINT_NAMES, same_joints
 from refdet.data.sample import Sample
-from refdet.data.stick_figures import JOINT_NAMES
 from refdet.detection.detected import Detected, Detector
 from refdet.masks.rle import RLE, rle_encode
 from refdet.metrics.coco import evaluate_coco
 from refdet.metrics.coco_evaluation import CocoEvaluation
-from refdet.metrics.object_keypoint_similarity import COCO_SIGMAS
 from refdet.metrics.records import Detections, GroundTruths
 from refdet.metrics.voc import LabelledBoxes, ScoredBoxes, VocEvaluation, evaluate_voc
+from refdet.training.joint_sigmas import sigmas_of
 
 Progress = Callable[[int, int], object]  # told how many pictures have been looked at, and of how many
 
-# Of the joints of `refdet.data.stick_figures`: feet, knees, hips, shoulders, elbows, hands, neck, top of the head. The
-# limbs have the sigmas of COCO's ankles … wrists, neck and head that of its shoulders, as CrowdPose has it for the same
-# fourteen joints (Li et al., "CrowdPose" (2019); its fork of the COCO API).
-FOURTEEN_SIGMAS = (0.089, 0.089, 0.087, 0.087, 0.107, 0.107, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.079, 0.079)
 VOC_CONVENTION, OVERLAP = "voc2010", 0.5
 
 
@@ -99,17 +93,6 @@ class DetectorScores:
 
 
 KINDS = {"bbox": "box", "segm": "mask", "keypoints": "keypoint"}
-
-
-def sigmas_of(joint_names: Sequence[str]) -> tuple[float, ...] | None:
-    """Return the sigmas of joints of these names, in this order; None where they are not known.
-
-    >>> sigmas_of(JOINT_NAMES)[:2], sigmas_of(["left_eye", "right_eye"]) is None
-    ((0.089, 0.089), True)
-    """
-    if same_joints(joint_names, COCO_JOINT_NAMES):
-        return COCO_SIGMAS
-    return FOURTEEN_SIGMAS if same_joints(joint_names, JOINT_NAMES) else None
 
 
 def evaluate_detector(

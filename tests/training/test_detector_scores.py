@@ -22,7 +22,8 @@ from refdet.data.stick_figures import JOINT_NAMES
 from refdet.detection.detected import Detected
 from refdet.metrics.coco import evaluate_coco
 from refdet.metrics.object_keypoint_similarity import COCO_SIGMAS
-from refdet.training.detector_scores import FOURTEEN_SIGMAS, evaluate_detector, sigmas_of
+from refdet.training.detector_scores import evaluate_detector
+from refdet.training.joint_sigmas import FOURTEEN_SIGMAS, sigmas_of
 
 NAMES = ("background", "cat", "dog")
 
