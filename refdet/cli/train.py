@@ -76,7 +76,8 @@ def train_detector(
 
     DIR gets curves.png and metrics.jsonl while it trains, model.safetensors
     before every test, last.safetensors, from which the run goes on, and run.json
-    with what it was asked for. Ctrl-C saves first. The run that goes on gives the same weights, bit for bit.
+    with what it was asked for. Ctrl-C saves first. The run that goes on gives the
+    same weights, bit for bit.
 
     Examples:
 

@@ -33,7 +33,7 @@ class RunError(TrainingError, ValueError):
 
 
 def begun(folder: Path, given: Mapping[str, Any]) -> Order:
-    """Return the order of a new run; refuse a folder that has a run already."""
+    """Return the order of a new run; refuse a folder that has a run or a model already."""
     if given["model"] is None:
         raise UsageProblem("train: name a model, such as small_faster_rcnn; refdet train --help lists them")
     _check_trainable(given["model"])

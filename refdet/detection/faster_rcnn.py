@@ -121,9 +121,7 @@ class FasterRCNN(Module):
     def losses_of_heads(self, samples: Sequence[Sample], *, rng: Rng) -> dict[str, Tensor]:
         """Return the losses of the second stage alone, on proposals that come with the samples."""
         seen, truths = self.see_known(samples, rng=rng)
-        proposals = []
-        for i, sample in enumerate(samples):
-            proposals.append(self.in_batch(proposals_of(sample), seen.prepared, i))
+        proposals = [self.in_batch(proposals_of(sample), seen.prepared, i) for i, sample in enumerate(samples)]
         return self.head_losses(seen, proposals, truths, rng=rng)
 
     def see_known(self, samples: Sequence[Sample], *, rng: Rng | None = None) -> tuple[Seen, list[GroundTruth]]:

@@ -7,7 +7,8 @@ program does, on which its overlaps, transforms and limits depend: what is known
 outside, are brought to that count where they enter, and detections back where they leave.
 
 Conventions: as in py-faster-rcnn the pixel is taken off before the picture is enlarged, so that a box of one pixel has
-x2 = x1 in any enlargement; no box ends before it begins. With `coordinates` 0 both functions change nothing.
+x2 = x1 in any enlargement; no box ends before it begins. With `coordinates` 0 both functions change nothing. Fast and
+Faster R-CNN count so; SPP-net, which draws its regions by the same settings, takes the width of overlaps alone.
 """
 
 from __future__ import annotations

@@ -19,9 +19,10 @@ where β of the backbone says, 21 for ZF-5 and for others elsewhere. Windows tha
 once. Proposals need a positive area, may be none, and are in pixels of the picture; stage 3 learns from all of them.
 
 The released code differs in three things. It takes a box to a scale by (x − 1)(s − 1)/(m − 1) + 1 of its pixels, which
-begin at 1, for a picture whose shorter side m becomes s; here by the ratio of the sides, so that one window in five to
-twelve falls on other responses. Its machines learn from one of the negatives that fall on the same responses, here from
-all. And it fine-tunes with each picture at a scale drawn at random, here with each window at that which suits it.
+begin at 1, for a picture whose shorter side m becomes s; here by the ratio of the sides, so that some windows fall on
+other responses (of ZF-5, one in five to twelve, for photographs of 333 × 500 and 375 × 500). Its machines learn from
+one of the negatives that fall on the same responses, here from all. And it fine-tunes with each picture at a scale
+drawn at random, here with each window at that which suits it.
 """
 
 from __future__ import annotations

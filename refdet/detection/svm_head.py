@@ -6,15 +6,16 @@
 
 For class c the positives are the boxes of its objects, exactly, and the negatives are regions with IoU < 0.3 with every
 object of the class; what is in between is ignored (`refdet.detection.hard_negative_mining` finds the hard ones). The
-boxes of all objects are regions too, as in R-CNN's code, where they come before the others.
+boxes of all objects, difficult or not, are among these regions, before the others, as in R-CNN's code; not so where
+`objects_as_negatives` of the mining is false.
 
 Girshick et al., "Rich feature hierarchies" (2014), §2.3 and appendix B, and its code; He et al., "Spatial pyramid
 pooling" (2014), §4.2; decks 000 to 002.
 
 Conventions: class 0 is the background, has no machine, and scores −∞, as does a class of which training saw no object.
 An IoU of exactly 0.3 makes no negative. An object that is difficult is no positive, and a region that overlaps it by
-0.3 or more no negative. The mean of the norms is that of all regions, or of the objects where there is no region; where
-it is 0 the scale is 1.
+0.3 or more no negative. The mean of the norms is that of all regions but the objects, or of the objects where there are
+no others; where it is 0 the scale is 1.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from PIL import Image
 
 from refdet.data.coco_entries import CocoError
 from refdet.data.coco_images import CocoImages
-from refdet.data.limbs import COCO_JOINT_NAMES, COCO_LIMBS, COCO_SWAPPED, same_joints, swapped_of
+from refdet.data.limbs import COCO_JOINT_NAMES, COCO_LIMBS, same_joints, swapped_of
 from refdet.data.stick_figures import JOINT_NAMES, SWAPPED
 
 CONTENT: dict[str, Any] = {
@@ -178,6 +178,7 @@ def test_coco_s_limbs_join_neighbours_and_mirror_into_themselves() -> None:
     assert [COCO_JOINT_NAMES[COCO_SWAPPED[i]] for i in (0, 5, 16)] == ["nose", "right shoulder", "left ankle"]
 
 
+COCO_SWAPPED = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)
 AP_10K = (
     "left_eye", "right_eye", "nose", "neck", "root_of_tail", "left_shoulder", "left_elbow", "left_front_paw",
     "right_shoulder", "right_elbow", "right_front_paw", "left_hip", "left_knee", "left_back_paw", "right_hip",
