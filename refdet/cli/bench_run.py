@@ -258,19 +258,16 @@ def _relative(file: str, to: str) -> str:
 def _draw(report: Report, file: str) -> bool:
     """Draw the roofline; say so if there is nothing to draw."""
     from refdet.bench.roofline import roofline_of
+    from refdet.pictures.algorithms import PictureError, write_slide
     from refdet.pictures.roofline import draw_roofline
-    from refdet.pictures.slide import empty_slide, settings
 
     roofline = roofline_of(report)
     if roofline is None:
         why = "the peaks could not be measured" if report.peaks is None else "no row with a time states its work"
         errors.print(f"--plot: there is nothing to draw, as {why}", highlight=False, soft_wrap=True)
         return False
-    with settings():
-        figure = empty_slide()
-        draw_roofline(figure, roofline)
-        try:
-            figure.savefig(file)
-        except OSError as error:
-            raise UsageProblem(f"bench: --plot: cannot write {file}: {error.strerror}") from None
+    try:
+        write_slide(lambda figure: draw_roofline(figure, roofline), Path(file))
+    except PictureError as problem:
+        raise UsageProblem(f"bench: --plot: {problem}") from None
     return True

@@ -31,8 +31,8 @@ def unknown(what: str, name: str, known: Collection[str]) -> UsageProblem:
 
 
 def print_json(value: Any) -> None:
-    """Print a value for a program to read."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print a value for a program to read, in ASCII, which every terminal and file can take."""
+    typer.echo(json.dumps(value, indent=2))
 
 
 def write_text(option: str, file: str, text: str) -> None:

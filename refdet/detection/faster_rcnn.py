@@ -165,9 +165,11 @@ class FasterRCNN(Module):
         losses = heads.box_losses(heads.box_output(crops, training=training, rng=rng), regions, truths)
         objects = [r.objects() for r in regions]
         if heads.mask_head is not None:
-            crops = self.crops(seen.maps, [r.boxes for r in objects], heads.settings.mask_side)
+            masks = joined_masks(samples, truths)
+            outlined = [r.with_masks(m) for r, m in zip(objects, masks, strict=True)]
+            crops = self.crops(seen.maps, [r.boxes for r in outlined], heads.settings.mask_side)
             logits = heads.mask_logits(crops, training=training, rng=rng)
-            losses |= heads.mask_losses(logits, objects, joined_masks(samples, truths))
+            losses |= heads.mask_losses(logits, outlined, masks)
         if heads.keypoint_head is not None:
             crops = self.crops(seen.maps, [r.boxes for r in objects], heads.settings.keypoint_side)
             logits = heads.keypoint_logits(crops, training=training, rng=rng)

@@ -18,6 +18,8 @@ from the polygons of the annotation, which a mask of pixels no longer has, nor a
 `refdet.detection.polygon_mask_targets`.
 
 Conventions: without regions the loss is 0, with gradients of 0. Class 0 is the background; its map is never trained.
+An object without a pixel in its mask has no mask, as one of COCO without a segmentation: its regions are not among the
+P. Torchvision, which does not ask, teaches that they are empty.
 Weights begin as `refdet.nn` has it (He's fan_in; torchvision takes fan_out), biases at 0.
 """
 

@@ -43,6 +43,11 @@ class Regions(NamedTuple):
         """Return those that are objects."""
         return self.only(np.flatnonzero(self.classes > 0))
 
+    def with_masks(self, masks: Array) -> Regions:
+        """Return those whose object has a pixel in its mask, of `masks` (G, H, W)."""
+        has_pixel = np.array([mask.any() for mask in masks], np.bool_)
+        return self.only(np.flatnonzero(has_pixel[self.matches]))
+
 
 def candidate_regions(proposals: Array, truth: GroundTruth, settings: HeadSettings) -> Regions:
     """Label the proposals of a picture, and its objects themselves.

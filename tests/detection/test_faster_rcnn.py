@@ -17,6 +17,7 @@ from refdet.detection.keypoint_coding import decode_keypoints
 from refdet.detection.multi_scale_roi_align import CropSettings
 from refdet.detection.preparation import Preparation
 from refdet.detection.roi_heads import BoxDetections
+from refdet.detection.roi_training import Regions
 from refdet.detection.small_detectors import SmallSettings, small_faster_rcnn, small_keypoint_rcnn, small_mask_rcnn
 from refdet.masks.paste import paste_masks
 from refdet.nn import SGD
@@ -206,6 +207,19 @@ def test_masks_and_joints_need_half_open_boxes(make: Callable[..., FasterRCNN]) 
     settings = tiny(rpn=replace(TINY_RPN, coordinates=1), head=replace(TINY_HEAD, coordinates=1))
     with pytest.raises(ValueError, match="RoIHeads: coordinates must be 0 with a head for masks or joints, got 1"):
         make(CLASS_NAMES, rng=rng(), settings=settings)
+
+
+def test_objects_without_a_mask_teach_none() -> None:
+    net, sample = small_mask_rcnn(CLASS_NAMES, rng=rng(), settings=TINY), picture()
+
+    def mask_loss(has_mask: tuple[bool, bool], indices: list[int]) -> float:
+        masks = sample.masks & np.array(has_mask)[:, None, None]
+        seen, truths = net.see_known([replace(sample, masks=masks)])
+        regions = Regions(truths[0].boxes + np.float32(1), truths[0].classes, np.arange(2)).only(np.array(indices))
+        return float(net.region_losses(seen, [regions], truths)["mask"].item())
+
+    assert mask_loss((True, False), [0, 1]) == mask_loss((True, True), [0]) != mask_loss((True, True), [0, 1])
+    assert mask_loss((False, False), [0, 1]) == 0
 
 
 def test_masks_and_joints_of_detections() -> None:
