@@ -10,6 +10,12 @@
 backend: `with use_backend("numba-cpu"): ...`.
 """
 
+import os
+
+# When NumPy's OpenBLAS is loaded, it reads for how long its threads wait for work by going round a loop: 2^26 cycles
+# unless it is told. Meanwhile they take the processors from the threads of a backend.
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "14")
+
 from refdet import nn, ops
 from refdet.autograd import Tensor, gradcheck, gradients, no_grad
 from refdet.core.kernel import use_backend

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -139,3 +140,21 @@ def test_import_loads_numpy_alone() -> None:
     of_numpy = {"numpy", "cython_runtime"}  # the latter, and a versioned twin, come with numpy.random
     tops = {top for top in run.stdout.split() if not top.startswith("_cython_")}
     assert tops <= of_numpy | {"refdet"}, run.stdout
+
+
+@pytest.mark.parametrize(("given", "used"), [(None, "14"), ("20", "20")])
+def test_threads_of_blas_wait_less_unless_told(given: str | None, used: str) -> None:
+    """OpenBLAS reads it when NumPy is loaded, so that is when it must be there."""
+    program = (
+        "import os, sys\n"
+        "class Watch:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'numpy': print(os.environ.get('OPENBLAS_THREAD_TIMEOUT'))\n"
+        "sys.meta_path.insert(0, Watch())\n"
+        "import refdet"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_THREAD_TIMEOUT"}
+    if given is not None:
+        environment["OPENBLAS_THREAD_TIMEOUT"] = given
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+    assert run.stdout == f"{used}\n"
