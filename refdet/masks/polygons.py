@@ -96,7 +96,7 @@ def vertices_of(polygon: Any) -> Array:
     except ValueError as error:
         raise ValueError(f"polygon_to_rle: the vertices must be pairs (x, y): {error}") from error
     if points.dtype.kind not in "fiu":
-        raise TypeError(f"polygon_to_rle: polygon must hold numbers, got {points.dtype.name}")
+        raise TypeError(f"polygon_to_rle: polygon must hold numbers, got {points.dtype.type.__name__.rstrip('_')}")
     if not (points.ndim == 2 and points.shape[1] == 2) and not (points.ndim == 1 and points.size % 2 == 0):
         raise ValueError(f"polygon_to_rle: polygon must be (V, 2) or a flat list of 2·V, got shape {shape_of(points)}")
     points = points.reshape(-1, 2).astype(np.float64)

@@ -117,7 +117,7 @@ def test_objects_of_several_polygons_against_pycocotools(seed: int, n: int) -> N
         ([0, 0, 1, 1, 2, np.nan], ValueError, r"polygon_to_rle: coordinates must be finite and within ±1000000"),
         ([0, 0, 1, 1, 2, 1e9], ValueError, r"polygon_to_rle: .* got \[2.0, 1000000000.0\] \(vertex 2\)"),
         ([[0, 0], [1, 1], [2]], ValueError, r"polygon_to_rle: the vertices must be pairs \(x, y\): "),
-        (["0", "1"] * 3, TypeError, r"polygon_to_rle: polygon must hold numbers, got str"),
+        (["0", "1"] * 3, TypeError, r"polygon_to_rle: polygon must hold numbers, got str$"),
     ],
 )
 def test_bad_polygons(polygon: Any, error: type[Exception], message: str) -> None:
