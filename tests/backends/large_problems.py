@@ -92,6 +92,11 @@ def _batch_norm(rng: RNG) -> Iterator[tuple[Any, Any]]:
         yield (x, *per_channel), {"training": training, "momentum": 0.1, "eps": 1e-5, "convention": "torch"}
 
 
+def _gather(rng: RNG) -> Iterator[tuple[Any, Any]]:
+    yield (rng.standard_normal((70, 3, 40, 21)),), {"key": (rng.integers(0, 70, 90),)}
+    yield (rng.standard_normal((70, 300)),), {"key": (slice(None), rng.integers(-300, 300, 400))}
+
+
 def _relu(rng: RNG) -> Iterator[tuple[Any, Any]]:
     yield (rng.standard_normal((5, 21, 33, 31)),), {}
 
@@ -314,6 +319,7 @@ MAKERS: dict[str, Callable[[RNG], Iterator[tuple[Any, Any]]]] = {
     "conv2d": _convolutions,
     "conv_transpose2d": _transposed_convolutions,
     "edge_affinities": _recorded(_edges, "edge_affinities"),
+    "gather": _gather,
     "group_edges": _recorded(_edges, "group_edges"),
     "group_regions": _recorded(_search, "group_regions"),
     "gaussian_kernel": _small_gaussian,

@@ -34,6 +34,7 @@ REQUIRED = {
         "conv_transpose2d.backward",
         "conv_transpose2d.forward",
         "edge_affinities",
+        "gather.backward",
         "group_edges",
         "group_regions",
         "lattice_blur.backward",

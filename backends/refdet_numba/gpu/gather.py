@@ -29,6 +29,7 @@ from refdet.core.shaping import ShapingResidual, gather_forward
 from refdet_numba.gpu.assembly import Assembled, array
 from refdet_numba.gpu.device import blocks_for, contiguous, launch, number
 from refdet_numba.gpu.shim import IN_SIMULATOR, cuda, jit
+from refdet_numba.keys import is_mask, n_axes, n_named_axes, parts_of
 
 THREADS = 32 if IN_SIMULATOR else 256
 
@@ -44,8 +45,8 @@ def backward(residual: ShapingResidual, dy: Any, *, needs: tuple[bool], key: Any
     """Add dy where it was read, once for every time it was read, in row-major order of dy."""
     x = residual.x
     refuse_outside(x.shape, key)
-    n_axes = _n_named(key, x.ndim)
-    shape, per_place = x.shape[:n_axes], math.prod(x.shape[n_axes:])
+    named = n_named_axes(key, x.ndim)
+    shape, per_place = x.shape[:named], math.prod(x.shape[named:])
     places = np.reshape(np.arange(math.prod(shape), like=x), shape)[key]
     places = np.reshape(places, (places.size,))
     order = np.argsort(places, kind="stable")
@@ -59,42 +60,20 @@ def backward(residual: ShapingResidual, dy: Any, *, needs: tuple[bool], key: Any
 def refuse_outside(shape: tuple[int, ...], key: Any) -> None:
     """Raise an IndexError where an array of the key holds what its axis has not."""
     for axis, indices in _arrays_by_axis(key, len(shape)):
-        if not _is_mask(indices) and number(np.any((indices < -shape[axis]) | (indices >= shape[axis]))):
+        if not is_mask(indices) and number(np.any((indices < -shape[axis]) | (indices >= shape[axis]))):
             raise IndexError(
                 f"gather: the key {key!r} does not fit x of shape {shape}: "
                 f"an index is out of bounds for axis {axis} with size {shape[axis]}"
             )
 
 
-def _parts(key: Any) -> list[Any]:
-    parts = key if isinstance(key, tuple) else (key,)
-    return [np.array(part) if isinstance(part, list) else part for part in parts]
-
-
-def _n_axes(part: Any) -> int:
-    """Return how many axes of x a part of a key names; Ellipsis none."""
-    if part is None or part is Ellipsis or isinstance(part, (bool, np.bool_)):
-        return 0
-    return int(part.ndim) if _is_mask(part) else 1
-
-
-def _is_mask(part: Any) -> bool:
-    return hasattr(part, "dtype") and part.dtype.kind == "b"
-
-
-def _n_named(key: Any, ndim: int) -> int:
-    """Return how many leading axes a key reaches into; all of them if it has an Ellipsis."""
-    parts = _parts(key)
-    return ndim if any(part is Ellipsis for part in parts) else sum(map(_n_axes, parts))
-
-
 def _arrays_by_axis(key: Any, ndim: int) -> Iterator[tuple[int, Any]]:
     """Return the arrays of a key, each with the first axis of x that it names."""
-    parts, axis = _parts(key), 0
+    parts, axis = parts_of(key), 0
     for part in parts:
         if hasattr(part, "dtype"):
             yield axis, part
-        axis += ndim - sum(map(_n_axes, parts)) if part is Ellipsis else _n_axes(part)
+        axis += ndim - sum(map(n_axes, parts)) if part is Ellipsis else n_axes(part)
 
 
 @jit()

@@ -9,37 +9,15 @@ import numpy as np
 import pytest
 
 from refdet.core.shaping import ShapingResidual, gather_backward
+from tests.backends.gather_keys import ALL, KEYS, MASK, X
 
 if os.environ.get("NUMBA_ENABLE_CUDASIM") != "1":
     pytest.skip("needs NUMBA_ENABLE_CUDASIM=1 before Numba is imported", allow_module_level=True)
 
 from refdet_numba.gpu import gather
 
-X = np.zeros((3, 4, 2), np.float32)
-ROWS, MASK = np.array([2, -3, 2, 0]), np.array([True, False, True])
-ALL = slice(None)
 
-
-@pytest.mark.parametrize(
-    "key",
-    [
-        ROWS,
-        ROWS[:0],
-        np.array(1),
-        [0, 0, 2],
-        MASK,
-        (ALL, ROWS),
-        (ROWS, ALL, 0),
-        (ROWS, slice(1, 3)),
-        (..., np.array([1, 1])),
-        (ROWS, ..., np.array([1, 1, 0, 1])),
-        (None, ROWS, None),
-        (MASK, np.array([3, 1])),
-        np.ones((3, 4), bool),
-        np.ones((3, 4, 2), bool),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("key", KEYS, ids=str)
 def test_gradients_add_up_in_order(key: Any) -> None:
     dy = np.random.default_rng(0).standard_normal(X[key].shape).astype(np.float32)
     (expected,) = gather_backward(ShapingResidual(X), dy, needs=(True,), key=key)
