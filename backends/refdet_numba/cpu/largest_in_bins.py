@@ -73,8 +73,8 @@ def _largest_in_bins(
                 for q in range(PW):
                     lanes = slice((p * PW + q) * WIDTH, (p * PW + q + 1) * WIDTH)
                     _largest(x, W, rows[r, p], columns[r, q], empty, best[lanes], index[lanes])
-            write_lanes(best, n_lanes, y[r, first : first + n_lanes].reshape(-1))
-            write_lanes(index, n_lanes, switches[r, first : first + n_lanes].reshape(-1))
+            write_lanes(best, WIDTH, n_lanes, y[r, first : first + n_lanes].reshape(-1))
+            write_lanes(index, WIDTH, n_lanes, switches[r, first : first + n_lanes].reshape(-1))
 
 
 @compiled

@@ -95,8 +95,8 @@ def _forward(
                             column_taps = taps(left + q * width + (j + 0.5) * width / g_w, W, columns.clamps)
                             _interpolate(x, W, row_taps, column_taps, value)
                             _keep_larger(value, i * g_w + j, best[lanes], number[lanes])
-            write_lanes(best, n_lanes, y[r, first : first + n_lanes].reshape(-1))
-            write_lanes(number, n_lanes, winners[r, first : first + n_lanes].reshape(-1))
+            write_lanes(best, WIDTH, n_lanes, y[r, first : first + n_lanes].reshape(-1))
+            write_lanes(number, WIDTH, n_lanes, winners[r, first : first + n_lanes].reshape(-1))
 
 
 @compiled

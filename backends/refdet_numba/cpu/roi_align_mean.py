@@ -15,8 +15,8 @@ and for the gradient, whose sum over regions stays in their order because one th
 A region with g × g points in a bin costs about (g + 1)·W' + (g + 1)·PW products per p, where W' is the number of
 columns that it reads, not the 4 · g² · PW of point by point.
 
-Workspace: the copy of x of `channel_blocks` in the forward pass, WIDTH·H·W numbers per thread in the backward pass, and
-per thread WIDTH·(W + PH·PW) numbers in both.
+Workspace: the copy of x of `channel_blocks` in the forward pass, width·H·W numbers per thread in the backward pass, and
+per thread width·(W + PH·PW) numbers in both, width the lanes of a block.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from numba import get_thread_id, prange
 
 from refdet.core.check import Array
 from refdet_numba.cpu.arrays import native
-from refdet_numba.cpu.channel_blocks import WIDTH, channel_blocks, read_lanes, write_lanes
+from refdet_numba.cpu.channel_blocks import channel_blocks, lanes_for, number_of_blocks, read_lanes, write_lanes
 from refdet_numba.cpu.compiling import ROUNDED_ONCE, compiled, compiled_parallel
 from refdet_numba.cpu.roi_align_weights import AxisWeights
 from refdet_numba.cpu.threads import per_thread
@@ -39,7 +39,7 @@ CHUNK = 32  # regions of a task
 def mean_crops(x: Array, images: Array, rows: AxisWeights, columns: AxisWeights) -> Array:
     """Return y (R, C, PH, PW)."""
     C, (R, PH), PW = x.shape[1], rows.counts.shape, columns.counts.shape[1]
-    blocks = channel_blocks(x)
+    blocks = channel_blocks(x, lanes_for(C))
     y = np.empty((R, C, PH * PW), blocks.dtype)
     _forward(blocks, x.shape[3], images, rows, columns, *_workspace(x, PH * PW, y.dtype), y)
     return y.reshape(R, C, PH, PW)
@@ -50,27 +50,37 @@ def mean_crops_adjoint(dy: Array, images: Array, rows: AxisWeights, columns: Axi
     dx = np.empty(shape, dy.dtype.newbyteorder("="))
     R, C, PH, PW = dy.shape
     H, W = shape[2:]
-    sums = per_thread((H * W * WIDTH,), dx.dtype)
+    sums = per_thread((H * W, lanes_for(C)), dx.dtype)
     dcrops = native(dy).reshape(R, C, PH * PW)
-    _backward(dcrops, W, images, rows, columns, *_workspace(dx, PH * PW, dx.dtype), sums, dx.reshape(*shape[:2], H * W))
+    _backward(
+        dcrops,
+        W,
+        number_of_blocks(C),
+        images,
+        rows,
+        columns,
+        *_workspace(dx, PH * PW, dx.dtype),
+        sums,
+        dx.reshape(*shape[:2], H * W),
+    )
     return dx
 
 
 def _workspace(x: Array, n_bins: int, dtype: Any) -> tuple[Array, Array]:
-    return per_thread((x.shape[3] * WIDTH,), dtype), per_thread((n_bins * WIDTH,), dtype)
+    width = lanes_for(x.shape[1])
+    return per_thread((x.shape[3] * width,), dtype), per_thread((n_bins * width,), dtype)
 
 
 @compiled_parallel
 def _forward(blocks: Any, W: int, images: Any, rows: Any, columns: Any, bands: Any, crops: Any, y: Any) -> None:
-    n_blocks = blocks.shape[1]
+    n_blocks, width = blocks.shape[1], blocks.shape[3]
     R, C = y.shape[:2]
     PH, PW = rows.counts.shape[1], columns.counts.shape[1]
     n_chunks = (R + CHUNK - 1) // CHUNK
-    step = np.int64(WIDTH)  # of the type of W · WIDTH, so that one compilation serves both
     for task in prange(n_blocks * n_chunks):
         block, chunk = task // n_chunks, task % n_chunks
-        first = block * WIDTH
-        n_lanes = min(WIDTH, C - first)
+        first = block * width
+        n_lanes = min(width, C - first)
         band, crop = bands[get_thread_id()], crops[get_thread_id()]
         for r in range(chunk * CHUNK, min(R, (chunk + 1) * CHUNK)):
             x = blocks[images[r], block].reshape(-1)
@@ -78,17 +88,17 @@ def _forward(blocks: Any, W: int, images: Any, rows: Any, columns: Any, bands: A
                 for run in range(columns.n_runs[r]):
                     start, stop = columns.runs[r, run, 0], columns.runs[r, run, 1]
                     _weigh(
-                        x[start * WIDTH :],
+                        x[start * width :],
                         rows.pixels[r, p],
-                        W * WIDTH,
+                        W * width,
                         rows.weights[r, p],
                         rows.counts[r, p],
-                        band[start * WIDTH : stop * WIDTH],
+                        band[start * width : stop * width],
                     )
                 for q in range(PW):
-                    out = crop[(p * PW + q) * WIDTH : (p * PW + q + 1) * WIDTH]
-                    _weigh(band, columns.pixels[r, q], step, columns.weights[r, q], columns.counts[r, q], out)
-            write_lanes(crop, n_lanes, y[r, first : first + n_lanes].reshape(-1))
+                    out = crop[(p * PW + q) * width : (p * PW + q + 1) * width]
+                    _weigh(band, columns.pixels[r, q], width, columns.weights[r, q], columns.counts[r, q], out)
+            write_lanes(crop, width, n_lanes, y[r, first : first + n_lanes].reshape(-1))
 
 
 @compiled(fastmath=ROUNDED_ONCE)
@@ -136,32 +146,32 @@ def _add(weight: Any, x: Any, out: Any) -> None:
 
 @compiled_parallel
 def _backward(
-    dy: Any, W: int, images: Any, rows: Any, columns: Any, bands: Any, crops: Any, sums: Any, dx: Any
+    dy: Any, W: int, n_blocks: int, images: Any, rows: Any, columns: Any, bands: Any, crops: Any, sums: Any, dx: Any
 ) -> None:
     N, C = dx.shape[:2]
     PH, PW = rows.counts.shape[1], columns.counts.shape[1]
-    n_blocks = (C + WIDTH - 1) // WIDTH
+    width = sums.shape[2]
     for task in prange(N * n_blocks):
-        n, first = task // n_blocks, task % n_blocks * WIDTH
-        n_lanes = min(WIDTH, C - first)
-        dband, dcrop, total = bands[get_thread_id()], crops[get_thread_id()], sums[get_thread_id()]
+        n, first = task // n_blocks, task % n_blocks * width
+        n_lanes = min(width, C - first)
+        dband, dcrop, total = bands[get_thread_id()], crops[get_thread_id()], sums[get_thread_id()].reshape(-1)
         total[:] = 0
         dcrop[:] = 0
         for r in range(images.size):
             if images[r] != n:
                 continue
-            read_lanes(dy[r, first : first + n_lanes].reshape(-1), n_lanes, dcrop)
+            read_lanes(dy[r, first : first + n_lanes].reshape(-1), width, n_lanes, dcrop)
             for p in range(PH):
                 for run in range(columns.n_runs[r]):
-                    dband[columns.runs[r, run, 0] * WIDTH : columns.runs[r, run, 1] * WIDTH] = 0
+                    dband[columns.runs[r, run, 0] * width : columns.runs[r, run, 1] * width] = 0
                 for q in range(PW):
-                    part = dcrop[(p * PW + q) * WIDTH : (p * PW + q + 1) * WIDTH]
+                    part = dcrop[(p * PW + q) * width : (p * PW + q + 1) * width]
                     for k in range(columns.counts[r, q]):
                         column = columns.pixels[r, q, k]
-                        _add(columns.weights[r, q, k], part, dband[column * WIDTH : (column + 1) * WIDTH])
+                        _add(columns.weights[r, q, k], part, dband[column * width : (column + 1) * width])
                 for k in range(rows.counts[r, p]):
-                    row = total[rows.pixels[r, p, k] * W * WIDTH :]
+                    row = total[rows.pixels[r, p, k] * W * width :]
                     for run in range(columns.n_runs[r]):
-                        start, stop = columns.runs[r, run, 0] * WIDTH, columns.runs[r, run, 1] * WIDTH
+                        start, stop = columns.runs[r, run, 0] * width, columns.runs[r, run, 1] * width
                         _add(rows.weights[r, p, k], dband[start:stop], row[start:stop])
-        write_lanes(total, n_lanes, dx[n, first : first + n_lanes].reshape(-1))
+        write_lanes(total, width, n_lanes, dx[n, first : first + n_lanes].reshape(-1))
