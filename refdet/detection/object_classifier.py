@@ -161,19 +161,22 @@ class ObjectClassifier(Module):
     def _beside(self, boxes: Array, size: tuple[int, int], rng: np.random.Generator) -> Array:
         """Return pieces of background, near the objects and anywhere."""
         n = round(self.crops.background * len(boxes))
+        if n == 0:
+            return np.zeros((0, 4), np.float32)
         near = np.arange(n) < (n + 1) // 2
-        pieces, found = np.zeros((n, 4), np.float32), np.zeros(n, np.bool_)
-        for _ in range(ATTEMPTS if n else 0):
+        drawn = []
+        for _ in range(ATTEMPTS):
             of = boxes[rng.integers(len(boxes), size=n)]
             sides = of[:, 2:] - of[:, :2]
             around = (of[:, :2] + of[:, 2:]) / 2 + sides * rng.uniform(-1, 1, (n, 2))
             centres = np.where(near[:, None], around, rng.uniform(0, size[::-1], (n, 2)))
-            drawn = _boxes(centres, sides * 2 ** rng.uniform(-1, 1, (n, 2)))
-            drawn = clip_boxes(drawn, height=size[0], width=size[1])
-            is_large = (drawn[:, 2:] - drawn[:, :2]).min(axis=1) >= SMALLEST_PIECE
-            fits = is_large & (box_iou(drawn, boxes).max(axis=1) < MOST_OVERLAP) & ~found
-            pieces[fits], found = drawn[fits], found | fits
-        return pieces[found]
+            drawn.append(_boxes(centres, sides * 2 ** rng.uniform(-1, 1, (n, 2))))
+        pieces = clip_boxes(np.concatenate(drawn), height=size[0], width=size[1])
+        is_large = (pieces[:, 2:] - pieces[:, :2]).min(axis=1) >= SMALLEST_PIECE
+        fits = (is_large & (box_iou(pieces, boxes).max(axis=1) < MOST_OVERLAP)).reshape(ATTEMPTS, n)
+        first = fits.argmax(axis=0)  # of the attempts that fit
+        kept: Array = pieces.reshape(ATTEMPTS, n, 4)[first, np.arange(n)][fits.any(axis=0)]
+        return kept
 
 
 def begin_as(detector: FastRCNN | FasterRCNN, classifier: ObjectClassifier) -> None:
