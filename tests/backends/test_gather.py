@@ -18,5 +18,6 @@ def test_gradients_add_up_in_order(key: Any) -> None:
     (expected,) = gather_backward.reference(ShapingResidual(X), dy, needs=(True,), key=key)
     (found,) = gather.backward(ShapingResidual(X), dy, needs=(True,), key=key)
     assert found is not None
+    assert expected is not None
     assert found.dtype == expected.dtype
     np.testing.assert_array_equal(found, expected)
