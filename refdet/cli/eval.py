@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -13,6 +12,7 @@ import typer
 
 from refdet.cli.messages import UsageProblem, console, errors
 from refdet.cli.output_folder import check_folder
+from refdet.cli.progress_bar import Begin, progress_bar
 from refdet.cli.train import MOST_PICTURES
 
 if TYPE_CHECKING:
@@ -182,17 +182,17 @@ def evaluate_detections(
 
     from refdet.cli import eval_output
 
-    with _progress() as step:
-        files = _read(ground_truth, detections, is_voc, kind, split, lambda what: step(what)(0, 0))
+    with progress_bar() as begin:
+        files = _read(ground_truth, detections, is_voc, kind, split, begin)
         sigma_option = _check_sigmas(files, given_sigmas)
-        report = _evaluate(files, convention, limits, sigma_option, step)
+        report = _evaluate(files, convention, limits, sigma_option, begin)
         if error_table or plot is not None:
             from refdet.cli.eval_report import with_errors
 
             least = CONFUSION_FROM if min_score is None else min_score
-            report = with_errors(report, least, sigma_option, step("looking for errors"))
+            report = with_errors(report, least, sigma_option, begin("looking for errors"))
         if plot is not None:
-            step("drawing")(0, 0)
+            begin("drawing")
             about_pictures = eval_output.draw(report, plot)
     output = errors if json_file == "-" else console
     eval_output.show(report, output, is_guess=kind is None and not is_voc, per_class=per_class)
@@ -292,39 +292,19 @@ def _check_sigmas(files: EvalFiles, sigmas: tuple[float, ...] | None) -> dict[st
     return {"sigmas": given}
 
 
-# begin something; then say how much of it is done, and of how much
-Step = Callable[[str], Callable[[int, int], object]]
-
-
-@contextmanager
-def _progress() -> Iterator[Step]:
-    """Show a bar on standard error, if that is a terminal."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=errors, transient=True, disable=not errors.file.isatty()) as bar:
-        task = bar.add_task("", total=None)
-
-        def step(what: str) -> Callable[[int, int], object]:
-            bar.update(task, description=what)
-            return lambda done, total: bar.update(task, completed=done, total=total or None)
-
-        yield step
-
-
 def _read(
     ground_truth: Path,
     detections: Path,
     is_voc: bool,
     kind: str | None,
     split: str | None,
-    say: Callable[[str], object],
+    begin: Begin,
 ) -> EvalFiles:
     from refdet.cli.eval_files import guess_kind, read_coco_files, read_voc_files
 
     if is_voc:
-        return read_voc_files(ground_truth, detections, split, say)
-    return read_coco_files(ground_truth, detections, kind or guess_kind(detections), say)
+        return read_voc_files(ground_truth, detections, split, begin)
+    return read_coco_files(ground_truth, detections, kind or guess_kind(detections), begin)
 
 
 def _evaluate(
@@ -332,11 +312,11 @@ def _evaluate(
     convention: str | None,
     limits: tuple[int, ...] | None,
     sigmas: dict[str, Sequence[float]],
-    step: Step,
+    begin: Begin,
 ) -> Report:
     from refdet.cli.eval_report import coco_report, voc_report
 
-    progress = step("comparing")
+    progress = begin("comparing")
     if files.voc is not None:
         return voc_report(files, convention or VOC_DEFAULT)
     return coco_report(files, limits, sigmas, progress)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,10 +19,10 @@ from refdet.metrics import Detections, GroundTruths, LabelledBoxes, ScoredBoxes,
 from refdet.metrics.image_overlaps import ignored_truths
 
 if TYPE_CHECKING:
+    from refdet.cli.progress_bar import Begin
     from refdet.data import VocAnnotation, VocResults
 
 FIRST_CHARACTERS = 2**16  # of a file of results, in which its first entry is looked for
-Say = Callable[[str], object]  # told what is being read
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,14 +67,13 @@ def guess_kind(results: Path) -> str:
     return "keypoints" if "keypoints" in first else "segm" if "segmentation" in first else "bbox"
 
 
-def read_coco_files(ground_truth: Path, results: Path, kind: str, say: Say) -> EvalFiles:
+def read_coco_files(ground_truth: Path, results: Path, kind: str, begin: Begin) -> EvalFiles:
     """Read two files of COCO's."""
-    say(f"reading {ground_truth.name}")
-    dataset = read_coco(ground_truth, masks=kind == "segm", keypoints=kind == "keypoints")
+    progress = begin(f"reading {ground_truth.name}")
+    dataset = read_coco(ground_truth, masks=kind == "segm", keypoints=kind == "keypoints", progress=progress)
     if kind == "keypoints" and not dataset.keypoint_names:
         raise CocoError(f"{ground_truth}: no category has a list of keypoints, so that none can be evaluated")
-    say(f"reading {results.name}")
-    detections = read_coco_results(results, dataset, kind=kind)
+    detections = read_coco_results(results, dataset, kind=kind, progress=begin(f"reading {results.name}"))
     files = EvalFiles(
         ground_truth,
         results,
@@ -88,10 +87,10 @@ def read_coco_files(ground_truth: Path, results: Path, kind: str, say: Say) -> E
     return _with_remarks(files, [])
 
 
-def read_voc_files(ground_truth: Path, results: Path, split: str | None, say: Say) -> EvalFiles:
+def read_voc_files(ground_truth: Path, results: Path, split: str | None, begin: Begin) -> EvalFiles:
     """Read a folder of annotations and one of results; categories are numbered from 1 in the order of their names."""
-    annotations = read_voc_folder(ground_truth, split=split, progress=lambda name: say(f"reading {name}"))
-    say(f"reading {results.name}")
+    annotations = read_voc_folder(ground_truth, split=split, progress=lambda name: begin(f"reading {name}"))
+    begin(f"reading {results.name}")
     by_class = read_voc_results(results)
     image_numbers = _image_numbers(ground_truth, annotations)
     named = {name for annotation in annotations for name in annotation.names}

@@ -23,6 +23,7 @@ from typing import NoReturn
 import typer
 
 from refdet.cli.messages import UsageProblem
+from refdet.cli.progress_bar import progress_bar
 from refdet.data import CLASS_NAMES, FIGURE_CLASS_NAMES, Sample, Shapes, StickFigures, VocError, VocImages
 from refdet.data.coco_entries import CocoError
 from refdet.data.coco_images import CocoImages
@@ -235,9 +236,15 @@ def _coco(
 
     def opened(file: Path) -> CocoImages:
         try:
-            images = CocoImages(
-                file, class_names=wanted, masks=masks, joints=joints, leave_out_unusable=leave_out_unusable
-            )
+            with progress_bar() as begin:
+                images = CocoImages(
+                    file,
+                    class_names=wanted,
+                    masks=masks,
+                    joints=joints,
+                    leave_out_unusable=leave_out_unusable,
+                    progress=begin(f"reading {file.name}"),
+                )
         except CocoError as problem:
             if "no area" in str(problem):
                 raise CocoError(f"{problem}; --leave-out-unusable leaves such objects out") from None

@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from refdet.data.coco_entries import CocoError, CocoFile, CocoImage, Entry
+from refdet.data.coco_entries import CocoError, CocoFile, CocoImage, Entry, Progress
 from refdet.data.files import MOST_SIDE, write_bytes
 from refdet.masks.rle import RLE
 from refdet.masks.rle_string import rle_to_string
@@ -59,21 +59,37 @@ class CocoDataset:
     remarks: tuple[str, ...] = ()
 
 
-def read_coco(path: Path | str, *, masks: bool = False, keypoints: bool = False) -> CocoDataset:
-    """Read a file of ground truth; masks and keypoints only if they are asked for."""
+def read_coco(
+    path: Path | str, *, masks: bool = False, keypoints: bool = False, progress: Progress | None = None
+) -> CocoDataset:
+    """Read a file of ground truth.
+
+    Args:
+        path: the file.
+        masks: whether to read masks; polygons are drawn, which takes minutes for a file of a million.
+        keypoints: whether to read keypoints.
+        progress: called now and then with the number of annotations that were read, and that of all.
+    """
     file = CocoFile(Path(path))
     content = file.load()
     if not isinstance(content, dict):
         file.refuse("the ground truth must be a JSON object with images, annotations and categories")
     images = _images(file, content)
     names, keypoint_names = _categories(file, content)
-    truths, remarks = _annotations(file, content, images, names, masks, len(keypoint_names) if keypoints else None)
+    truths, remarks = _annotations(
+        file, content, images, names, masks, len(keypoint_names) if keypoints else None, progress
+    )
     task = Task(tuple(sorted(images)), tuple(sorted(names)), names)
     return CocoDataset(task, images, truths, keypoint_names, tuple(remarks))
 
 
-def read_coco_results(path: Path | str, dataset: CocoDataset, *, kind: str = "bbox") -> Detections:
-    """Read a file of results for that ground truth; `kind` is "bbox", "segm" or "keypoints"."""
+def read_coco_results(
+    path: Path | str, dataset: CocoDataset, *, kind: str = "bbox", progress: Progress | None = None
+) -> Detections:
+    """Read a file of results for that ground truth; `kind` is "bbox", "segm" or "keypoints".
+
+    `progress` is called now and then with the number of results that were read, and that of all.
+    """
     if kind not in KINDS:
         raise ValueError(f"read_coco_results: kind must be one of {', '.join(KINDS)}, got {kind!r}")
     file = CocoFile(Path(path))
@@ -83,7 +99,7 @@ def read_coco_results(path: Path | str, dataset: CocoDataset, *, kind: str = "bb
     image_ids, category_ids, scores = [], [], []
     boxes, masks, points = [], [], []
     K = len(dataset.keypoint_names) or None
-    for entry in file.entries({"results": content}, "results"):
+    for entry in file.entries({"results": content}, "results", progress):
         image_ids.append(image_id := entry.known("image_id", dataset.images, "image"))
         category_ids.append(entry.known("category_id", dataset.task.names, "category"))
         scores.append(entry.number("score"))
@@ -173,6 +189,7 @@ def _annotations(
     names: Mapping[int, str],
     masks: bool,
     n_keypoints: int | None,
+    progress: Progress | None,
 ) -> tuple[GroundTruths, list[str]]:
     """Return the annotations as columns, and remarks; keypoints are read if their number is given."""
     ids: dict[int, None] = {}
@@ -180,7 +197,7 @@ def _annotations(
         name: [] for name in ("image", "category", "box", "area", "crowd", "mask", "points", "n_labelled")
     }
     n_without_area = n_without_mask = 0
-    for entry in file.entries(content, "annotations"):
+    for entry in file.entries(content, "annotations", progress):
         ids[entry.new_id(ids)] = None
         image = images[entry.known("image_id", images, "image")]
         columns["image"].append(image.id)

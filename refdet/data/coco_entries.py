@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -20,6 +20,9 @@ from refdet.masks.rle_string import rle_from_string
 
 LEAST_ID, MOST_ID = -(2**63), 2**63 - 1  # ids are kept as int64
 LARGEST = 1e100  # number that is read: areas are finite too
+TOLD_EVERY = 1000  # entries
+
+Progress = Callable[[int, int], object]  # told how many entries of a list were read, and of how many
 
 
 class CocoError(ValueError):
@@ -60,12 +63,14 @@ class CocoFile:
         except ValueError as error:  # of JSON, and of bytes that are no text
             self.refuse(f"is not JSON: {error}")
 
-    def entries(self, content: Mapping[str, Any], name: str) -> Iterator[Entry]:
-        """Return the entries of a list that must be there."""
+    def entries(self, content: Mapping[str, Any], name: str, progress: Progress | None = None) -> Iterator[Entry]:
+        """Return the entries of a list that must be there; `progress` is told how many were, of how many."""
         listed = content.get(name)
         if not isinstance(listed, list):
             self.refuse(f"{name} must be a list, got {_kind(listed)}")
         for i, value in enumerate(listed):
+            if progress is not None and i % TOLD_EVERY == 0:
+                progress(i, len(listed))
             if not isinstance(value, dict):
                 self.refuse(f"entry {i} of {name} must be an object, got {_kind(value)}")
             yield Entry(self, name, i, value)

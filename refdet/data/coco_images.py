@@ -24,7 +24,7 @@ import numpy as np
 
 from refdet.core.check import Array
 from refdet.data.coco import CocoDataset, read_coco
-from refdet.data.coco_entries import CocoError, CocoImage
+from refdet.data.coco_entries import CocoError, CocoImage, Progress
 from refdet.data.images import read_image
 from refdet.data.lazy_sequence import LazySequence
 from refdet.data.sample import BACKGROUND, Sample
@@ -42,6 +42,7 @@ class CocoImages(LazySequence[Sample]):
         masks: whether to read masks.
         joints: whether to read keypoints; the file must have some.
         leave_out_unusable: leave out objects whose box has no area inside the picture, instead of refusing the file.
+        progress: called now and then with the number of annotations that were read, and that of all.
 
     Attributes:
         class_names: "background", and the others.
@@ -60,9 +61,10 @@ class CocoImages(LazySequence[Sample]):
         masks: bool = False,
         joints: bool = False,
         leave_out_unusable: bool = False,
+        progress: Progress | None = None,
     ) -> None:
         self._path = Path(path)
-        dataset = read_coco(path, masks=masks, keypoints=joints)
+        dataset = read_coco(path, masks=masks, keypoints=joints, progress=progress)
         if joints and not dataset.keypoint_names:
             raise CocoError(f"{path}: no category has a list of keypoints, so that there are no joints")
         self._truths = dataset.ground_truths

@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from refdet.data import CocoDataset, CocoError, read_coco, read_coco_results, write_coco, write_coco_results
+from refdet.data import (
+    CocoDataset,
+    CocoError,
+    coco_entries,
+    read_coco,
+    read_coco_results,
+    write_coco,
+    write_coco_results,
+)
 from refdet.masks import rle_decode, rle_encode
 from refdet.masks.rle_string import rle_to_string
 from tests.real_data import real
@@ -38,8 +46,15 @@ def written(folder: Path, content: Any, name: str = "gt.json") -> Path:
     return path
 
 
-def dataset(folder: Path, **options: bool) -> CocoDataset:
-    return read_coco(written(folder, truth()), **options)
+def dataset(folder: Path, *, masks: bool = False, keypoints: bool = False) -> CocoDataset:
+    return read_coco(written(folder, truth()), masks=masks, keypoints=keypoints)
+
+
+def test_progress_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coco_entries, "TOLD_EVERY", 1)
+    told: list[tuple[int, int]] = []
+    read_coco(written(tmp_path, truth()), progress=lambda done, total: told.append((done, total)))
+    assert told == [(0, 2), (1, 2)]
 
 
 def test_columns(tmp_path: Path) -> None:
