@@ -7,8 +7,9 @@
 
 with the index h·W + w of every number beside it. The larger number is kept, of equal ones the one with the smaller
 index, which is the first in row-major order, and a NaN rather than a number, again the first: in whatever order they
-are compared, the same wins. All loops run over neighbours and choose without branches. A plane belongs to one thread,
-so the result, and the order in which the gradients of one pixel are added, do not depend on the number of threads.
+are compared, the same wins. All loops run over neighbours and choose without branches. Windows that halve the map have
+a way of their own (`halving`). A plane belongs to one thread, so the result, and the order in which the gradients of
+one pixel are added, do not depend on the number of threads.
 
 Workspace: per thread 2·max(2048, pitch) numbers and as many indices, where pitch is the length of a padded row.
 """
@@ -25,6 +26,7 @@ from refdet.core.geometry import Padding, Pair
 from refdet.ops.max_pool2d import MaxPool2dResidual
 from refdet.ops.pooling import PoolingWindows
 from refdet_numba.cpu.compiling import compiled, compiled_parallel
+from refdet_numba.cpu.halving import halve, halves
 from refdet_numba.cpu.planes import planes_of
 from refdet_numba.cpu.switches import add_at_switches
 from refdet_numba.cpu.threads import per_thread
@@ -47,15 +49,24 @@ def forward(
     planes = planes_of(x)
     y = np.empty((len(planes), *windows.output_size(size)), planes.dtype)
     switches = np.empty(y.shape, np.int64)
+    if halves(windows, size):
+        halve(planes, y, switches)
+    else:
+        _pool(planes, windows, y, switches)
+    shape = (*x.shape[:2], *y.shape[1:])
+    outputs = (y.reshape(shape), switches.reshape(shape))
+    return outputs, MaxPool2dResidual(x, outputs[1]) if keep_residual else None
+
+
+def _pool(planes: Array, windows: PoolingWindows, y: Array, switches: Array) -> None:
+    """Fill y and switches from the windows of every plane."""
+    size = planes.shape[1:]
     narrow = y.itemsize == 4 and size[0] * size[1] < 2**31  # as many indices as numbers fit in a register
     plan, index = window_rows(windows, size), np.dtype(np.int32 if narrow else np.int64)
     n, none = plan.at_once * plan.pitch, int(np.iinfo(index.name).max)  # no pixel: later than all
     work = [per_thread((n,), dtype) for dtype in (y.dtype, index, y.dtype, index)]
     work[0][:], work[1][:] = -np.inf, none  # the padding, which stays
     _forward(planes, plan, none, *work, y, switches)
-    shape = (*x.shape[:2], *y.shape[1:])
-    outputs = (y.reshape(shape), switches.reshape(shape))
-    return outputs, MaxPool2dResidual(x, outputs[1]) if keep_residual else None
 
 
 def backward(residual: MaxPool2dResidual, dy: Array, *, needs: tuple[bool], **params: Any) -> tuple[Array | None, ...]:

@@ -20,6 +20,7 @@ Array = NDArray[Any]
 
 POOLS = {  # kernel size, stride, padding, dilation, ceil mode
     "vgg": ((2, 2), (2, 2), ((0, 0), (0, 0)), (1, 1), False),
+    "vgg, rounded up": ((2, 2), (2, 2), ((0, 0), (0, 0)), (1, 1), True),
     "resnet": ((3, 3), (2, 2), ((1, 1), (1, 1)), (1, 1), True),
     "inception": ((3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), False),
     "dilated": ((2, 3), (1, 3), ((2, 1), (3, 4)), (4, 2), True),
