@@ -7,14 +7,19 @@ b/B is the weight of a feature that is B everywhere. With y = ±1, rows z_i = y_
 
     P(v) = ½‖v‖² + Σ U_i max(0, 1 − z_iᵀv)        D(α) = Σ α_i − ½‖Σ α_i z_i‖²,  0 ≤ α_i ≤ U_i
 
-and P(v) ≥ P(best) = D(best) ≥ D(α) for all v and α: with v = Σ α_i z_i, the difference P(v) − D(α), the duality gap,
-says how far v can be from the best. Training ends when it is at most `tolerance` · P.
+and P(v) ≥ P(best) = D(best) ≥ D(α) for all v and α: the difference P(v) − D(α), the duality gap, says how far v can be
+from the best. Training ends when it is at most `tolerance` · P. At the solution v = Σ α_i z_i.
 
 D is maximised by an interior-point method: Newton's steps towards α_i λ_i = (U_i − α_i) ν_i = μ, where λ and ν are the
-multipliers of the two bounds, and μ → 0, with Mehrotra's predictor and corrector (SIAM J. Optimization, 1992). Each
-takes one system of as many equations as there are examples or features, whichever is less. Ten to forty steps are
-usual. Examples that lie all but at the margin take more: 104 were counted where 57,000 negatives did, as the features
-of their positives told little, and w was small.
+multipliers of the two bounds, and μ → 0, with Mehrotra's predictor and corrector (SIAM J. Optimization, 1992). With
+θ = λ/α + ν/(U − α), the steps of α and v are
+
+    θ_i dα_i + z_iᵀdv = r_i,    dv = Σ dα_i z_i − (v − Σ α_i z_i)
+
+one system of as many equations as there are examples or features, whichever is less. v is kept beside α: of examples at
+the margin θ → 0, so that dα is known to few digits, and Σ α_i z_i with it, but not dv. Ten to forty steps are usual.
+Examples that lie all but at the margin take more: 104 were counted where 57,000 negatives did, as the features of their
+positives told little, and w was small.
 
 Girshick et al., "Rich feature hierarchies" (2014), and its code, `rcnn_train.m`, which calls liblinear with
 -s 3 -c 0.001 -w1 2 -B 10; Hsieh et al., "A dual coordinate descent method" (2008), for the dual. The same minimum has
@@ -27,6 +32,7 @@ solve to the tolerance is an error, not a bad machine.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -34,10 +40,12 @@ import numpy as np
 
 from refdet.core.check import Array, check_floating, check_number, check_rank, shape_of
 
-FINEST = 1e-10  # tolerance; from about 1e-12 on the rounding of float64 keeps the gap from becoming smaller
+FINEST = 1e-10  # tolerance; from about 1e-11 on the rounding of float64 may keep the gap from becoming smaller
 MAX_STEPS = 500  # far more than was ever counted
 START = 1e-3  # of the greatest gradient: the multipliers at the start, if that is more than 1
 TO_THE_BORDER = 0.995  # of the way to the nearest bound that a step may go
+
+System = Callable[[Array], tuple[Array, Array]]
 
 
 class LinearSVM(NamedTuple):
@@ -125,21 +133,22 @@ def solve_linear_svm(
     y = np.repeat([1.0, -1.0], [len(positives), len(negatives)])
     z = y[:, None] * np.concatenate([x, np.full((len(x), 1), B)], axis=1)  # (n, F + 1)
     U = C * np.where(y > 0, positive_weight, 1.0)
-    alpha = _maximised(z, U, tolerance) if len(z) else np.zeros(0)
-    v = alpha @ z
-    return Solution(LinearSVM(v[:-1], float(v[-1] * B)), alpha, *_objectives(z, U, alpha))
+    with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is seen
+        v, alpha = _maximised(z, U, tolerance) if len(z) else (np.zeros(z.shape[1]), np.zeros(0))
+    return Solution(LinearSVM(v[:-1], float(v[-1] * B)), alpha, *_objectives(z, U, v, alpha))
 
 
-def _objectives(z: Array, U: Array, alpha: Array) -> tuple[float, float]:
-    """Return P(Σ α_i z_i) and D(α)."""
-    v = alpha @ z
-    half = 0.5 * float(v @ v)
-    return half + float(U @ np.maximum(1 - z @ v, 0)), float(alpha.sum()) - half
+def _objectives(z: Array, U: Array, v: Array, alpha: Array) -> tuple[float, float]:
+    """Return P(v) and D(α)."""
+    sums = alpha @ z
+    primal = 0.5 * float(v @ v) + float(U @ np.maximum(1 - z @ v, 0))
+    return primal, float(alpha.sum()) - 0.5 * float(sums @ sums)
 
 
 class _Point(NamedTuple):
-    """Four vectors that stay positive, or a step of them: α, U − α, and the multipliers of α ≥ 0 and of α ≤ U."""
+    """v, and four vectors that stay positive: α, U − α, the multipliers of α ≥ 0 and of α ≤ U; or a step of all."""
 
+    v: Array
     alpha: Array
     slack: Array  # kept beside α, as U − α would be rounded to 0
     lam: Array
@@ -154,26 +163,30 @@ class _Point(NamedTuple):
         return _Point(*(x + t * dx for x, dx in zip(self, step, strict=True)))
 
     def longest(self, step: _Point) -> float:
-        """Return the most steps, at most 1, after which nothing is negative."""
+        """Return the most steps, at most 1, after which none of the four is negative."""
         t = 1.0
-        for x, dx in zip(self, step, strict=True):
+        for x, dx in zip(self[1:], step[1:], strict=True):
             falling = dx < 0
             t = min(t, float(np.min(-x[falling] / dx[falling], initial=1.0)))
         return t
 
 
-def _maximised(z: Array, U: Array, tolerance: float) -> Array:
-    """Return α, 0 ≤ α ≤ U, of a duality gap of at most `tolerance` relative to the objective."""
-    gradient = z @ (U / 2 @ z) - 1
-    multipliers = np.full(len(U), max(1.0, START * np.abs(gradient).max()))
-    at = _Point(U / 2, U / 2, multipliers, multipliers)
+def _maximised(z: Array, U: Array, tolerance: float) -> tuple[Array, Array]:
+    """Return v and α, 0 ≤ α ≤ U, of a duality gap of at most `tolerance` relative to the objective."""
+    alpha, smallest = U / 2, math.inf
+    v = alpha @ z
+    multipliers = np.full(len(U), max(1.0, START * np.abs(z @ v - 1).max()))
+    at = _Point(v, alpha, alpha, multipliers, multipliers)
     for _ in range(MAX_STEPS):
         alpha = np.minimum(at.alpha, U)
-        primal, dual = _objectives(z, U, alpha)
+        primal, dual = _objectives(z, U, at.v, alpha)
+        if not math.isfinite(primal - dual):
+            break  # features that overflow
+        smallest = min(smallest, (primal - dual) / primal)
         if primal - dual <= tolerance * primal:
-            return alpha
-        solve = _newton_system(z, at.lam / at.alpha + at.nu / at.slack)
-        gradient = z @ (at.alpha @ z) - 1  # of −D
+            return at.v, alpha
+        solve = _newton_system(z, at.lam / at.alpha + at.nu / at.slack, at.v - at.alpha @ z)
+        gradient = z @ at.v - 1  # of −D
         products = at.products()
         straight = _step(at, solve, gradient, 0.0, 0.0)  # the predictor, to μ = 0
         left = at.after(straight, at.longest(straight)).products() / products
@@ -183,41 +196,34 @@ def _maximised(z: Array, U: Array, tolerance: float) -> Array:
         )
         at = at.after(step, min(1.0, TO_THE_BORDER * at.longest(step)))
     raise ArithmeticError(
-        f"train_linear_svm: the duality gap is still {(primal - dual) / primal:.1e} of the objective after {MAX_STEPS} "
-        f"steps, asked for was {tolerance:.1e}; scale the features, or allow a greater tolerance"
+        f"train_linear_svm: the duality gap was at best {smallest:.1e} of the objective, asked for was "
+        f"{tolerance:.1e}; scale the features, or allow a greater tolerance"
     )
 
 
-def _step(
-    at: _Point, solve: Callable[[Array], Array], gradient: Array, low: Array | float, high: Array | float
-) -> _Point:
+def _step(at: _Point, solve: System, gradient: Array, low: Array | float, high: Array | float) -> _Point:
     """Return Newton's step to a zero of the Lagrangian's gradient, αλ = `low` and (U − α)ν = `high`."""
-    d_alpha = solve(low / at.alpha - high / at.slack - gradient)
-    return _Point(
-        d_alpha, -d_alpha, (low - at.lam * d_alpha) / at.alpha - at.lam, (high + at.nu * d_alpha) / at.slack - at.nu
-    )
+    dv, d_alpha = solve(low / at.alpha - high / at.slack - gradient)
+    d_lam, d_nu = (low - at.lam * d_alpha) / at.alpha - at.lam, (high + at.nu * d_alpha) / at.slack - at.nu
+    return _Point(dv, d_alpha, -d_alpha, d_lam, d_nu)
 
 
-def _newton_system(z: Array, theta: Array) -> Callable[[Array], Array]:
-    """Return r ↦ (z zᵀ + diag θ)⁻¹ r, by the smaller of two systems (the Woodbury identity), refined once."""
+def _newton_system(z: Array, theta: Array, residual: Array) -> System:
+    """Return r ↦ (dv, dα), from the smaller of two systems; `residual` is v − Σ α_i z_i."""
     n, F = z.shape
     if n <= F:
         matrix = z @ z.T + np.diag(theta)
 
-        def solved(r: Array) -> Array:
-            x: Array = np.linalg.solve(matrix, r)
-            return x
+        def by_examples(r: Array) -> tuple[Array, Array]:
+            d_alpha = np.linalg.solve(matrix, r + z @ residual)
+            return d_alpha @ z - residual, d_alpha
 
-        return solved
+        return by_examples
     over = z / theta[:, None]
-    small = np.eye(F) + z.T @ over
+    matrix = np.eye(F) + z.T @ over
 
-    def once(r: Array) -> Array:
-        x: Array = (r - z @ np.linalg.solve(small, over.T @ r)) / theta
-        return x
+    def by_features(r: Array) -> tuple[Array, Array]:
+        dv = np.linalg.solve(matrix, over.T @ r - residual)
+        return dv, (r - z @ dv) / theta
 
-    def refined(r: Array) -> Array:
-        x = once(r)
-        return x + once(r - z @ (x @ z) - theta * x)
-
-    return refined
+    return by_features
