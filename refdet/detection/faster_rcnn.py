@@ -13,9 +13,10 @@ Conventions:
 - The order of what chance decides: the size of every picture, if `preparation` has several; the anchors of every
   picture, then the regions of every picture, each drawn from `rng`; dropout in between, where it occurs.
 - The backbone runs as in training unless all of its parameters are frozen: then it runs as at test, so that running
-  statistics stay as they are too. The heads likewise, each by itself.
-- Where a logit or a transform is not finite, training stops with an error that names the picture; detection goes on
-  without that anchor or region.
+  statistics stay as they are too. The RPN likewise, and the heads of the second stage together.
+- Where a logit of an anchor or its decoded box is not finite, joint training stops with an error that names the
+  picture; detection goes on without that anchor, and without such a region. Whatever else is not finite comes to a
+  loss, at which `refdet.training` stops.
 - Both stages count boxes alike (`coordinates`, see `refdet.detection.last_pixel`). Samples and detections are
   half-open; within, objects, anchors and proposals are as they are counted.
 - Not every map need be seen by both stages: a pyramid's coarsest is for proposals alone (`roi_maps`), those of an

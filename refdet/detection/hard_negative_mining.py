@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from refdet.core.check import Array, check_number, integer
-from refdet.detection.linear_svm import LinearSVM, train_linear_svm
+from refdet.detection.linear_svm import FINEST, LinearSVM, train_linear_svm
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,9 @@ class MiningSettings:
     tolerance: float = 1e-8
 
     def __post_init__(self) -> None:
-        for name in ("C", "positive_weight", "bias_feature", "tolerance"):
+        for name in ("C", "positive_weight", "bias_feature"):
             check_number("MiningSettings", name, getattr(self, name), low=0, open_low=True)
+        check_number("MiningSettings", "tolerance", self.tolerance, low=FINEST)
         for name in ("negative_below", "hard_above", "evict_below"):
             check_number("MiningSettings", name, getattr(self, name))
         integer("MiningSettings", "retrain_after", self.retrain_after, low=0)

@@ -16,8 +16,9 @@ score, z being the resized map of one joint, x the map before, z* the largest of
 
 Conventions of encoding:
 
-- A joint exactly on the right or lower edge of its box, x = x2, is in the last column or row. One that is outside, not
-  visible or NaN is not valid, and its position is 0. Without a side, x1 = x2, nothing but that edge is inside.
+- A joint exactly on the right or lower edge of its box, x = x2, is in the last column or row, and so is one before it
+  whose quotient is rounded to m. One that is outside, not visible or NaN is not valid, and its position is 0. Without a
+  side, x1 = x2, nothing but that edge is inside.
 - A box with x2 < x1 codes mirrored. The product comes before the quotient, in float64: whole numbers are met exactly,
   which the libraries' (x − x1) · (m/(x2 − x1)) in float32 may miss.
 
@@ -73,6 +74,8 @@ def encode_keypoints_kernel(joints: Array, visible: Array, boxes: Array, *, side
     joints, starts, ends = (x.astype(np.float64) for x in (joints, boxes[:, None, :2], boxes[:, None, 2:]))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # boxes without a side, NaN
         places = np.floor((joints - starts) * side / (ends - starts))  # (P, K, 2): column, row
+    before_end = np.where(starts < ends, joints < ends, joints > ends) & (starts != ends)
+    places = np.where(before_end, np.minimum(places, side - 1), places)
     places = np.where(joints == ends, side - 1, places)
     inside = (places >= 0) & (places < side)
     columns_and_rows = np.where(inside, places, 0).astype(np.int64)

@@ -63,9 +63,11 @@ def as_rois(boxes: Sequence[Array]) -> Array:
 
 
 def check_strides(op: str, strides: Sequence[int]) -> None:
-    """Refuse strides that do not double from map to map, as those do whose level `fpn_level` says."""
+    """Refuse strides that do not double from map to map, from a power of 2 on: `fpn_level` counts in powers of 2."""
     if any(after != 2 * before for before, after in pairwise(strides)):
         raise ValueError(f"{op}: strides of the backbone must double from map to map, got {tuple(strides)}")
+    if len(strides) > 1 and math.frexp(strides[0])[0] != 0.5:
+        raise ValueError(f"{op}: several strides of a backbone must be powers of 2, got {tuple(strides)}")
 
 
 def region_features(

@@ -6,11 +6,12 @@
 Girshick et al., "Rich feature hierarchies" (2014), §2.2 and appendix C, and its code, `rcnn_test.m`.
 
 Conventions: column c of the scores is class c, and column 0 the background, which is never reported. Scores that are
-not finite are not detected, so that −∞ says "never"; nor are boxes that are not finite once they are moved. A score
-equal to the threshold is not above it, one equal to the least score that its class may have is allowed; an IoU equal to
-0.3 does not suppress. Equal scores: the earlier region first, and of one region the lower class. A least score for each
-class is what R-CNN's test takes from the whole set of pictures (`refdet.detection.set_wide_threshold`); it is asked for
-before the best 100 are taken, which leaves the same regions as after.
+not finite are not detected, so that −∞ says "never"; nor are boxes that are not finite once they are moved. One that is
+moved out of the picture is clipped to its border, and reported without an area. A score equal to the threshold is not
+above it, one equal to the least score that its class may have is allowed; an IoU equal to 0.3 does not suppress. Equal
+scores: the earlier region first, and of one region the lower class. A least score for each class is what R-CNN's test
+takes from the whole set of pictures (`refdet.detection.set_wide_threshold`); it is asked for before the best 100 are
+taken, which leaves the same regions as after.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 
 from refdet.boxes.clip import clip_boxes
 from refdet.boxes.nms import class_nms
-from refdet.core.check import Array, check_floating, check_rank, check_shape
+from refdet.core.check import Array, check_floating, check_number, check_rank, check_shape
 from refdet.detection.composition import best_of_each, check_limit
 from refdet.detection.detected import Detected
 
@@ -46,6 +47,9 @@ class DetectionSettings:
     top: int | None = None
 
     def __post_init__(self) -> None:
+        if self.score_threshold is not None:
+            check_number("DetectionSettings", "score_threshold", self.score_threshold)
+        check_number("DetectionSettings", "nms_threshold", self.nms_threshold, low=0, high=1)
         check_limit("DetectionSettings", "top_per_class", self.top_per_class)
         check_limit("DetectionSettings", "top", self.top)
 

@@ -11,7 +11,8 @@ The targets are centred and whitened, so that one λ suits all four. The weight 
 
 A region belongs to the object that it overlaps most, of any class, if its IoU with it is greater than 0.6. Girshick et
 al., "Rich feature hierarchies" (2014), appendix C, and its code, `rcnn_train_bbox_regressor.m`, with λ = 1000 on
-features of pool5 that are scaled to a mean norm of 20. SPP-net takes λ = 4000 and IoU 0.5.
+features of pool5 that are scaled to a mean norm of 20, that of all regions and objects of all pictures here. SPP-net
+takes λ = 4000 and IoU 0.5.
 
 Conventions: an IoU of exactly 0.6 makes no pair; of equal IoUs the first object counts. Objects themselves are regions,
 as in the code: IoU 1, t = 0. Difficult objects, and what belongs to them, make no pairs. A class without pairs moves no
@@ -28,7 +29,7 @@ import numpy as np
 
 from refdet.boxes.iou import box_iou
 from refdet.boxes.transform import decode_boxes, encode_boxes
-from refdet.core.check import Array, check_floating, check_number, check_shape, integer
+from refdet.core.check import Array, check_floating, check_integer, check_number, check_shape, integer
 from refdet.nn.module import Module
 
 SOFTENING = 0.001  # of the whitening
@@ -136,6 +137,13 @@ class BoxRegressor(Module):
         check_floating(op, boxes=boxes)
         check_floating(op, truth_boxes=truth_boxes)
         check_shape(op, "features", features, (len(boxes), self.weight.shape[1] - 1), "one row per box")
+        check_integer(op, truth_classes=truth_classes)
+        check_shape(op, "truth_classes", truth_classes, (len(truth_boxes),), "one per object")
+        K = len(self.mean)
+        if len(truth_classes) and not 1 <= np.min(truth_classes) <= np.max(truth_classes) < K:
+            raise ValueError(
+                f"{op}: truth_classes must lie in 1 … {K - 1}, got {np.min(truth_classes)} … {np.max(truth_classes)}"
+            )
         if not np.isfinite(features).all():
             raise ValueError(f"{op}: features must be finite, got NaN or an infinity")
         self._norms += float(np.linalg.norm(features.astype(np.float64), axis=1).sum())
@@ -164,8 +172,6 @@ class BoxRegressor(Module):
         scales = np.append(np.full(n_features - 1, scale), 1.0)
         weight, mean = np.zeros((K, n_features, 4)), np.zeros((K, 4))
         for c, sums in self._sums.items():
-            if not 1 <= c < K:
-                raise ValueError(f"BoxRegressor.finish: classes must lie in 1 … {K - 1}, got {c}")
             xx, xt = sums.xx * np.outer(scales, scales), sums.xt * scales[:, None]
             fitted = fit_box_ridge(sums._replace(xx=xx, xt=xt), ridge=self.ridge)
             weight[c], mean[c] = fitted.weight @ fitted.unwhiten, fitted.mean

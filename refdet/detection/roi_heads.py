@@ -169,8 +169,9 @@ class RoIHeads(Module):
         """Return the detections in the only picture of a batch, and their boxes in pixels of that picture as given.
 
         Proposals and detections are in pixels of the batch, in whichever `frame` they are found, and counted as
-        `coordinates` says; the boxes in pixels of the picture are half-open. Where the last pixel was counted, they are
-        clipped again: in a batch it is a part of one of the picture, and `clip` may be for half-open boxes.
+        `coordinates` says; the boxes in pixels of the picture are half-open. They are clipped again: rounding of the
+        ratio may have moved them; and where the last pixel was counted, in a batch it is a part of one of the picture,
+        and `clip` may be for half-open boxes.
         """
         ratio, size = prepared.ratio(0).astype(proposals.dtype), prepared.original_sizes[0]
         if self.settings.frame == "picture":
@@ -179,9 +180,8 @@ class RoIHeads(Module):
         else:
             found = self.box_detections(output, proposals, prepared.sizes[0])
             boxes = found.boxes / ratio
-        if self.settings.coordinates:
-            boxes = clip_boxes(to_half_open(boxes, self.settings.coordinates), height=size[0], width=size[1])
-        return found, boxes
+        boxes = to_half_open(boxes, self.settings.coordinates)
+        return found, clip_boxes(boxes, height=size[0], width=size[1])
 
     def mask_logits(self, crops: Tensor, *, training: bool = False, rng: np.random.Generator | None = None) -> Tensor:
         """Return masks (R, C, m, m) from crops (R, C', mask_side, mask_side)."""

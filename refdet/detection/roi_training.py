@@ -5,8 +5,9 @@
 over the R regions that were drawn, of all pictures. Girshick, "Fast R-CNN" (2015), eq. 1 to 3 and §2.3.
 
 Conventions: the candidates of a picture are the proposals, then its objects. A candidate's class is that of the object
-it overlaps most, 0 for background, −1 where it is neither. A picture without objects has only background. Where no
-region can be drawn at all, the losses are 0.
+it overlaps most, 0 for background, −1 where it is neither. In a picture without objects all are background, or none
+where background must overlap an object a little (`negative_low`). Where no region can be drawn at all, the losses are
+0.
 """
 
 from __future__ import annotations

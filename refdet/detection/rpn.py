@@ -61,7 +61,8 @@ class RPNHead(Module):
         self, in_channels: int, settings: RPNSettings, *, rng: np.random.Generator, dtype: Any = np.float32
     ) -> None:
         super().__init__()
-        hidden, k = settings.hidden or in_channels, settings.anchors_per_position
+        hidden = in_channels if settings.hidden is None else settings.hidden
+        k = settings.anchors_per_position
         n_logits = 2 * k if settings.objectness == "softmax" else k
         self.objectness = settings.objectness
         self.conv = Sequential(Sequential(Conv2d(in_channels, hidden, 3, padding=1, rng=rng, dtype=dtype), ReLU()))

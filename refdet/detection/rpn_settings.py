@@ -24,6 +24,7 @@ from refdet.boxes.clip import CONVENTIONS as CLIPS
 from refdet.boxes.large_enough import CONVENTIONS as SIZE_CONVENTIONS
 from refdet.boxes.transform import CONVENTIONS as TRANSFORMS
 from refdet.boxes.transform import SCALE_CLAMP
+from refdet.core.check import integer
 from refdet.detection.check_settings import check_settings
 from refdet.detection.composition import check_limit
 from refdet.detection.rpn_proposals import ORDERS
@@ -100,6 +101,8 @@ class RPNSettings:
 
     def __post_init__(self) -> None:
         op = "RPNSettings"
+        if self.hidden is not None:
+            integer(op, "hidden", self.hidden, low=1)
         check_settings(
             op,
             self,

@@ -33,7 +33,7 @@ from refdet.autograd.tensor import Tensor, no_grad
 from refdet.boxes.sampling import sample_balanced
 from refdet.core.check import Array, check_choice, check_generator, check_number, integer
 from refdet.data.sample import Sample
-from refdet.detection.composition import is_learning
+from refdet.detection.composition import check_limit, is_learning
 from refdet.detection.detected import Detected
 from refdet.detection.detections import detections
 from refdet.detection.ground_truth import GroundTruth, ground_truth
@@ -102,8 +102,13 @@ class WindowSettings:
                 check_number(op, name, value, low=0, open_low=True)
         check_number(op, "stride", self.stride, low=0, open_low=True)
         check_choice(op, "labels", self.labels, LABELS)
-        for name in ("crop", "batch", "hidden"):
+        for name in ("crop", "batch", "hidden", "n_windows"):
             integer(op, name, getattr(self, name), low=1)
+        for name in ("positive", "negative_high", "positive_fraction", "nms_threshold"):
+            check_number(op, name, getattr(self, name), low=0, high=1)
+        check_number(op, "score_threshold", self.score_threshold)
+        for name in ("pre_nms", "post_nms"):
+            check_limit(op, name, getattr(self, name))
 
 
 def window_pyramid(size: tuple[int, int], *, sides: Sequence[float], ratios: Sequence[float], stride: float) -> Array:
@@ -119,7 +124,7 @@ def window_pyramid(size: tuple[int, int], *, sides: Sequence[float], ratios: Seq
         (R, 4) float32, rows (x1, y1, x2, y2) of whole numbers: side after side, ratio after ratio, row-major. A window
         that is larger than the picture is not there.
 
-    A quarter of the area twice as high as wide is 3 × 1 (2.8 × 1.4, rounded), half a side apart, at least 1 pixel:
+    An area of 4 pixels, twice as high as wide, is 3 × 1 (2.8 × 1.4, rounded), half a side apart, at least 1 pixel:
 
     >>> window_pyramid((4, 2), sides=[2.0], ratios=[2.0], stride=0.5)
     array([[0., 0., 1., 3.],
@@ -147,7 +152,7 @@ class SlidingWindow(Module):
     def windows(self, size: tuple[int, int]) -> Array:
         """Return the windows (R, 4) of a prepared picture of (height, width) = `size`."""
         s = self.settings
-        return _windows(size, s.sides, s.ratios, s.stride)
+        return _windows(size, tuple(s.sides), tuple(s.ratios), s.stride)
 
     def crops(self, images: Array, windows: Array, pictures: Array) -> Array:
         """Return (R, 3, S, S), the windows (R, 4) of the pictures (R,) of a batch (N, 3, H, W)."""

@@ -110,7 +110,7 @@ def with_truncated_layers(model: AnyModule, ranks: Mapping[str, int]) -> AnyModu
         parent_path, _, name = path.rpartition(".")
         modules = {module_path.removesuffix("."): module for module_path, module in new.named_modules()}
         layer = modules.get(path)
-        if not isinstance(layer, Linear):
+        if not path or not isinstance(layer, Linear):
             layers = [found for found, module in modules.items() if isinstance(module, Linear)]
             raise ValueError(
                 f"with_truncated_layers: {path!r} must be a fully connected layer of {type(model).__name__}: "

@@ -23,7 +23,7 @@ import numpy as np
 from refdet.boxes.check import check_boxes
 from refdet.boxes.iou import box_iou
 from refdet.boxes.match_rcnn import match_rcnn
-from refdet.core.check import Array, check_booleans, check_integer, check_shape
+from refdet.core.check import Array, check_booleans, check_integer, check_rank, check_shape
 from refdet.proposals.windows import window_centres
 
 
@@ -55,6 +55,7 @@ def centre_labels(windows: Array, boxes: Array, classes: Array, *, masks: Array 
         inside = (x1 <= x) & (x < x2) & (y1 <= y) & (y < y2)  # (R, G)
     else:
         check_booleans(op, masks=masks)
+        check_rank(op, "masks", masks, "G, H, W")
         check_shape(op, "masks", masks, (len(boxes), *masks.shape[1:]), "one mask per object")
         seen = ((pixels >= 0) & (pixels < masks.shape[1:])).all(axis=1)  # (R,)
         inside = np.zeros((len(windows), len(boxes)), bool)  # (R, G)

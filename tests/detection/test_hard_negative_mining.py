@@ -87,3 +87,5 @@ def test_bad_settings() -> None:
         MiningSettings(evict_below=-1.0, hard_above=-1.2)
     with pytest.raises(ValueError, match="C must lie in"):
         MiningSettings(C=0.0)
+    with pytest.raises(ValueError, match=r"tolerance must lie in \[1e-10, inf\)"):
+        MiningSettings(tolerance=1e-12)

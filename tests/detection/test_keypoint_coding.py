@@ -104,6 +104,16 @@ def test_edges(joint: tuple[float, float], position: int | None) -> None:
     assert [x.item() for x in hidden] == [0, False]
 
 
+@pytest.mark.parametrize("ends", [(12.94, 31.23), (31.23, 12.94)])
+def test_before_the_end_is_inside_where_rounding_says_otherwise(ends: tuple[float, float]) -> None:
+    start, end = ends
+    joint = np.nextafter(end, start)
+    assert (joint - start) * 56 / (end - start) == 56
+    box = np.array([[start, start, end, end]])
+    positions, valid = encode_keypoints(np.array([[[joint, joint]]]), np.ones((1, 1), bool), box, side=56)
+    assert (positions.item(), valid.item()) == (55 * 56 + 55, True)
+
+
 def test_a_whole_number_of_places_is_met_exactly() -> None:
     """Of 46 pixels the 23rd ends 14 of 28 places, though 23 · (28/46) is less in float32."""
     joints, box = np.array([[[23, 23]]], np.float32), np.array([[0, 0, 46, 46]], np.float32)

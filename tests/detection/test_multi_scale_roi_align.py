@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from refdet.autograd.tensor import Tensor
-from refdet.detection.multi_scale_roi_align import CropSettings, as_rois, region_features
+from refdet.detection.multi_scale_roi_align import CropSettings, as_rois, check_strides, region_features
 from refdet.ops.roi_align import roi_align
 from refdet.ops.roi_pool import roi_pool
 
@@ -55,6 +55,15 @@ def test_one_map() -> None:
 def test_no_regions() -> None:
     maps = [Tensor(np.zeros((1, 3, 4, 4)))] * 4
     assert region_features(maps, STRIDES, as_rois([np.zeros((0, 4))]), 7, CropSettings()).shape == (0, 3, 7, 7)
+
+
+def test_strides_are_powers_of_2_where_there_are_several() -> None:
+    for strides in ((4, 8, 16), (0.5, 1), (12,)):
+        check_strides("here", strides)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"here: several strides of a backbone must be powers of 2, got \(12, 24\)"):
+        check_strides("here", (12, 24))
+    with pytest.raises(ValueError, match=r"must double from map to map, got \(4, 16\)"):
+        check_strides("here", (4, 16))
 
 
 def test_settings_refuse_what_they_do_not_know() -> None:

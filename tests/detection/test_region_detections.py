@@ -94,6 +94,19 @@ def test_what_is_not_finite_is_not_detected() -> None:
     assert moved == [(3, 1), (2, 1), (1, 2), (1, 1), (0, 2), (-2, 2)]
 
 
+def test_a_box_that_is_moved_out_of_the_picture_has_no_area() -> None:
+    scores, boxes = np.array([[0.0, 1.0]]), np.array([[0.0, 0, 5, 5]])
+    found = detect_regions(scores, boxes, (10, 10), move=lambda rows, c: np.array([[20.0, 20, 30, 30]]))
+    assert found.boxes.tolist() == [[10, 10, 10, 10]]
+
+
+def test_settings_refuse_what_no_picture_can_have() -> None:
+    with pytest.raises(ValueError, match=r"DetectionSettings: nms_threshold must lie in \[0, 1\], got 7"):
+        DetectionSettings(nms_threshold=7.0)
+    with pytest.raises(ValueError, match="DetectionSettings: score_threshold must be a finite number, got nan"):
+        DetectionSettings(score_threshold=float("nan"))
+
+
 def test_no_regions() -> None:
     detected = detect_regions(np.zeros((0, 3)), np.zeros((0, 4)), (4, 4))
     assert (detected.boxes.shape, len(detected.scores), len(detected.classes)) == ((0, 4), 0, 0)

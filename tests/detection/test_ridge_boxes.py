@@ -145,8 +145,12 @@ def test_bad_input() -> None:
     box = np.array([[0.0, 0, 5, 5]])
     with pytest.raises(ValueError, match=r"BoxRegressor.add: features must be finite, got NaN or an infinity"):
         regressor.add(np.array([[1, np.nan]]), box, box, np.array([1]))
-    regressor.add(np.ones((1, 2)), box, box, np.array([7]))
-    with pytest.raises(ValueError, match="classes must lie in 1 … 2, got 7"):
-        regressor.finish()
+    for wrong in (7, 0):
+        with pytest.raises(
+            ValueError, match=f"BoxRegressor.add: truth_classes must lie in 1 … 2, got {wrong} … {wrong}"
+        ):
+            regressor.add(np.ones((1, 2)), box, box, np.array([wrong]))
+    with pytest.raises(ValueError, match=r"truth_classes must have shape \(1,\) \(one per object\)"):
+        regressor.add(np.ones((1, 2)), box, box, np.array([1, 2]))
     with pytest.raises(ValueError, match="ridge must lie in"):
         fit_box_ridge(pair_sums(np.ones((1, 1)), np.zeros((1, 4))), ridge=0.0)

@@ -92,6 +92,17 @@ def test_detections_in_a_frame(frame: str) -> None:
     np.testing.assert_allclose(boxes, np.minimum(ends, (25, 16, 25, 16)), atol=1e-12)
 
 
+def test_a_detection_ends_where_its_picture_does() -> None:
+    """541 pixels of the batch, divided by 541/203 in float32, are 203.00002 of the picture."""
+    prepared = Prepared(np.zeros((1, 3, 600, 541), np.float32), ((600, 541),), ((225, 203),), ())
+    ratio = prepared.ratio(0).astype(np.float32)
+    assert np.float32(541) / ratio[0] > 203
+    wide = np.array([[-500, 0, 2000, 600]], np.float32)
+    said = BoxOutput(Tensor(np.array([[0, 9, 0]], np.float32)), Tensor(np.zeros((1, 12), np.float32)))
+    _, boxes = heads(replace(SETTINGS, frame="batch", coordinates=0)).detections_in(said, wide, prepared)
+    assert boxes.tolist() == [[0, 0, 203, 225]]
+
+
 def test_dropout_of_both_layers() -> None:
     """In training half of the features are 0, and the others twice as large; otherwise nothing is dropped."""
     plain, net = BoxHead(2, 3, (400, 400), rng=rng()), BoxHead(2, 3, (400, 400), dropout=0.5, rng=rng())

@@ -177,6 +177,7 @@ def test_settings_refuse_what_they_do_not_know() -> None:
         ("coordinates", -1, "must be 0 or 1, got -1"),
         ("positive", 1.5, r"must lie in \[0, 1\], got 1.5"),
         ("post_nms", (10, -1), "must be at least 0, got -1"),
+        ("hidden", 0, "must be at least 1, got 0"),
     )
     for field, value, problem in refused:
         with pytest.raises(ValueError, match=f"RPNSettings: {field} {problem}"):

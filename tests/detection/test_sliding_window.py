@@ -267,3 +267,13 @@ def test_bad_input() -> None:
         small_sliding_window(CLASS_NAMES, rng=np.random.default_rng(0), settings=WindowSettings(crop=7))
     with pytest.raises(ValueError, match="WindowSettings: ratios must lie in"):
         WindowSettings(ratios=(0.0,))
+    wrong_numbers: dict[str, Any] = {"n_windows": -1, "positive_fraction": 3.0, "nms_threshold": 7.0, "pre_nms": -4}
+    for name, value in wrong_numbers.items():
+        with pytest.raises(ValueError, match=f"WindowSettings: {name} must "):
+            dataclasses.replace(SMALL, **{name: value})
+
+
+def test_lists_of_sides_and_ratios() -> None:
+    listed = dataclasses.replace(SMALL, sides=list(SMALL.sides), ratios=list(SMALL.ratios))  # type: ignore[arg-type]
+    detectors = [SlidingWindow(CLASS_NAMES, Brightness(), settings=s) for s in (SMALL, listed)]
+    np.testing.assert_array_equal(detectors[1].windows((40, 50)), detectors[0].windows((40, 50)))

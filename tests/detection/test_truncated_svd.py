@@ -132,5 +132,7 @@ def test_bad_input() -> None:
         truncated_svd(np.array([[np.nan, 1.0]]), 1)
     with pytest.raises(ValueError, match=r"'box_head.fc8' must be a .* one of box_head.fc6, box_head.fc7"):
         with_truncated_layers(Detector(), {"box_head.fc8": 1})
+    with pytest.raises(ValueError, match="'' must be a fully connected layer of Linear"):
+        with_truncated_layers(Linear(3, 3, rng=np.random.default_rng(0)), {"": 2})
     with pytest.raises(TypeError, match="two_layers: layer must be a Linear, got Detector"):
         two_layers(Detector(), 1)  # type: ignore[arg-type]

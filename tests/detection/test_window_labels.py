@@ -123,3 +123,5 @@ def test_bad_input() -> None:
             rule(windows, boxes, classes)
     with pytest.raises(ValueError, match=r"centre_labels: masks must have shape \(3, 8, 8\) \(one mask per object\)"):
         centre_labels(windows, boxes, np.ones(3, np.int64), masks=np.zeros((2, 8, 8), bool))
+    with pytest.raises(ValueError, match="centre_labels: masks must have rank 3"):
+        centre_labels(windows, boxes, np.ones(3, np.int64), masks=np.zeros((3, 8), bool))
