@@ -51,6 +51,7 @@ class Data:
         class_names: 0 is the background.
         joint_names: of the joints, if there are any.
         swapped: what each joint becomes in a mirror; None where that is not known.
+        colours_matter: whether a thing in other colours may be another thing; not where all were drawn.
     """
 
     train: Sequence[Sample]
@@ -58,6 +59,7 @@ class Data:
     class_names: tuple[str, ...]
     joint_names: tuple[str, ...] = ()
     swapped: tuple[int, ...] | None = None
+    colours_matter: bool = True
 
 
 class Some(LazySequence[Sample]):
@@ -117,7 +119,7 @@ def open_data(
             f"--data: there must be pictures to train on and to test on, {text} gives {len(train)} and {len(test)}",
         )
     test = WithJointNames(test, data.joint_names) if data.joint_names else test
-    return Data(train, test, data.class_names, data.joint_names, data.swapped)
+    return replace(data, train=train, test=test)
 
 
 class WithJointNames(LazySequence[Sample]):
@@ -164,9 +166,11 @@ def _synthetic(command: str, kind: str, needs: Collection[str], train_size: int 
     )
     if kind == "figures":
         train, test = (StickFigures(n, seed=seed) for n, seed in zip(sizes, (TRAIN_SEED, TEST_SEED), strict=True))
-        return Data(KeptSamples(train), KeptSamples(test), FIGURE_CLASS_NAMES, JOINT_NAMES, SWAPPED)
+        return Data(
+            KeptSamples(train), KeptSamples(test), FIGURE_CLASS_NAMES, JOINT_NAMES, SWAPPED, colours_matter=False
+        )
     scenes = [Shapes(n, seed=seed) for n, seed in zip(sizes, (TRAIN_SEED, TEST_SEED), strict=True)]
-    return Data(KeptSamples(scenes[0]), KeptSamples(scenes[1]), CLASS_NAMES)
+    return Data(KeptSamples(scenes[0]), KeptSamples(scenes[1]), CLASS_NAMES, colours_matter=False)
 
 
 def _held_out(samples: Sequence[Sample], for_test_alone: bool) -> tuple[Sequence[Sample], Sequence[Sample]]:

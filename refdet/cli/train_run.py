@@ -121,7 +121,7 @@ def _train(
     `given` are the names of the arrays that a file gave. `accepted` is called once the folder's run is this one, and
     `keep` before every test: a test picture that cannot be looked at costs the scores, not the model.
     """
-    recipe = _recipe(order)
+    recipe = _recipe(order, data)
     samples: Sequence[Sample] = data.train
     if "proposals" in find_model(order["model"]).learns_from:
         samples = _with_proposals(detector, samples, folder)
@@ -162,7 +162,9 @@ def _train(
         schedule=recipe.schedule(),
         settings=_training_settings(order, recipe),
         folder=folder,
-        transform=Augmentation(recipe.mirror and _can_be_mirrored(data), recipe.photometric, data.swapped),
+        transform=Augmentation(
+            recipe.mirror and _can_be_mirrored(data), recipe.photometric, recipe.recoloured, data.swapped
+        ),
         evaluate=evaluate,
         progress=progress,
         description={"model": order["model"], "data": order["data"], "settings": settings},
@@ -172,9 +174,11 @@ def _train(
     return last[0]
 
 
-def _recipe(order: Order) -> DetectorRecipe:
+def _recipe(order: Order, data: Data) -> DetectorRecipe:
     """Return the recipe of the model, as long and as fast as it is asked for."""
     recipe = recipe_of(order["model"]).in_steps(order["steps"])
+    if data.colours_matter:
+        recipe = recipe.in_true_colours()
     lr = order["lr"]
     return dataclasses.replace(recipe, batch_size=order["batch_size"], lr=lr, adam_lr=recipe.adam_lr * lr / recipe.lr)
 

@@ -187,6 +187,24 @@ def photometric(
     return dataclasses.replace(sample, image=np.clip(image, 0, 255))
 
 
+def recoloured(sample: AnySample, rng: np.random.Generator) -> AnySample:
+    """Return the sample with its colour channels in another order, and each of them inverted with probability ½.
+
+    For pictures whose colours mean nothing, such as the synthetic ones: of each there are 6 · 2³ = 48. An inverted
+    value v becomes 255 − v; the dtype stays.
+
+    Args:
+        sample: any; all but its image stays.
+        rng: source of the draws: first of the order, then of what is inverted.
+    """
+    check_sample("recoloured", "sample", sample)
+    check_generator("recoloured", rng)
+    image = sample.image[:, :, rng.permutation(3)]
+    inverted = rng.random(3) < 0.5
+    image[:, :, inverted] = 255 - image[:, :, inverted]
+    return dataclasses.replace(sample, image=image)
+
+
 def network_input(image: Array, *, mean: Sequence[float], order: str) -> Array:
     """Return an image (H, W, 3), red first, as a network takes it: (3, H, W) float32, less the mean.
 

@@ -30,6 +30,9 @@ BLOCKS = SmallSettings().blocks
 # On small networks more negatives are hard than on the paper's, nearly all of SPP-net's: machines that are trained anew
 # for every 2000 of them would take hours, by extrapolation.
 MINING = MiningSettings(retrain_after=20_000, objects_as_negatives=False)
+# The recipes of `refdet train`, for as many steps as these detectors are worth, and in the colours of the scenes.
+CLASSIFIER_FIRST = CLASSIFIER.in_true_colours().in_steps(4000)
+LIKE_SMALL = SMALL.in_true_colours().in_steps(1500)
 # The recipe of what begins with the classifier, and is no `SMALL` detector.
 FINE_TUNING = DetectorRecipe(steps=1500, batch_size=4, lr=0.01, optimiser="muon", adam_lr=0.002, to_zero=True)
 
@@ -76,7 +79,7 @@ class Settings:
     windows_seeds: int = 1
     search: SelectiveSearch = SMALL_PICTURES
     crops: CropsOfObjects = field(default_factory=CropsOfObjects)
-    classifier: DetectorRecipe = CLASSIFIER
+    classifier: DetectorRecipe = CLASSIFIER_FIRST
     windows: WindowSettings = field(default_factory=lambda: WindowSettings(stride=0.35))
     windows_hidden: int = 128
     windows_recipe: DetectorRecipe = field(default_factory=lambda: replace(FINE_TUNING, steps=1000, batch_size=8))
@@ -88,10 +91,10 @@ class Settings:
     spp_recipe: DetectorRecipe = FINE_TUNING
     spp_fit_regions: int = 40
     fast: SmallFastRCNNSettings = field(default_factory=lambda: SmallFastRCNNSettings(blocks=BLOCKS))
-    fast_recipe: DetectorRecipe = SMALL
+    fast_recipe: DetectorRecipe = LIKE_SMALL
     svd_ranks: tuple[int, int] = (32, 32)
     faster: SmallSettings = field(default_factory=lambda: SmallSettings(blocks=BLOCKS))
-    faster_recipe: DetectorRecipe = SMALL
+    faster_recipe: DetectorRecipe = LIKE_SMALL
     n_timed: int = 20
     timing_rounds: int = 3
     fc_rounds: int = 15

@@ -72,7 +72,7 @@ def learn_objects_first(
             save_every=save_every,
         ),
         folder=None if folder is None else folder / FOLDER,
-        transform=Augmentation(mirror=False, photometric=recipe.photometric),  # it turns its crops itself
+        transform=Augmentation(False, recipe.photometric, recipe.recoloured),  # it turns its crops itself
         progress=progress,
         description={"stage": "classifier of objects", "crops": plain_settings(classifier.crops)},
     )

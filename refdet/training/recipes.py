@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from refdet.data.sample import Sample
-from refdet.data.transforms import photometric, random_mirror
+from refdet.data.transforms import photometric, random_mirror, recoloured
 from refdet.nn.module import Module
 from refdet.nn.muon import Muon
 from refdet.nn.optim import SGD, Adam, Optimiser
@@ -43,6 +43,7 @@ class DetectorRecipe:
         to_zero: whether the rate falls on a line to 0 instead.
         mirror: whether half of the pictures are mirrored.
         photometric: whether brightness, contrast and saturation are changed.
+        recoloured: whether colours become others, of pictures in which they mean nothing.
         begins_with: recipe of the classifier of objects that it begins with; None to begin anew. A run that is longer
             or shorter than `steps` has a longer or shorter one.
         freezes_backbone: whether the backbone keeps what it begins with.
@@ -62,6 +63,7 @@ class DetectorRecipe:
     max_gradient_norm: float | None = 10.0
     mirror: bool = True
     photometric: bool = False
+    recoloured: bool = False
     begins_with: DetectorRecipe | None = None
     freezes_backbone: bool = False
 
@@ -95,6 +97,11 @@ class DetectorRecipe:
             first = first.in_steps(max(1, round(first.steps * n_steps / self.steps)))
         return replace(self, steps=n_steps, begins_with=first)
 
+    def in_true_colours(self) -> DetectorRecipe:
+        """Return the recipe for pictures whose colours mean something."""
+        first = None if self.begins_with is None else self.begins_with.in_true_colours()
+        return replace(self, recoloured=False, begins_with=first)
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -102,12 +109,15 @@ class Augmentation:
 
     mirror: bool
     photometric: bool
+    recoloured: bool = False
     swapped: Sequence[int] | None = None  # what the joints become in a mirror
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Return the picture to train on."""
         if self.mirror:
             sample = random_mirror(sample, rng, swapped=self.swapped)
+        if self.recoloured:
+            sample = recoloured(sample, rng)
         return photometric(sample, rng) if self.photometric else sample
 
 
@@ -121,6 +131,7 @@ CLASSIFIER = DetectorRecipe(
     to_zero=True,
     max_gradient_norm=None,
     mirror=False,
+    recoloured=True,
 )
 SMALL = DetectorRecipe(
     steps=1500,
@@ -130,6 +141,7 @@ SMALL = DetectorRecipe(
     adam_lr=0.003,
     to_zero=True,
     max_gradient_norm=None,
+    recoloured=True,
     begins_with=CLASSIFIER,
 )
 # Detectron2's "1x": 90,000 steps of 16 pictures, 1000 of them to warm up, and a rate of 0.02 that falls after 60,000

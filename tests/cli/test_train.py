@@ -32,7 +32,7 @@ from refdet.detection.with_proposals import SMALL_PICTURES
 from refdet.nn.checkpoint import CheckpointError, load_tensors, save_tensors
 from refdet.training import run_folder
 from refdet.training.folder_lock import claimed
-from refdet.training.recipes import RECIPES, Augmentation, DetectorRecipe
+from refdet.training.recipes import RECIPES, Augmentation, DetectorRecipe, recipe_of
 from tests.cli.tiny_detectors import BRIGHT, TINY, Bright, save_bright
 
 RECIPE = DetectorRecipe(steps=4, batch_size=1, lr=0.5, warm_up=0, decay_at=(), momentum=0.5, mirror=True)
@@ -693,6 +693,26 @@ def test_recipes_fall_at_shares_of_the_steps() -> None:
     recipe = DetectorRecipe(steps=100, batch_size=1, lr=1.0, warm_up=4, decay_at=(0.5, 0.8), decay=0.5)
     rate = recipe.schedule()
     assert [rate(step) for step in (0, 1, 4, 49, 50, 79, 80)] == [0, 0.25, 1, 1, 0.5, 0.5, 0.25]
+
+
+def test_colours_are_changed_where_they_mean_nothing(tmp_path: Path) -> None:
+    of_voc = voc(tmp_path / "voc", [["cat"]] * 6)
+    for text, is_synthetic in (("shapes", True), ("figures", True), (of_voc, False)):
+        data = open_data("train", text, train_size=2, test_size=1)
+        assert data.colours_matter is not is_synthetic
+    recipe = recipe_of("small_mask_rcnn")
+    assert recipe.recoloured
+    assert recipe.begins_with is not None
+    assert recipe.begins_with.recoloured
+    plain = recipe.in_true_colours()
+    assert not plain.recoloured
+    assert plain == dataclasses.replace(
+        recipe, recoloured=False, begins_with=dataclasses.replace(recipe.begins_with, recoloured=False)
+    )
+    sample = Shapes(1, seed=0)[0]
+    augment = Augmentation(mirror=False, photometric=False, recoloured=True)
+    seen = [augment(sample, np.random.default_rng(seed)).image for seed in range(4)]
+    assert not any(np.array_equal(image, sample.image) for image in seen)
 
 
 def test_augmentation_mirrors_joints_with_their_sides() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import threading
@@ -27,6 +28,7 @@ from refdet.data.transforms import (
     network_input,
     photometric,
     random_mirror,
+    recoloured,
     resize,
     resize_short_side,
     resized_size,
@@ -179,6 +181,24 @@ def test_photometric() -> None:
     np.testing.assert_array_equal(first, second)
 
 
+def test_recoloured() -> None:
+    sample = sample_of_scene()
+    image = sample.image.copy()
+    possible = [
+        [255 - image[:, :, c] if inverted else image[:, :, c] for c, inverted in zip(order, which, strict=True)]
+        for order in itertools.permutations(range(3))
+        for which in itertools.product((False, True), repeat=3)
+    ]
+    drawn = set()
+    for seed in range(400):
+        changed = recoloured(sample, np.random.default_rng(seed))
+        assert changed.image.dtype == np.uint8
+        drawn |= {i for i, channels in enumerate(possible) if np.array_equal(changed.image, np.stack(channels, axis=2))}
+        assert_same(dataclasses.replace(changed, image=image), sample)
+    assert len(drawn) == len(possible) == 48
+    np.testing.assert_array_equal(sample.image, image)
+
+
 def test_the_input_of_caffe() -> None:
     image = np.array([[[255, 128, 0]]], np.uint8)  # red 255, green 128, blue 0
     expected = np.array([0 - 102.9801, 128 - 115.9465, 255 - 122.7717], np.float32)
@@ -247,6 +267,7 @@ def test_a_transformed_scene_is_a_scene_whose_masks_and_label_map_agree(number: 
         resize_short_side(scene, short=50),
         random_mirror(scene, rng, probability=1),
         photometric(scene, rng),
+        recoloured(scene, rng),
     ):
         assert type(changed) is Scene
         assert changed.name == scene.name
@@ -371,6 +392,8 @@ def test_bad_input() -> None:
             random_mirror(sample, not_a_generator)  # type: ignore[arg-type]
         with pytest.raises(TypeError, match=f"photometric: {got}"):
             photometric(sample, not_a_generator)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=f"recoloured: {got}"):
+            recoloured(sample, not_a_generator)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"probability must lie in \[0, 1\], got 2"):
         random_mirror(sample, np.random.default_rng(0), probability=2)
 
@@ -383,6 +406,7 @@ def test_what_is_no_sample() -> None:
         "mirror": lambda: mirror(wrong),
         "random_mirror": lambda: random_mirror(wrong, rng),
         "photometric": lambda: photometric(wrong, rng),
+        "recoloured": lambda: recoloured(wrong, rng),
     }
     for name, call in calls.items():
         with pytest.raises(TypeError, match=f"^{name}: sample must be a Sample, got ndarray"):
