@@ -58,6 +58,7 @@ def _opened(path: Path | str) -> Iterator[PillowImage]:
     """Open a picture; whatever Pillow raises for it, here or in the block, becomes an error that names the file."""
     from PIL import Image, UnidentifiedImageError
 
+    what = "its pixels"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # ours is the lower limit
@@ -65,11 +66,14 @@ def _opened(path: Path | str) -> Iterator[PillowImage]:
         with opened as file:
             if file.width * file.height > MOST_PIXELS:
                 raise ImageError(f"{path}: {file.width} × {file.height} pixels are more than {MOST_PIXELS:,}")
+            what = f"{file.width} × {file.height} pixels"
             yield file
     except ImageError:
         raise
     except UnidentifiedImageError:
         raise ImageError(f"{path}: is not a picture that Pillow knows") from None
+    except MemoryError as problem:  # the file may be a good one
+        raise ImageError(f"{path}: {what} need more memory than there is; make it smaller") from problem
     except Exception as problem:  # for files that are cut or broken its readers raise nearly anything
         raise ImageError(f"{path}: {why_unreadable(problem)}") from problem
 

@@ -3,6 +3,9 @@
 Masks are kept as bits, and label maps are not kept: a scene of `refdet.data.Shapes`, which takes 13 ms to paint, has
 60 kB instead of 250 kB. What comes back is a `Sample` with the same arrays: new ones for the masks each time, while the
 others are shared and not to be written into.
+
+No more than `MOST_KEPT` samples are kept, 1.3 GB of such scenes: the first that are asked for. The others are made anew
+each time.
 """
 
 from __future__ import annotations
@@ -13,10 +16,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refdet.core.check import Array
+from refdet.core.check import Array, integer
 from refdet.data.lazy_sequence import LazySequence
 from refdet.data.sample import Sample
 
+MOST_KEPT = 20_000  # samples
 FIELDS = [field.name for field in dataclasses.fields(Sample) if field.name not in ("masks", "label_map")]
 
 
@@ -40,7 +44,7 @@ class _Kept(NamedTuple):
 
 
 class KeptSamples(LazySequence[Sample]):
-    """The samples, each of which is asked for once.
+    """The samples, of which the first `most` that are asked for are made once.
 
     >>> from refdet.data.shapes import Shapes
     >>> scenes = KeptSamples(Shapes(3, seed=0))
@@ -48,12 +52,15 @@ class KeptSamples(LazySequence[Sample]):
     ('shapes 0/2', True)
     """
 
-    def __init__(self, samples: Sequence[Sample]) -> None:
+    def __init__(self, samples: Sequence[Sample], *, most: int = MOST_KEPT) -> None:
         super().__init__(len(samples))
-        self._samples = samples
+        self._samples, self._most = samples, integer("KeptSamples", "most", most, low=0)
         self._kept: dict[int, _Kept] = {}
 
     def _item(self, i: int) -> Sample:
-        if i not in self._kept:
-            self._kept[i] = _Kept.of(self._samples[i])
-        return self._kept[i].unpacked()
+        kept = self._kept.get(i)
+        if kept is None:
+            kept = _Kept.of(self._samples[i])
+            if len(self._kept) < self._most:
+                self._kept[i] = kept
+        return kept.unpacked()

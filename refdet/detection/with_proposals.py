@@ -22,6 +22,7 @@ order of the hierarchy, the largest regions first, without chance. A search may 
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -40,6 +41,7 @@ from refdet.proposals.selective_search import ALL, FAST, TEXTURE_SIZE_FILL, Stra
 Propose = Callable[[Array], Array]  # a picture (H, W, 3), red first, in 0 … 255, to boxes (P, 4)
 FORMAT = "refdet proposals 1"
 NOT_SEARCHED = -1  # instead of the number of boxes, in the file
+WRITING_SHARE = 0.1  # of the time, at most, is spent on writing what was found so far
 
 
 @dataclass(frozen=True)
@@ -122,24 +124,38 @@ class WithProposals(LazySequence[Sample]):
         """Of how many pictures the proposals are known."""
         return len(self._found)
 
-    def save(self, *, on_found: Callable[[int], object] = lambda n: None) -> None:
+    def save(
+        self,
+        *,
+        on_found: Callable[[int], object] = lambda n: None,
+        every: float = 60.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Search the pictures that are left, and write all proposals to the file.
 
         What was found is written also where the search ends early, by an error or Ctrl-C, so that nothing is searched
-        for twice.
+        for twice. Whatever kills the program, the file is there as it was written last, whole.
 
         Args:
             on_found: is told of how many pictures the proposals are known, after each.
+            every: after so many seconds what was found so far is written; after more, where that takes long.
+            clock: tells the seconds.
         """
         path = self._path
         if path is None:
             raise ValueError("WithProposals.save: no file was named; give path= when it is made")
         metadata = self._metadata()  # reads the first and the last picture: what is wrong with them is known beforehand
+        due = clock() + every
         try:
             for i in range(len(self)):
-                if i not in self._found:
-                    self._found[i] = self._search(self._samples[i])
-                    on_found(self.n_found)
+                if i in self._found:
+                    continue
+                self._found[i] = self._search(self._samples[i])
+                if (begun := clock()) >= due:
+                    self._write(path, metadata)
+                    written = clock()
+                    due = written + max(every, (written - begun) / WRITING_SHARE)
+                on_found(self.n_found)
         finally:
             self._write(path, metadata)
 

@@ -1,8 +1,9 @@
 """curves.png: a run in one picture, the losses on the left, evaluation and learning rate on the right.
 
 A thin line is what the steps gave, a thick one its running mean over a window around each step, cut off at the ends of
-the run. Where the losses spread over more than a factor of `LOG_FROM` the axis is logarithmic. Names that do not fit
-are shortened, and of more than seven curves seven are drawn, as the heading says.
+the run. Of more than `MOST_POINTS` steps it is means of several, one after the other, that are drawn so. Where the
+losses spread over more than a factor of `LOG_FROM` the axis is logarithmic. Names that do not fit are shortened, and of
+more than seven curves seven are drawn, as the heading says.
 
 The picture is drawn on a Figure of its own, so that nothing of pyplot's is touched, and replaces the file whole.
 """
@@ -10,7 +11,8 @@ The picture is drawn on a Figure of its own, so that nothing of pyplot's is touc
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +22,7 @@ import numpy as np
 from refdet.core.check import Array
 from refdet.nn.checkpoint.atomic_file import write_bytes_atomically
 from refdet.pictures import slide
-from refdet.training.metrics_log import History
+from refdet.training.metrics_log import History, StepLine
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +32,7 @@ MARKERS = "osD^vPX"
 WINDOW = 1 / 40  # of the steps, in the running mean
 LOG_FROM = 30.0
 LOWEST_NAME = 0.02  # of the axes' height: above the number of the last step
-MOST_POINTS = 2000  # a line has: about one for every pixel
+MOST_POINTS = 2000  # a line has: more than one for every pixel
 LOSSES = (0.065, 0.13, 0.40, 0.70)  # left, bottom, width, height of the axes, in fractions of the slide
 EVALUATION, RATES, RATES_ALONE = (0.68, 0.43, 0.16, 0.40), (0.68, 0.13, 0.16, 0.20), (0.68, 0.13, 0.29, 0.70)
 LABEL_WIDTH = {"losses": 164.0, "evaluation": 168.0}  # points, right of the axes
@@ -57,24 +59,75 @@ def message(history: History, n_steps: int) -> str:
     """
     if not history.steps:
         return f"No step of {n_steps} is finished"
-    losses = np.array([line.loss for line in history.steps])
-    few = max(len(losses) // 20, 1)
+    few = max(len(history.steps) // 20, 1)
+    first, last = (float(np.mean([line.loss for line in part])) for part in (history.steps[:few], history.steps[-few:]))
     done = history.steps[-1].step
     begun = f"{done} steps" if done == n_steps else f"Step {done} of {n_steps}"
-    if len(losses) == 1:
-        return f"{begun}: loss {_number(losses[0])}"
-    return f"{begun}: loss {_number(losses[:few].mean())} → {_number(losses[-few:].mean())}"
+    if len(history.steps) == 1:
+        return f"{begun}: loss {_number(last)}"
+    return f"{begun}: loss {_number(first)} → {_number(last)}"
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """What is drawn of the steps: P points, each the mean of `size` steps one after the other, the last of the rest.
+
+    Attributes:
+        size: 1 where every step is drawn.
+        steps: (P,) where they are.
+        rates: (P,) of learning.
+        losses: by name, (P,); NaN where no step had such a loss. With several the first is the "total".
+    """
+
+    size: int
+    steps: Array
+    rates: Array
+    losses: Mapping[str, Array]
+
+
+def points_of(lines: Sequence[StepLine], *, most: int = MOST_POINTS) -> Points:
+    """Return at most `most` points that stand for the steps, at least one.
+
+    >>> lines = [StepLine(i, i / 8, 0.1, i, {"class": i}, 1.0, i) for i in range(1, 6)]
+    >>> points_of(lines, most=2).steps, points_of(lines, most=2).losses
+    (array([2. , 4.5]), {'class': array([2. , 4.5])})
+    """
+    size = -(-len(lines) // most)
+
+    def means(values: Iterable[float]) -> Array:
+        return part_means(np.fromiter(values, np.float64, len(lines)), size)
+
+    names = list(dict.fromkeys(name for given in dict.fromkeys(tuple(line.losses) for line in lines) for name in given))
+    losses = {"total": means(line.loss for line in lines)} if len(names) > 1 else {}
+    losses |= {name: means(line.losses.get(name, math.nan) for line in lines) for name in names}
+    return Points(size, means(line.step for line in lines), means(line.lr for line in lines), losses)
+
+
+def part_means(values: Array, size: int) -> Array:
+    """Return the mean of each `size` values one after the other, of what is finite among them; the last of the rest.
+
+    >>> part_means(np.array([4.0, 2.0, math.nan, 1.0, math.nan]), 2)
+    array([ 3.,  1., nan])
+    """
+    if size == 1:
+        return values
+    there, first = np.isfinite(values), np.arange(0, len(values), size)
+    n = np.add.reduceat(there, first, dtype=np.int64)
+    sums = np.add.reduceat(np.where(there, values, 0.0), first)
+    means: Array = np.divide(sums, n, out=np.full(len(n), math.nan), where=n > 0)
+    return means
 
 
 def draw_curves(history: History, path: Path, *, n_steps: int) -> None:
     """Draw all steps and evaluations into `path`, a PNG."""
     with slide.settings():
         figure = slide.empty_slide()
-        slide.write_title(figure, message(history, n_steps), _source(history))
-        if history.steps:
-            evaluated = bool(history.evaluations)
-            _draw_losses(figure.add_axes(LOSSES), history)
-            _draw_rates(figure.add_axes(RATES if evaluated else RATES_ALONE), history)
+        points = points_of(history.steps) if history.steps else None
+        slide.write_title(figure, message(history, n_steps), "" if points is None else _source(history, points.size))
+        if points is not None:
+            evaluated, last_step = bool(history.evaluations), history.steps[-1].step
+            _draw_losses(figure.add_axes(LOSSES), points, last_step)
+            _draw_rates(figure.add_axes(RATES if evaluated else RATES_ALONE), points, last_step)
             if evaluated:
                 _draw_evaluations(figure.add_axes(EVALUATION), history)
         content = BytesIO()
@@ -82,34 +135,29 @@ def draw_curves(history: History, path: Path, *, n_steps: int) -> None:
     write_bytes_atomically(path, content.getvalue())
 
 
-def _source(history: History) -> str:
-    if not history.steps:
-        return ""
+def _source(history: History, size: int) -> str:
     last = history.steps[-1]
     speed = np.median([line.images_per_second for line in history.steps[-100:]])
     return (
         f"{last.epoch:.3g} epochs in {duration(last.seconds)}, {_number(speed)} images/s; "
-        "thin: every step, thick: running mean"
+        f"thin: {'every step' if size == 1 else f'means of {size} steps'}, thick: running mean"
     )
 
 
-def _draw_losses(axes: Axes, history: History) -> None:
-    steps = np.array([line.step for line in history.steps])
+def _draw_losses(axes: Axes, points: Points, last_step: int) -> None:
+    steps, curves = points.steps, points.losses
     half = max(int(len(steps) * WINDOW / 2), 1) if len(steps) > 2 else 0
-    names = list(dict.fromkeys(name for line in history.steps for name in line.losses))
-    curves = {"total": np.array([line.loss for line in history.steps])} if len(names) > 1 else {}
-    curves |= {name: np.array([line.losses.get(name, math.nan) for line in history.steps]) for name in names}
     shown = list(curves)[: len(COLOURS)]
-    axes.set_title(_heading("Losses" if len(names) > 1 else "Loss", len(shown), len(curves)), loc="left")
+    axes.set_title(_heading("Losses" if len(curves) > 1 else "Loss", len(shown), len(curves)), loc="left")
     smooth = {name: _smoothed(curves[name], half) for name in shown}
     colours = dict(zip(shown, [slide.BLACK, *COLOURS], strict=False))
     for z, (name, colour) in enumerate(colours.items()):
-        axes.plot(*_thinned(steps, curves[name]), color=colour, linewidth=0.8, alpha=0.2 if z else 0.3, zorder=2)
-        axes.plot(*_thinned(steps, smooth[name]), color=colour, linewidth=2.5 if z else 3.5, zorder=4 - z / 100)
+        axes.plot(steps, curves[name], color=colour, linewidth=0.8, alpha=0.2 if z else 0.3, zorder=2)
+        axes.plot(steps, smooth[name], color=colour, linewidth=2.5 if z else 3.5, zorder=4 - z / 100)
         if len(steps) == 1:
             axes.plot(steps, smooth[name], "o", color=colour, markersize=9, clip_on=False)
     _scale_losses(axes, curves, smooth)
-    _frame(axes, int(steps[-1]))
+    _frame(axes, last_step)
     _name_curves(axes, [(name, colour, smooth[name], "") for name, colour in colours.items()], LABEL_WIDTH["losses"])
 
 
@@ -150,14 +198,13 @@ def _draw_evaluations(axes: Axes, history: History) -> None:
     _name_curves(axes, curves, LABEL_WIDTH["evaluation"])
 
 
-def _draw_rates(axes: Axes, history: History) -> None:
+def _draw_rates(axes: Axes, points: Points, last_step: int) -> None:
     axes.set_title("Learning rate", loc="left")
-    steps, rates = (np.array([getattr(line, name) for line in history.steps]) for name in ("step", "lr"))
-    marker = "o" if len(steps) == 1 else ""
-    axes.plot(*_thinned(steps, rates), color=slide.BLACK, linewidth=2.5, marker=marker, clip_on=False)
-    axes.set_ylim(0, 1.1 * rates.max() or 1)
+    marker = "o" if len(points.steps) == 1 else ""
+    axes.plot(points.steps, points.rates, color=slide.BLACK, linewidth=2.5, marker=marker, clip_on=False)
+    axes.set_ylim(0, 1.1 * points.rates.max() or 1)
     axes.locator_params(axis="y", nbins=3)
-    _frame(axes, int(steps[-1]))
+    _frame(axes, last_step)
 
 
 def _heading(what: str, n_shown: int, n: int) -> str:

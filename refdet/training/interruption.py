@@ -1,9 +1,9 @@
 """Ctrl-C and SIGTERM, put off until they can be obeyed without losing anything.
 
-The first signal is remembered, and the loop asks for it between two steps. Inside `at_once()` there is nothing to
-finish, and it raises KeyboardInterrupt at once. The second signal raises KeyboardInterrupt wherever the program is.
-A signal that the program was started to ignore, as by `nohup` or in the background of a script, stays ignored. Python
-lets only the main thread take signals; in any other nothing is put off.
+The first signal is remembered, and the loop asks for it between two steps, a search for proposals between two pictures.
+Inside `at_once()` there is nothing to finish, and it raises KeyboardInterrupt at once. The second signal raises
+KeyboardInterrupt wherever the program is. A signal that the program was started to ignore, as by `nohup` or in the
+background of a script, stays ignored. Python lets only the main thread take signals; in any other nothing is put off.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
-NOTICE = "finishing this step and saving; Ctrl-C again leaves at once"
+NOTICE = "finishing this {} and saving; Ctrl-C again leaves at once"
 
 
 class Interruption:
@@ -24,11 +24,12 @@ class Interruption:
 
     Args:
         notice: is told, in the middle of anything, that the first signal was heard.
+        piece: what is finished before the signal is obeyed, in words.
     """
 
-    def __init__(self, notice: Callable[[str], object]) -> None:
+    def __init__(self, notice: Callable[[str], object], *, piece: str = "step") -> None:
         self.cause: str | None = None  # the first signal, in words
-        self._notice = notice
+        self._notice, self._piece = notice, piece
         self._at_once = False
         self._before: dict[signal.Signals, Any] = {}
 
@@ -49,7 +50,7 @@ class Interruption:
         self.cause = self.cause or NAMES[signal.Signals(number)]
         if self._at_once or not first:
             raise KeyboardInterrupt(self.cause)
-        self._notice(NOTICE)
+        self._notice(NOTICE.format(self._piece))
 
     @contextmanager
     def at_once(self) -> Iterator[None]:

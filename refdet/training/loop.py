@@ -18,7 +18,8 @@ Conventions
   A step none of whose losses asks for a gradient changes no parameter.
 - An evaluation runs without gradients and may not change the model: one that replaces a parameter or a buffer is
   refused. It cannot change what training draws.
-- The checkpoint of a step follows its evaluation. An interruption leaves an evaluation where it is; it is done again
+- The checkpoint of a step follows its evaluation; a new best one has a checkpoint at once, so that the best weights are
+  those of the best evaluation that the run knows of. An interruption leaves an evaluation where it is; it is done again
   on resuming.
 """
 

@@ -19,7 +19,7 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -114,7 +114,12 @@ def _count(value: Any) -> int:
 
 def read_metrics(path: str | os.PathLike[str]) -> History:
     """Read what a run, finished or not, has logged so far; what is no whole line is left out."""
-    return _history(Path(path).read_bytes().splitlines())
+    history = History()
+    for text in Path(path).read_bytes().splitlines():
+        line = parsed(text)
+        if line is not None:
+            history.add(line)
+    return history
 
 
 def cut_back(path: Path, step: int, *, evaluated_at: int) -> History:
@@ -124,23 +129,15 @@ def cut_back(path: Path, step: int, *, evaluated_at: int) -> History:
     replaced whole, or left alone where there is nothing to remove.
     """
     content = path.read_bytes() if path.exists() else b""
-    kept = []
+    kept, history = list[bytes](), History()
     for text in content.splitlines():
         line = parsed(text)
         if line is not None and line.step <= (step if isinstance(line, StepLine) else evaluated_at):
             kept.append(text)
+            history.add(line)
     whole = b"".join(text + b"\n" for text in kept)
     if whole != content:
         write_bytes_atomically(path, whole)
-    return _history(kept)
-
-
-def _history(texts: Iterable[bytes]) -> History:
-    history = History()
-    for text in texts:
-        line = parsed(text)
-        if line is not None:
-            history.add(line)
     return history
 
 

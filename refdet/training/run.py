@@ -202,6 +202,7 @@ class Run:
         beaten = best is None or best.metric != metric or value > best.value
         if beaten and math.isfinite(value):
             self.state.best = Best(metric, value, line.step)
+            self._save()  # first: from the checkpoint of this very step the best weights can be written again
             self.kept.save_best(self.state.best, model=self.model)
 
     def _save(self) -> None:

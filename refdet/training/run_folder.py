@@ -7,8 +7,9 @@
 
 The first checkpoint is written before the first step: a disk that is full or read-only is found at once. Whatever kills
 the program, the checkpoint is the old one or the new one, never half of either. A run that goes on puts the model, the
-optimiser and the metrics back to where the checkpoint was written. Two runs cannot be in one folder at the same time
-(where the system has `flock`), and remains of a checkpoint that was being written are removed.
+optimiser and the metrics back to where the checkpoint was written. The best weights are written after the checkpoint of
+their step, and again where a run goes on from that checkpoint, so that the two agree. Two runs cannot be in one folder
+at the same time (where the system has `flock`), and remains of a checkpoint that was being written are removed.
 
 `Nowhere` keeps nothing: a run without a folder.
 """
@@ -113,6 +114,8 @@ class RunFolder(Nowhere):
             if state.step > n_steps:
                 raise OtherRunError(f"train: the run in {self.path} is at step {state.step}, beyond n_steps={n_steps}")
             self._saved = replace(state)
+            if state.best is not None and state.best.step == state.step:  # it may have been killed between the files
+                self.save_best(state.best, model=model)
         with _failing(f"{METRICS} cannot be written", self):
             history = cut_back(self.path / METRICS, state.step, evaluated_at=state.evaluated_at)
             self._metrics = MetricsFile(self.path / METRICS)

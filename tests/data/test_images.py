@@ -77,6 +77,24 @@ def test_files_that_are_refused(tmp_path: Path) -> None:
                 image_size(tmp_path / name)
 
 
+def test_too_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A good file that cannot be unpacked, or not even be opened."""
+    Image.fromarray(RED_BLUE).save(tmp_path / "a.png")
+
+    def too_much(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    for function, message in (
+        ("convert", r"a\.png: 2 × 1 pixels need more memory"),
+        ("open", r"a\.png: its pixels need"),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(Image if function == "open" else Image.Image, function, too_much)
+            with pytest.raises(ImageError, match=message):
+                read_image(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), RED_BLUE)
+
+
 @pytest.mark.parametrize("ending", ["png", "jpg", "gif", "bmp", "tiff", "webp", "ppm", "qoi"])
 def test_damaged_files(tmp_path: Path, ending: str) -> None:
     """Bytes changed and cut off at random: a picture or an ImageError, and nothing else."""

@@ -19,7 +19,7 @@ class Counting(LazySequence[Sample]):
 
     def _item(self, i: int) -> Sample:
         self.n_asked += 1
-        return StickFigures(2, seed=0, size=(32, 32))[i]
+        return StickFigures(len(self), seed=0, size=(32, 32))[i]
 
 
 @pytest.mark.parametrize("kind", [Shapes, StickFigures])
@@ -50,6 +50,17 @@ def test_each_is_asked_for_once() -> None:
     assert again.masks is not None
     assert not again.masks.all()
     assert samples.n_asked == 1
+
+
+def test_no_more_than_so_many_are_kept() -> None:
+    """Of three the two that were asked for first."""
+    samples = Counting(3)
+    kept = KeptSamples(samples, most=2)
+    for i, n_asked in ((2, 1), (0, 2), (1, 3), (2, 3), (0, 3), (1, 4), (1, 5)):
+        assert kept[i].name == f"stick figures 0/{i}"
+        assert samples.n_asked == n_asked
+    with pytest.raises(ValueError, match="KeptSamples: most must be at least 0, got -1"):
+        KeptSamples(samples, most=-1)
 
 
 def test_no_objects_and_no_masks() -> None:

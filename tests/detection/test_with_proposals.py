@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,6 +95,32 @@ def test_an_interrupted_search_goes_on(tmp_path: Path) -> None:
     for sample, expected in zip(whole, WithProposals(SAMPLES, Corner()), strict=True):
         np.testing.assert_array_equal(proposals_of(sample), proposals_of(expected))
     assert again.n_calls == 1
+
+
+@pytest.mark.parametrize(("writing", "in_file"), [(0.0, [0, 0, 0, 4, 4, 4, 7, 7]), (8.0, [0, 0, 0, 4, 4, 4, 4, 8])])
+def test_what_was_found_is_written_every_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writing: float, in_file: list[int]
+) -> None:
+    """25 s a picture: after 75 s the first four are there, and 60 s later, or 80 s where writing took 8 s, the next."""
+    path, now, seen = tmp_path / "proposals.npz", 0.0, list[int]()
+    samples = [coloured_square(i) for i in range(8)]
+    write = WithProposals._write
+
+    def slowly(self: WithProposals, *arguments: Any) -> None:
+        nonlocal now
+        now += writing
+        write(self, *arguments)
+
+    def kill(n: int) -> None:
+        """Look at what would be left if the program were killed now."""
+        nonlocal now
+        now += 25
+        seen.append(WithProposals(samples, Corner(), path=path).n_found if path.exists() else 0)
+
+    monkeypatch.setattr(WithProposals, "_write", slowly)
+    WithProposals(samples, Corner(), path=path).save(on_found=kill, every=60, clock=lambda: now)
+    assert seen == in_file
+    assert WithProposals(samples, Corner(), path=path).n_found == 8
 
 
 def test_a_picture_that_cannot_be_read_costs_nothing_that_was_found(tmp_path: Path) -> None:

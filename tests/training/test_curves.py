@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 from refdet.core.check import Array
 from refdet.pictures import slide
 from refdet.training import EvaluationLine, History, Progress, StepLine
-from refdet.training.curves import EVALUATION, LOSSES, RATES, draw_curves, message, running_mean
+from refdet.training.curves import EVALUATION, LOSSES, RATES, draw_curves, message, points_of, running_mean
 from tests.training.tiny_run import bits, run
 
 
@@ -68,6 +69,60 @@ def test_a_wide_range_is_logarithmic(tmp_path: Path) -> None:
     picture = pixels(tmp_path / "curves.png")
     assert has_line(near(picture, LOSSES, -low / (high - low)), slide.GREEN)
     assert has_line(near(picture, LOSSES, (math.log(0.01) - low) / (high - low)), slide.VERMILLION)
+
+
+def test_a_short_run_is_drawn_step_by_step() -> None:
+    """2000 steps at most, each a point of its own; an absent loss is none."""
+    lines = history(2000).steps
+    lines[1] = StepLine(2, 0.1, 0.25, 7.0, {"class": 7.0}, 20.0, 0.05)
+    points = points_of(lines)
+    assert points.size == 1
+    np.testing.assert_array_equal(points.steps, np.arange(1, 2001))
+    np.testing.assert_array_equal(points.rates, [0.5, 0.25, *[0.5] * 1998])
+    assert list(points.losses) == ["total", "class", "box"]
+    np.testing.assert_array_equal(points.losses["total"], [3, 7, *[3] * 1998])
+    np.testing.assert_array_equal(points.losses["class"], [2, 7, *[2] * 1998])
+    np.testing.assert_array_equal(points.losses["box"], [1, math.nan, *[1] * 1998])
+
+
+def test_a_long_run_is_drawn_as_means() -> None:
+    """Of 9 steps in at most 4 points: three steps each. Of one loss there is no total."""
+    values = [1.0, 2, 6, 4, 4, 7, 0, 0, 3]
+    lines = [StepLine(i + 1, i, value / 8, value, {"a": value}, 1.0, i) for i, value in enumerate(values)]
+    points = points_of(lines, most=4)
+    assert (points.size, list(points.losses)) == (3, ["a"])
+    np.testing.assert_array_equal(points.steps, [2, 5, 8])
+    np.testing.assert_array_equal(points.losses["a"], [3, 5, 1])
+    np.testing.assert_array_equal(points.rates, [3 / 8, 5 / 8, 1 / 8])
+    last_alone = points_of(lines[:4], most=2)  # two and two
+    np.testing.assert_array_equal(last_alone.losses["a"], [1.5, 5])
+    np.testing.assert_array_equal(points_of(lines[:7], most=4).losses["a"], [1.5, 5, 5.5, 0])
+
+
+@pytest.mark.parametrize(("n", "n_points", "caption"), [(2000, 2000, "every step"), (4001, 1334, "means of 3 steps")])
+def test_no_line_has_more_points(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n: int, n_points: int, caption: str
+) -> None:
+    """The evaluations, of which there are a seventh as many, are drawn as they are."""
+    from matplotlib.axes import Axes
+
+    drawn, said, plot, write_title = list[int](), list[str](), Axes.plot, slide.write_title
+
+    def counted(axes: Axes, *arguments: Any, **options: Any) -> Any:
+        drawn.append(len(arguments[0]))
+        return plot(axes, *arguments, **options)
+
+    def heard(figure: Any, title: str, source: str) -> None:
+        said.append(source)
+        write_title(figure, title, source)
+
+    monkeypatch.setattr(Axes, "plot", counted)
+    monkeypatch.setattr(slide, "write_title", heard)
+    draw_curves(history(n), tmp_path / "curves.png", n_steps=n)
+    assert drawn == [n_points] * 7 + [len(range(0, n, 7))] * 2  # three losses, thin and thick; rates; two evaluations
+    assert f"thin: {caption}, thick: running mean" in said[0]
+    strip = near(pixels(tmp_path / "curves.png"), LOSSES, 2 / (1.05 * 3))
+    assert has_line(strip, slide.BLUE)
 
 
 @pytest.mark.parametrize("n", [0, 1])

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 import pytest
@@ -21,9 +21,18 @@ from refdet.autograd.tensor import Tensor
 from refdet.data import Sample
 from refdet.detection.preparation import Preparation
 from refdet.detection.small_detectors import small_faster_rcnn
-from refdet.nn.checkpoint import CheckpointError, load_tensors, safetensors_format, save_tensors
-from refdet.training import Interrupted, OtherRunError, Progress, TrainingError, read_metrics, run_folder
-from refdet.training.metrics_log import EvaluationLine, MetricsFile, parsed
+from refdet.nn.checkpoint import CheckpointError, load_metadata, load_tensors, safetensors_format, save_tensors
+from refdet.training import (
+    Interrupted,
+    OtherRunError,
+    Progress,
+    TrainingError,
+    metrics_log,
+    read_metrics,
+    read_weights,
+    run_folder,
+)
+from refdet.training.metrics_log import EvaluationLine, Line, MetricsFile, cut_back, parsed
 from refdet.training.recipes import Augmentation
 from tests.detection.tiny_detectors import CLASS_NAMES, picture, tiny
 from tests.training.tiny_run import TinyNet, bits, pictures, rates, run, sgd
@@ -203,6 +212,88 @@ def test_a_signal_during_an_evaluation(tmp_path: Path) -> None:
     assert [line.step for line in result.history.evaluations] == [2, 4, 6, 7]
     assert seen[2] == seen[1]
     assert bits(model) == bits(run()[0])
+
+
+def scored(model: TinyNet) -> dict[str, float]:
+    """Say 0.5 after step 2, 0.9 after step 7, else 0.1; a step is told by its weights."""
+    return {"mAP": {2: 0.5, 7: 0.9}.get(STEP_OF[bits(model)], 0.1)}
+
+
+STEP_OF: dict[str, int] = {}  # digest of the weights of a run that was never stopped → finished steps
+
+
+def best_file(folder: Path) -> tuple[dict[str, Any], int]:
+    """Return what best.safetensors says of itself, and after which step its weights were."""
+    model = TinyNet(9)
+    model.load_state_dict(read_weights(folder, "best"))
+    return load_metadata(folder / "best.safetensors"), STEP_OF[bits(model)]
+
+
+class TestTheBestWeights:
+    OPTIONS: ClassVar[dict[str, Any]] = {"evaluate": scored, "keep_best": "mAP", "save_every": 4, "n_steps": 10}
+
+    @pytest.fixture(autouse=True)
+    def _steps(self) -> None:
+        STEP_OF.clear()
+
+        def note(model: TinyNet) -> dict[str, float]:
+            STEP_OF[bits(model)] = len(STEP_OF) + 1
+            return {}
+
+        run(evaluate=note, evaluate_every=1, n_steps=10)
+        assert len(STEP_OF) == 10
+
+    def test_they_are_those_of_the_best_evaluation_that_the_run_knows(self, tmp_path: Path) -> None:
+        """Killed in step 9, of which the last checkpoint by `save_every` is that of step 8, or in step 8."""
+        for killed_in in (8, 9):
+            folder, model, calls = tmp_path / str(killed_in), TinyNet(), 0
+
+            def losses(samples: Sequence[Sample], *, rng: np.random.Generator) -> Mapping[str, Tensor]:
+                nonlocal calls
+                calls += 1
+                if calls == killed_in:  # noqa: B023
+                    raise RuntimeError("killed")
+                return model.losses(samples, rng=rng)  # noqa: B023
+
+            with pytest.raises(RuntimeError, match="killed"):
+                run(folder, model=model, losses=losses, evaluate_every=1, **self.OPTIONS)
+            _, result = run(folder, evaluate_every=2, stop=after(1), **self.OPTIONS)
+            assert result.best is not None
+            assert (result.best.value, result.best.step, result.n_steps) == (0.9, 7, killed_in)
+            assert best_file(folder) == ({"metric": "mAP", "value": 0.9, "step": 7}, 7)
+
+    def test_killed_before_they_are_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Then the checkpoint has them: they are written where the run goes on, though nothing is evaluated again."""
+
+        def killed(path: Path, tensors: Any, *, metadata: Mapping[str, Any]) -> None:
+            if metadata["step"] == 7:
+                raise KeyboardInterrupt
+            save_tensors(path, tensors, metadata=metadata)
+
+        monkeypatch.setattr(run_folder, "save_tensors", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path, evaluate_every=1, **self.OPTIONS)
+        assert best_file(tmp_path) == ({"metric": "mAP", "value": 0.5, "step": 2}, 2)
+        monkeypatch.undo()
+        _, result = run(tmp_path, stop=after(1), **self.OPTIONS)
+        assert result.best is not None
+        assert (result.best.value, result.best.step, result.n_steps) == (0.9, 7, 8)
+        assert best_file(tmp_path) == ({"metric": "mAP", "value": 0.9, "step": 7}, 7)
+
+
+def test_each_line_of_the_metrics_is_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(tmp_path, n_steps=5)
+    texts = []
+
+    def counted(text: bytes) -> Line | None:
+        texts.append(text)
+        return parsed(text)
+
+    monkeypatch.setattr(metrics_log, "parsed", counted)
+    history = cut_back(tmp_path / "metrics.jsonl", 3, evaluated_at=0)
+    assert [line.step for line in history.steps] == [1, 2, 3]
+    assert len(texts) == 5
+    assert [line["step"] for line in timeless(tmp_path)] == [1, 2, 3]
 
 
 def test_damaged_metrics_are_repaired(tmp_path: Path) -> None:
