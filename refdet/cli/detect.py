@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -75,8 +75,11 @@ def detect_objects(
     RLE, "joints": x y and score of each}}, "problems": a list of {"file",
     "problem"}}.
 
+    After Ctrl-C, what was found until then is printed all the same, as a table
+    or as JSON, and it is said how many of the pictures were looked at.
+
     Exit status: 0; 1 if a picture or FILE is not what it should be; 2 on wrong
-    usage.
+    usage; 130 if interrupted.
     """
     from refdet.cli.model_choice import chosen_model, on_backend
 
@@ -93,6 +96,11 @@ def detect_objects(
         detect_output.print_as_json(loaded, weights, score, found, problems)
     else:
         detect_output.show(found, score)
+    n_done = len(found) + len(problems)
+    if n_done < len(images):
+        pictures = f"{len(images)} {'picture' if len(images) == 1 else 'pictures'}"
+        typer.echo(f"refdet: detect: stopped after {n_done} of {pictures}", err=True)
+        raise typer.Exit(130)
     if problems:
         raise typer.Exit(1)
 
@@ -120,28 +128,38 @@ def _drawings(images: Sequence[Path], out: Path | None) -> list[Path]:
 def _detect_all(
     loaded: LoadedModel, images: Sequence[Path], drawings: Sequence[Path], score: float
 ) -> tuple[list[Found], list[tuple[Path, str]]]:
-    """Look at every picture; return what was found, and what was in the way."""
-    from refdet.cli.detect_output import found_in
-    from refdet.data import ImageError, read_image
+    """Look at every picture, or until Ctrl-C; return what was found, and what was in the way."""
+    from refdet.data import ImageError
 
     inputs = {os.path.realpath(path) for path in images}  # unlike Path.resolve, at ease with links in a circle
     all_found: list[Found] = []
     problems: list[tuple[Path, str]] = []
-    with _progress(len(images)) as step:
+    with contextlib.suppress(KeyboardInterrupt), _progress(len(images)) as step:
         for image, drawing in zip(images, drawings, strict=True):
             step(image.name)
             try:
                 if os.path.realpath(drawing) in inputs:
                     raise ImageError(f"{image}: {drawing} is one of the pictures and would be overwritten; use --out")
-                pixels = read_image(image)
-                detected = _sure_enough(_looked_at(loaded, image, pixels), score)
-                _draw(loaded, pixels, detected, drawing)
+                all_found.append(_detect_one(loaded, image, drawing, score))
             except ImageError as problem:
                 problems.append((image, str(problem)))
                 typer.echo(f"refdet: {problem}", err=True)
-                continue
-            all_found.append(found_in(image, drawing, pixels.shape[:2], detected, loaded.detector.class_names))
     return all_found, problems
+
+
+def _detect_one(loaded: LoadedModel, image: Path, drawing: Path, score: float) -> Found:
+    """Look at a picture and draw what is found."""
+    from refdet.cli.detect_output import found_in
+    from refdet.data import ImageError, read_image
+
+    try:
+        pixels = read_image(image)
+        detected = _sure_enough(_looked_at(loaded, image, pixels), score)
+        found = found_in(image, drawing, pixels.shape[:2], detected, loaded.detector.class_names)
+        _draw(loaded, pixels, detected, drawing)
+    except MemoryError:
+        raise ImageError(f"{image}: needs more memory than there is; make it smaller") from None
+    return found
 
 
 def _looked_at(loaded: LoadedModel, image: Path, pixels: Array) -> Detected:
@@ -152,9 +170,23 @@ def _looked_at(loaded: LoadedModel, image: Path, pixels: Array) -> Detected:
     try:
         return loaded.detector.detect(pixels)
     except ValueError as problem:
+        if _is_too_narrow(loaded, pixels):
+            raise ImageError(f"{image}: {W} × {H} pixels are too narrow for {loaded.model}; crop it") from problem
         raise ImageError(f"{image}: {loaded.model} cannot look at {W} × {H} pixels: {problem}") from problem
     except MemoryError:
         raise ImageError(f"{image}: {W} × {H} pixels need more memory than there is; make it smaller") from None
+
+
+def _is_too_narrow(loaded: LoadedModel, pixels: Array) -> bool:
+    """Say of a picture that a model cannot look at whether it can look at a square of it."""
+    H, W = pixels.shape[:2]
+    if H == W:
+        return False
+    try:
+        loaded.detector.detect(pixels[: min(H, W), : min(H, W)])
+    except ValueError:
+        return False
+    return True
 
 
 def _sure_enough(found: Detected, score: float) -> Detected:
@@ -178,7 +210,7 @@ def _draw(loaded: LoadedModel, pixels: Array, found: Detected, path: Path) -> No
     write_bytes(path, png(drawn), ImageError)
 
 
-@contextmanager
+@contextlib.contextmanager
 def _progress(n: int) -> Iterator[Callable[[str], object]]:
     """Show a bar on standard error, if that is a terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

@@ -143,7 +143,8 @@ def evaluate_detections(
     null in the JSON. Warnings go to standard error. The fields of the JSON:
     python -m pydoc refdet.cli.eval_report
 
-    Exit status: 0; 1 if a file is not what its format says; 2 on wrong usage.
+    Exit status: 0; 1 if a file is not what its format says; 2 on wrong usage;
+    130 if interrupted, and then nothing is judged.
     """
     if model is not None or weights is not None or data is not None:
         _refuse_files(ground_truth, detections)
@@ -173,11 +174,16 @@ def evaluate_detections(
         _refuse_options("COCO files", {"--convention": convention, "--split": split})
         if kind not in (None, *KINDS):
             _refuse(f"--kind must be bbox, segm or keypoints, got {kind!r}")
+        if kind is None and not detections.is_file():  # whose beginning tells the kind, and would be gone
+            what = "a pipe" if detections.is_fifo() else "no regular file"
+            _refuse(f"DETECTIONS: {detections} is {what}, which can be read only once: say --kind bbox, for instance")
     _check_convention(convention)
     limits = _whole_numbers("--max-detections", max_detections)
     given_sigmas = _positive_numbers("--sigmas", sigmas)
     if min_score is not None and not math.isfinite(min_score):
         _refuse(f"--min-score must be a finite number, got {min_score}")
+    if min_score is not None and plot is None and not (error_table and json_file is not None):
+        _refuse("--min-score has no meaning without a confusion: give --plot, or --json with --errors")
     _check_outputs(json_file, plot)
 
     from refdet.cli import eval_output

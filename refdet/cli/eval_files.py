@@ -89,7 +89,7 @@ def read_coco_files(ground_truth: Path, results: Path, kind: str, begin: Begin) 
 
 def read_voc_files(ground_truth: Path, results: Path, split: str | None, begin: Begin) -> EvalFiles:
     """Read a folder of annotations and one of results; categories are numbered from 1 in the order of their names."""
-    annotations = read_voc_folder(ground_truth, split=split, progress=lambda name: begin(f"reading {name}"))
+    annotations = read_voc_folder(ground_truth, split=split, progress=begin(f"reading {ground_truth.name}"))
     begin(f"reading {results.name}")
     by_class = read_voc_results(results)
     image_numbers = _image_numbers(ground_truth, annotations)

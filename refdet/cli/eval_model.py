@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
 
 from refdet.cli.messages import UsageProblem, console, errors
+
+if TYPE_CHECKING:
+    from refdet.data import Sample
+    from refdet.detection.detected import Detector
+    from refdet.training.detector_scores import DetectorScores
 
 
 def evaluate_model(
@@ -24,9 +32,7 @@ def evaluate_model(
     from refdet.cli import eval_model_output
     from refdet.cli.model_choice import chosen_model, on_backend, usual_data
     from refdet.cli.train_data import open_data
-    from refdet.data import CocoError, ImageError, VocError
     from refdet.data.limbs import same_joints
-    from refdet.training.detector_scores import evaluate_detector
 
     if model is None and weights is None:
         raise UsageProblem("eval: --data needs a detector to look at it: --model or --weights")
@@ -49,17 +55,54 @@ def evaluate_model(
             raise UsageProblem(
                 f"eval: the model finds the joints {_few(loaded.joint_names)}; {text} has {_few(joint_names)}"
             )
-        with _progress(len(opened.test)) as progress:
-            try:
-                scores = evaluate_detector(detector, opened.test, progress=progress, sigmas=sigmas)
-            except (ImageError, VocError, CocoError):
-                raise
-            except ValueError as problem:  # of a picture that the detector cannot look at, or of its objects
-                raise ImageError(f"eval: {problem}") from problem
+        scores = _scores(detector, opened.test, sigmas, text)
     about = {"model": loaded.model, "weights": None if weights is None else str(weights), "data": text}
     eval_model_output.show_scores(scores, errors if json_file == "-" else console)
     if json_file is not None:
         eval_model_output.write_json(scores, about, json_file)
+
+
+def _scores(detector: Detector, samples: Sequence[Sample], sigmas: Sequence[float] | None, data: str) -> DetectorScores:
+    """Look at every picture and judge what is found; whatever is in the way is told, with the picture's name."""
+    from refdet.data import CocoError, ImageError, VocError
+    from refdet.training.detector_scores import evaluate_detector
+
+    n, n_done = len(samples), 0
+    with _progress(n) as show:
+
+        def progress(done: int, total: int) -> None:
+            nonlocal n_done
+            n_done = done
+            show(done, total)
+
+        try:
+            return evaluate_detector(detector, samples, progress=progress, sigmas=sigmas)
+        except (ImageError, VocError, CocoError):
+            raise
+        except ValueError as problem:  # of a picture that the detector cannot look at, or of its objects
+            raise ImageError(f"eval: {problem}") from problem
+        except MemoryError:  # what fills the memory is let go as this block ends
+            pass
+        except KeyboardInterrupt:
+            typer.echo(f"refdet: eval: stopped after {n_done} of {_pictures(n)}; nothing is judged", err=True)
+            raise typer.Exit(130) from None
+    if n_done == n:
+        raise ImageError(f"eval: to judge {_pictures(n)} takes more memory than there is; take fewer by --test-size")
+    raise ImageError(
+        f"eval: {_name(samples, n_done, data)} needs more memory than there is; make it smaller or leave it out"
+    )
+
+
+def _name(samples: Sequence[Sample], i: int, data: str) -> str:
+    """Return the name of a sample; its number, where not even the picture can be read."""
+    try:
+        return samples[i].name
+    except MemoryError:
+        return f"picture {i + 1} of {len(samples)} of {data}"
+
+
+def _pictures(n: int) -> str:
+    return f"{n} {'picture' if n == 1 else 'pictures'}"
 
 
 def _judged(model: str, data: str) -> tuple[str, ...]:

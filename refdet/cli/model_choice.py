@@ -22,6 +22,7 @@ def chosen_model(command: str, model: str | None, weights: Path | None) -> Loade
     if model is not None:
         check_model(command, model)
     if weights is not None:
+        check_weights(weights)
         return load_model(weights, model)
     name = model or DEFAULT_MODEL
     shipped = shipped_weights(name)
@@ -30,6 +31,27 @@ def chosen_model(command: str, model: str | None, weights: Path | None) -> Loade
             f"{command}: refdet comes without weights for {name}; give yours with --weights{other_ways(name)}"
         )
     return load_model(shipped, name)
+
+
+def check_weights(path: Path) -> None:
+    """Refuse what cannot be a file of weights, before anything is asked of it: nothing there, a folder, a picture."""
+    from refdet.detection.model_file import TORCH_SUFFIXES
+    from refdet.nn.checkpoint import CheckpointError
+    from refdet.nn.checkpoint.errors import errors_name_file
+    from refdet.nn.checkpoint.tensor_files import FORMATS
+
+    suffixes = (*FORMATS, *TORCH_SUFFIXES)
+    listed = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
+    with errors_name_file(path):
+        path.stat()
+        if path.is_dir():
+            from refdet.cli.train_order import MODEL_FILE
+
+            model = path / MODEL_FILE
+            named = f"the model in it, {model}" if model.is_file() else f"a file, {listed}"
+            raise CheckpointError(f"is a folder; name {named}")
+        if path.suffix not in suffixes:
+            raise CheckpointError(f"the suffix chooses the format and must be {listed}, not {path.suffix!r}")
 
 
 def other_ways(name: str) -> str:

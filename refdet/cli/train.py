@@ -21,10 +21,21 @@ def train_detector(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="shapes, figures, voc:FOLDER, coco:FOLDER or coco:FILE; shapes by default.", metavar="DATA"),
+        typer.Option(
+            help="shapes, figures, voc:FOLDER, coco:FOLDER or coco:FILE; shapes by default, figures for joints.",
+            metavar="DATA",
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/MODEL by default.", metavar="DIR")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, max=MOST_STEPS, help="Steps in all.", metavar="N")] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=MOST_STEPS,
+            help="Steps in all; with --resume others only where the rate does not fall with them.",
+            metavar="N",
+        ),
+    ] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, max=MOST_IN_A_BATCH, help="Pictures a step.", metavar="N")
     ] = None,
@@ -77,7 +88,8 @@ def train_detector(
     DIR gets curves.png and metrics.jsonl while it trains, model.safetensors
     before every test, last.safetensors, from which the run goes on, and run.json
     with what it was asked for. Ctrl-C saves first. The run that goes on gives the
-    same weights, bit for bit.
+    same weights, bit for bit. Its pictures may lie elsewhere by then: --data says
+    where.
 
     Examples:
 

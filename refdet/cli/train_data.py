@@ -31,7 +31,7 @@ from refdet.data.kept_samples import KeptSamples
 from refdet.data.lazy_sequence import LazySequence
 from refdet.data.limbs import swapped_of
 from refdet.data.stick_figures import JOINT_NAMES, SWAPPED
-from refdet.data.voc import VOC_CLASSES, read_voc_folder
+from refdet.data.voc import VOC_CLASSES, VocAnnotation, read_voc_folder
 
 TRAIN_SEED, TEST_SEED = 0, 1  # of the synthetic sets
 USUAL_TRAIN_SIZE, USUAL_TEST_SIZE = 2000, 500  # of them
@@ -99,7 +99,7 @@ def open_data(
     kind, _, place = text.partition(":")
     try:
         if kind in SYNTHETIC and not place:
-            data = _synthetic(command, kind, needs, train_size, test_size)
+            data = _synthetic(command, kind, needs, train_size, test_size, for_test_alone)
         elif kind == "voc" and place:
             data = _voc(command, Path(place), needs, class_names, for_test_alone)
         elif kind == "coco" and place:
@@ -157,20 +157,27 @@ def _at_most(samples: Sequence[Sample], n: int | None) -> Sequence[Sample]:
     return samples if n is None or n >= len(samples) else Some(samples, range(n))
 
 
-def _synthetic(command: str, kind: str, needs: Collection[str], train_size: int | None, test_size: int | None) -> Data:
+def _synthetic(
+    command: str,
+    kind: str,
+    needs: Collection[str],
+    train_size: int | None,
+    test_size: int | None,
+    for_test_alone: bool,
+) -> Data:
+    """Return sets of that kind, kept in memory but where each picture is looked at once, in a test alone."""
     if "joints" in needs and kind != "figures":
         _refuse(command, f"--data: {kind} has no joints, which the model learns from; figures has some")
     sizes = (
         USUAL_TRAIN_SIZE if train_size is None else train_size,
         USUAL_TEST_SIZE if test_size is None else test_size,
     )
+    made = StickFigures if kind == "figures" else Shapes
+    sets: list[Sequence[Sample]] = [made(n, seed=seed) for n, seed in zip(sizes, (TRAIN_SEED, TEST_SEED), strict=True)]
+    train, test = sets if for_test_alone else map(KeptSamples, sets)
     if kind == "figures":
-        train, test = (StickFigures(n, seed=seed) for n, seed in zip(sizes, (TRAIN_SEED, TEST_SEED), strict=True))
-        return Data(
-            KeptSamples(train), KeptSamples(test), FIGURE_CLASS_NAMES, JOINT_NAMES, SWAPPED, colours_matter=False
-        )
-    scenes = [Shapes(n, seed=seed) for n, seed in zip(sizes, (TRAIN_SEED, TEST_SEED), strict=True)]
-    return Data(KeptSamples(scenes[0]), KeptSamples(scenes[1]), CLASS_NAMES, colours_matter=False)
+        return Data(train, test, FIGURE_CLASS_NAMES, JOINT_NAMES, SWAPPED, colours_matter=False)
+    return Data(train, test, CLASS_NAMES, colours_matter=False)
 
 
 def _held_out(samples: Sequence[Sample], for_test_alone: bool) -> tuple[Sequence[Sample], Sequence[Sample]]:
@@ -191,18 +198,26 @@ def _voc(
         if field in needs:
             _refuse(command, f"--data: VOC's folders have no {field}, which the model learns from")
     splits = _splits(folder, for_test_alone)
+    known: dict[str, VocAnnotation] = {}
     if class_names is None:
-        occurring = {name for annotation in read_voc_folder(folder) for name in annotation.names}
+        with progress_bar() as begin:
+            known = {a.image_id: a for a in read_voc_folder(folder, progress=begin(f"reading {folder.name}"))}
+        occurring = {name for annotation in known.values() for name in annotation.names}
         if not occurring:
             raise VocError(f"{folder}: there is no object in any picture")
         names = VOC_CLASSES if occurring <= set(VOC_CLASSES) else tuple(sorted(occurring))
     else:
         names = tuple(class_names[1:])
+
+    def opened(split: str | None) -> VocImages:
+        with progress_bar() as begin:
+            what = f"reading {folder.name}" if split is None else f"reading {split}.txt of {folder.name}"
+            return VocImages(folder, split=split, class_names=names, known=known, progress=begin(what))
+
     if splits is None:
-        images = VocImages(folder, class_names=names)
-        return Data(*_held_out(images, for_test_alone), ("background", *names))
-    train = [] if for_test_alone else VocImages(folder, split=splits[0], class_names=names)
-    return Data(train, VocImages(folder, split=splits[1], class_names=names), ("background", *names))
+        return Data(*_held_out(opened(None), for_test_alone), ("background", *names))
+    train = [] if for_test_alone else opened(splits[0])
+    return Data(train, opened(splits[1]), ("background", *names))
 
 
 def _splits(folder: Path, for_test_alone: bool) -> tuple[str, str] | None:

@@ -2,28 +2,35 @@
 
 run.json has the options of the command line by name, those that were not given filled in by the recipe of the model,
 and "format". With --resume they are read again; an option that is given anew must say the same, but for those of
-`MAY_CHANGE`.
+`MAY_CHANGE`, of which "steps" stays all the same where the rate of a run with a checkpoint falls with it.
+
+Files and folders stand in it with their whole paths, so that a run goes on from wherever the command is given. Two
+paths are the same if they lead to the same place. The pictures may have moved: then "data" is where they are now, and
+"data_at_first" where they were when the run began, which its checkpoint knows them by.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from refdet.cli.messages import UsageProblem
-from refdet.cli.model_choice import check_model
+from refdet.cli.model_choice import check_model, check_weights, usual_data
 from refdet.data.files import read_bytes
 from refdet.detection.model_names import find_model
 from refdet.training import TrainingError
+from refdet.training.objects_first import FOLDER
 from refdet.training.recipes import recipe_of
 from refdet.training.run_folder import LAST
 
 ORDER, MODEL_FILE = "run.json", "model.safetensors"
 FORMAT = "refdet run 1"
 MAY_CHANGE = ("steps", "evaluate_every")
+WITH_PATH = ("voc", "coco")  # the kinds of --data that name a file or a folder
 
 Order = dict[str, Any]
 
@@ -44,10 +51,13 @@ def begun(folder: Path, given: Mapping[str, Any]) -> Order:
             )
     if (folder / MODEL_FILE).exists():
         raise UsageProblem(f"train: {folder} has a model already, {MODEL_FILE}; give another folder by --out")
+    if given["weights"] is not None:
+        check_weights(Path(given["weights"]))
     recipe = recipe_of(given["model"])
-    usual = {"data": "shapes", "seed": 0, "leave_out_unusable": False}
+    usual = {"data": usual_data(given["model"]), "seed": 0, "leave_out_unusable": False}
     usual |= {name: getattr(recipe, name) for name in ("steps", "batch_size", "lr")}
-    return {"format": FORMAT, **{name: usual.get(name) if value is None else value for name, value in given.items()}}
+    order = {name: usual.get(name) if value is None else value for name, value in given.items()}
+    return {"format": FORMAT, **{name: _from_anywhere(name, value) for name, value in order.items()}}
 
 
 def resumed(folder: Path, given: Mapping[str, Any]) -> Order:
@@ -63,15 +73,62 @@ def resumed(folder: Path, given: Mapping[str, Any]) -> Order:
         raise RunError(f"{path}: is not JSON: {problem}") from None
     if not _is_order(order):
         raise RunError(f"{path}: is not the order of a run")
+    before = dict(order)
     for name, value in given.items():
-        if value is None or value == order[name]:
+        if value is None or _is_same(name, value, order[name]):
             continue
-        if name not in MAY_CHANGE:
+        if name == "data" and _kind(value) == _kind(order[name]) and _kind(value) in WITH_PATH:
+            order.setdefault("data_at_first", order[name])  # whether they are the same pictures the checkpoint tells
+        elif name not in MAY_CHANGE:
             option = "MODEL" if name == "model" else f"--{name.replace('_', '-')}"
             raise UsageProblem(f"train: the run in {folder} has {option} {order[name]}, not {value}; leave it out")
-        order[name] = value
+        order[name] = _from_anywhere(name, value)
     _check_trainable(order["model"])
+    if order["steps"] != before["steps"] and _has_begun(folder) and _falls_with_the_steps(order):
+        raise UsageProblem(
+            f"train: --steps is {before['steps']} in {path}, got {order['steps']}; the rate falls with the number of "
+            "steps, so that it cannot be changed; leave it out to go on"
+        )
     return cast(Order, order)
+
+
+def _kind(data: str) -> str:
+    """Return what stands before the colon of --data."""
+    return data.partition(":")[0]
+
+
+def _from_anywhere(name: str, value: Any) -> Any:
+    """Return the value of an option, with the whole path if it has one; what --data cannot be stays as it is."""
+    if name == "weights" and value is not None:
+        return str(Path(value).absolute())
+    if name == "data":
+        kind, _, place = value.partition(":")
+        return f"{kind}:{Path(place).absolute()}" if kind in WITH_PATH and place else value
+    return value
+
+
+def _is_same(name: str, value: Any, other: Any) -> bool:
+    """Say whether an option has the same value, or leads to the same place."""
+    if name not in ("data", "weights") or other is None:
+        return bool(value == other)
+    places = [value, other]
+    if name == "data":
+        if _kind(value) != _kind(other) or _kind(value) not in WITH_PATH:
+            return bool(value == other)
+        places = [data.partition(":")[2] for data in places]
+    return places[0] == places[1] or (all(places) and os.path.realpath(places[0]) == os.path.realpath(places[1]))
+
+
+def _has_begun(folder: Path) -> bool:
+    """Say whether there are steps to go on from, of the run or of what it begins with."""
+    return any((place / LAST).exists() for place in (folder, folder / FOLDER))
+
+
+def _falls_with_the_steps(order: Order) -> bool:
+    """Say whether the number of steps decides the rate at each of them."""
+    recipe = recipe_of(order["model"])
+    first = recipe.begins_with if order["weights"] is None else None
+    return any(r is not None and (r.to_zero or bool(r.decay_at)) for r in (recipe, first))
 
 
 def _check_trainable(model: str) -> None:
@@ -95,6 +152,7 @@ def _is_order(order: Any) -> bool:
     return (
         all(name in order for name in ("weights", *optional))
         and all(isinstance(order.get(name), str) for name in ("model", "data"))
+        and isinstance(order.get("data_at_first", ""), str)
         and all(type(order.get(name)) is int and order[name] >= low for name, low in (whole | given).items())
         and (order["weights"] is None or isinstance(order["weights"], str))
         and type(order.get("leave_out_unusable")) is bool

@@ -22,8 +22,9 @@ from refdet.detection.model_settings import plain_settings
 from refdet.detection.with_proposals import WithProposals
 from refdet.nn.checkpoint import CheckpointError
 from refdet.nn.module import Module
-from refdet.training import TrainingError, TrainingSettings, train
+from refdet.training import Interrupted, TrainingError, TrainingSettings, train
 from refdet.training.detector_scores import DetectorScores, evaluate_detector
+from refdet.training.interruption import Interruption
 from refdet.training.joint_sigmas import sigmas_of
 from refdet.training.objects_first import FOLDER, learn_objects_first
 from refdet.training.progress import default_progress
@@ -31,7 +32,7 @@ from refdet.training.recipes import Augmentation, DetectorRecipe, recipe_of
 from refdet.training.run_folder import LAST
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from refdet.data import Sample
 
@@ -140,7 +141,7 @@ def _train(
     def evaluate(_: Module | None = None) -> dict[str, float]:
         keep()
         try:
-            last[:] = [evaluate_detector(detector, tested)]
+            last[:] = [_tested(detector, tested)]
         except ValueError as problem:
             raise TrainingError(f"train: {problem}; what was learned is in {folder / MODEL_FILE}") from problem
         return last[0].figures()
@@ -167,7 +168,11 @@ def _train(
         ),
         evaluate=evaluate,
         progress=progress,
-        description={"model": order["model"], "data": order["data"], "settings": settings},
+        description={
+            "model": order["model"],
+            "data": order.get("data_at_first", order["data"]),
+            "settings": settings,
+        },
     )
     if not last:  # the run had ended before
         evaluate()
@@ -195,6 +200,28 @@ def _judged(data: Data) -> Sequence[Sample]:
     return WithoutJoints(data.test)
 
 
+def _tested(detector: DetectorNetwork, samples: Sequence[Sample]) -> DetectorScores:
+    """Test; what memory does not suffice for is a ValueError that names the picture, if it was one."""
+    looked_at: Sample | None = None
+
+    def one_by_one() -> Iterator[Sample]:
+        nonlocal looked_at
+        for sample in samples:
+            looked_at = sample
+            yield sample
+            looked_at = None
+
+    try:
+        return evaluate_detector(detector, one_by_one(), sigmas=sigmas_of(getattr(samples, "joint_names", ())))
+    except MemoryError as problem:
+        if looked_at is None:
+            raise ValueError("there is too little memory for the test") from problem
+        H, W = looked_at.size
+        raise ValueError(
+            f"{looked_at.name}: there is too little memory for a test on its {W} × {H} pixels"
+        ) from problem
+
+
 def _training_settings(order: Order, recipe: DetectorRecipe) -> TrainingSettings:
     return TrainingSettings(
         n_steps=order["steps"],
@@ -212,17 +239,36 @@ def _can_be_mirrored(data: Data) -> bool:
 
 
 def _with_proposals(detector: DetectorNetwork, samples: Sequence[Sample], folder: Path) -> Sequence[Sample]:
-    """Return the samples with their proposals, searched for once and kept in the folder."""
+    """Return the samples with their proposals, searched for once and kept in the folder; heed signals meanwhile."""
     from rich.progress import Progress
 
     from refdet.cli.messages import errors
 
     path = folder / PROPOSALS_FILE
     found = WithProposals(samples, detector.propose, path=path)  # type: ignore[attr-defined]
-    if found.n_found < len(found):
-        with Progress(console=errors, transient=True, disable=not errors.file.isatty()) as bar:
-            task = bar.add_task("searching proposals", total=len(found), completed=found.n_found)
-            found.save(on_found=lambda n: bar.update(task, completed=n))
+    if found.n_found == len(found):
+        return found
+    with (
+        Progress(console=errors, transient=True, disable=not errors.file.isatty()) as bar,
+        Interruption(default_progress().notice, piece="picture") as interruption,
+    ):
+        task = bar.add_task("searching proposals", total=len(found), completed=found.n_found)
+
+        def go_on(n: int) -> None:
+            bar.update(task, completed=n)
+            if interruption.cause is not None:  # `save` writes what was found all the same
+                raise Interrupted(
+                    f"train: {interruption.cause} in the search for proposals; those of {n} of {len(found)} pictures "
+                    f"are in {path}; begun again, the run goes on from there"
+                )
+
+        try:
+            found.save(on_found=go_on)
+        except MemoryError as problem:
+            raise TrainingError(
+                "train: there is too little memory to search a picture for proposals; make the pictures smaller"
+            ) from problem
+        go_on(len(found))  # a signal may have come while the last of them were written
     return found
 
 

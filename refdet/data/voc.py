@@ -16,7 +16,7 @@ Conventions:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from refdet.data.files import MOST_SIDE, read_bytes, write_bytes
 from refdet.data.images import read_image
 from refdet.data.lazy_sequence import LazySequence
 from refdet.data.sample import BACKGROUND, Sample
-from refdet.data.voc_entries import VocError, as_float, checked_text, lines_of, to_pixels
+from refdet.data.voc_entries import Progress, VocError, as_float, checked_text, lines_of, to_pixels
 
 VOC_CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
@@ -113,7 +113,11 @@ def write_voc_annotation(path: Path | str, annotation: VocAnnotation) -> None:
 
 
 def read_voc_folder(
-    folder: Path | str, *, split: str | None = None, progress: Callable[[str], object] | None = None
+    folder: Path | str,
+    *,
+    split: str | None = None,
+    known: Mapping[str, VocAnnotation] | None = None,
+    progress: Progress | None = None,
 ) -> list[VocAnnotation]:
     """Read all annotation files of a folder, in the order of their names.
 
@@ -122,7 +126,8 @@ def read_voc_folder(
         split: the name of a list in ImageSets/Main, such as "val"; then its pictures, in its order. The second column
             of the lists for one class (1, 0, −1) is not used: they name all pictures, those without the class too.
             Lines may end in any way; one with more on it, or something else, is refused.
-        progress: called with the name of each file before it is read.
+        known: annotations of this folder by their `image_id`, which are not read again.
+        progress: called after each file with the number of files that were read, and that of all.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -139,9 +144,10 @@ def read_voc_folder(
         paths = [annotations / f"{name}.xml" for name in _listed(listed)]
     found = []
     for path in paths:
+        annotation = None if known is None or path.parent != annotations else known.get(path.stem)
+        found.append(read_voc_annotation(path) if annotation is None else annotation)
         if progress is not None:
-            progress(path.name)
-        found.append(read_voc_annotation(path))
+            progress(len(found), len(paths))
     return found
 
 
@@ -152,6 +158,7 @@ class VocImages(LazySequence[Sample]):
         folder: one with the pictures and `*.xml` in it, or one of the devkit's, with JPEGImages and Annotations.
         split: the name of a list in ImageSets/Main, as in `read_voc_folder`.
         class_names: those that may occur, without the background; entry c is class c + 1.
+        known, progress: likewise.
 
     Attributes:
         annotations: what the annotation files say, in the order of the pictures.
@@ -159,9 +166,15 @@ class VocImages(LazySequence[Sample]):
     """
 
     def __init__(
-        self, folder: Path | str, *, split: str | None = None, class_names: Sequence[str] = VOC_CLASSES
+        self,
+        folder: Path | str,
+        *,
+        split: str | None = None,
+        class_names: Sequence[str] = VOC_CLASSES,
+        known: Mapping[str, VocAnnotation] | None = None,
+        progress: Progress | None = None,
     ) -> None:
-        self.annotations = read_voc_folder(folder, split=split)
+        self.annotations = read_voc_folder(folder, split=split, known=known, progress=progress)
         super().__init__(len(self.annotations))
         self.class_names = (BACKGROUND, *class_names)
         root = Path(folder)

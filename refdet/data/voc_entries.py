@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from refdet.core.check import Array
 from refdet.data.files import read_bytes
+
+Progress = Callable[[int, int], object]  # told how many files were read, and of how many
 
 
 class VocError(ValueError):

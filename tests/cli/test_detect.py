@@ -19,11 +19,12 @@ from typer.testing import CliRunner
 from refdet.cli.detect import _detect_all
 from refdet.cli.main import app
 from refdet.data.stick_figures import JOINT_NAMES
+from refdet.detection.detected import Detected
 from refdet.detection.model_file import load_model, save_model, shipped_weights
 from refdet.detection.model_names import MODELS
 from refdet.masks.rle import rle_decode
 from refdet.masks.rle_string import rle_from_string
-from tests.cli.tiny_detectors import BRIGHT, TINY, save_bright
+from tests.cli.tiny_detectors import BRIGHT, TINY, Bright, save_bright
 
 H, W = 40, 64
 SCENE = np.zeros((H, W, 3), np.uint8)
@@ -276,6 +277,76 @@ class TestBadPictures:
         Path("scene.detected.png").mkdir()
         assert "scene.detected.png: is a directory, not a file" in said(bright("scene.png"), 1)
 
+    def test_a_picture_that_is_too_narrow(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A square out of it could be looked at; out of a speck none could."""
+        detect = Bright.detect
+
+        def picky(self: Bright, image: np.ndarray) -> Detected:
+            if max(image.shape[:2]) > 100 * min(image.shape[:2]):
+                raise ValueError("max_pool2d: the output would be 0 × 256")
+            return detect(self, image)
+
+        monkeypatch.setattr(Bright, "detect", picky)
+        Image.new("RGB", (5000, 5)).save("line.png")
+        assert said(bright("line.png"), 1) == ("refdet: line.png: 5000 × 5 pixels are too narrow for bright; crop it\n")
+        Image.new("RGB", (9, 3)).save("speck.png")
+        assert "speck.png: bright cannot look at 9 × 3 pixels: Bright: too small" in said(bright("speck.png"), 1)
+
+    def test_a_picture_that_does_not_fit_into_memory(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def read(path: Path) -> np.ndarray:
+            if path.name == "large.png":
+                raise MemoryError
+            return SCENE
+
+        monkeypatch.setattr("refdet.data.read_image", read)
+        result = bright("large.png", "scene.png")
+        assert (result.exit_code, result.stderr) == (
+            1,
+            "refdet: large.png: needs more memory than there is; make it smaller\n",
+        )
+        assert "1 object of score 0.1 or more in 1 picture" in result.stdout
+
+
+class TestCtrlC:
+    @pytest.fixture(autouse=True)
+    def _third_picture(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Press Ctrl-C while the third picture is looked at."""
+        detect, n_calls = Bright.detect, 0
+
+        def interrupted(self: Bright, image: np.ndarray) -> Detected:
+            nonlocal n_calls
+            n_calls += 1
+            if n_calls == 2:
+                raise KeyboardInterrupt
+            return detect(self, image)
+
+        monkeypatch.setattr(Bright, "detect", interrupted)
+        for name in ("b.png", "c.png"):
+            Image.fromarray(SCENE).save(name)
+
+    def test_what_was_found_is_printed(self, folder: Path) -> None:
+        result = bright("scene.png", "absent.png", "b.png", "c.png")
+        assert result.exit_code == 130
+        assert "1 object of score 0.1 or more in 1 picture" in result.stdout
+        assert result.stderr.splitlines() == [
+            "refdet: absent.png: there is no such file",
+            "refdet: detect: stopped after 2 of 4 pictures",
+        ]
+        assert [path.name for path in folder.glob("*.detected.png")] == ["scene.detected.png"]
+
+    def test_as_json(self, folder: Path) -> None:
+        told = as_json("scene.png", "absent.png", "b.png", "c.png", status=130)
+        assert [image["file"] for image in told["images"]] == ["scene.png"]
+        assert [problem["file"] for problem in told["problems"]] == ["absent.png"]
+
+    def test_nothing_was_found_yet(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def interrupted(self: Bright, image: np.ndarray) -> Detected:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Bright, "detect", interrupted)
+        assert said(bright("scene.png"), 130) == "refdet: detect: stopped after 0 of 1 picture\n"
+        assert as_json("scene.png", status=130)["images"] == []
+
 
 class TestManyPictures:
     def test_masks_are_kept_as_runs(self, folder: Path) -> None:
@@ -358,12 +429,31 @@ class TestUsage:
         result = run("scene.png", "--weights", "bright.safetensors", "--model", "small_mask_rcnn")
         assert "bright.safetensors: holds a bright, not a small_mask_rcnn" in said(result, 1)
         assert "none.safetensors: No such file" in said(run("scene.png", "--weights", "none.safetensors"), 1)
-        assert "the suffix chooses the format" in said(run("scene.png", "--weights", "scene.png"), 1)
+        assert "the suffix chooses the format and must be .safetensors, .npz, .pth or .pt, not '.png'" in said(
+            run("scene.png", "--weights", "scene.png"), 1
+        )
+
+    def test_weights_that_are_not_there(self, folder: Path) -> None:
+        """Before it is asked which model they are of."""
+        for name in ("nope.pth", "nope.npz", "nope"):
+            refused = said(run("scene.png", "--weights", name), 1)
+            assert refused == f"refdet: {name}: No such file or directory\n"
+
+    def test_weights_that_are_a_folder(self, folder: Path) -> None:
+        for name in ("run", "run.pth"):
+            Path(name).mkdir()
+            refused = said(run("scene.png", "--weights", name), 1)
+            assert refused == f"refdet: {name}: is a folder; name a file, .safetensors, .npz, .pth or .pt\n"
+            Path("bright.safetensors").rename(f"{name}/model.safetensors")
+            refused = said(run("scene.png", "--weights", name), 1)
+            assert refused == f"refdet: {name}: is a folder; name the model in it, {name}/model.safetensors\n"
+            assert run("scene.png", "--weights", f"{name}/model.safetensors").exit_code == 0
+            Path(f"{name}/model.safetensors").rename("bright.safetensors")
 
     def test_help_teaches(self) -> None:
         result = run("--help")
         assert result.exit_code == 0
-        for part in ("Examples:", "refdet detect scene.png", "--weights", "Exit status: 0"):
+        for part in ("Examples:", "refdet detect scene.png", "--weights", "Exit status: 0", "130 if interrupted"):
             assert part in result.stdout
 
     def test_the_reference_is_a_backend(self, folder: Path) -> None:

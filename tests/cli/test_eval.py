@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -214,8 +215,12 @@ class TestCoco:
         }
 
     def test_the_confusion_needs_the_errors(self, files: tuple[Path, Path]) -> None:
-        """As the help says; its least score is 0.5 unless another is given."""
-        assert json.loads(run(*files, "--json", "-", "--min-score", "0.9").stdout)["confusion"] is None
+        """As the help says; its least score is 0.5 unless another is given, which nothing else has a use for."""
+        assert json.loads(run(*files, "--json", "-").stdout)["confusion"] is None
+        for without in ((), ("--json", "-"), ("--errors",)):
+            assert sentence(2, *files, "--min-score", "0.9", *without) == (
+                "refdet: eval: --min-score has no meaning without a confusion: give --plot, or --json with --errors\n"
+            )
         given = [
             json.loads(run(*files, "--json", "-", "--errors", *least).stdout) for least in ((), ("--min-score", "0.9"))
         ]
@@ -367,6 +372,27 @@ class TestCoco:
         assert guess_kind(write(tmp_path, {}, results)[1]) == kind
 
 
+class TestPipes:
+    @pytest.fixture
+    def piped(self, files: tuple[Path, Path], tmp_path: Path) -> tuple[Path, Path]:
+        """Return files of which the second is a pipe."""
+        os.mkfifo(tmp_path / "pipe")
+        return files[0], tmp_path / "pipe"
+
+    def test_the_kind_must_be_said(self, piped: tuple[Path, Path]) -> None:
+        assert sentence(2, *piped) == (
+            f"refdet: eval: DETECTIONS: {piped[1]} is a pipe, which can be read only once: say --kind bbox, for "
+            "instance\n"
+        )
+        assert f"{os.devnull} is no regular file, which" in sentence(2, piped[0], os.devnull)
+
+    def test_where_it_is_said(self, piped: tuple[Path, Path]) -> None:
+        writer = threading.Thread(target=piped[1].write_text, args=(json.dumps(RESULTS),))
+        writer.start()
+        assert as_json(*piped, "--kind", "bbox")["counts"]["detections"] == len(RESULTS)
+        writer.join()
+
+
 class TestBadFiles:
     @pytest.mark.parametrize(
         ("truth", "results", "message"),
@@ -505,6 +531,7 @@ class TestWrongUsage:
             '"bbox": [x, y, w, h]',
             "xmin ymin",
             "python -m pydoc refdet.cli.eval_report",
+            "130 if interrupted",
         ):
             assert part in result.stdout
 

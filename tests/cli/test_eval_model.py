@@ -12,9 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 from refdet.cli.main import app
-from refdet.data import FIGURE_CLASS_NAMES, StickFigures
+from refdet.data import FIGURE_CLASS_NAMES, Sample, StickFigures
 from refdet.detection.detected import Detected
 from refdet.detection.model_names import MODELS
+from refdet.training import detector_scores
 from tests.cli.tiny_detectors import BRIGHT, Bright, save_bright
 
 NUMBER_OR_NULL = {"type": ["number", "null"]}
@@ -141,6 +142,56 @@ def test_a_picture_that_cannot_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> 
     assert "eval: stick figures 1/0: the detector cannot look at it: too small" in said(run(*ON_FIGURES), 1)
 
 
+def test_a_picture_that_needs_more_memory_than_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is named; by its number where not even it can be read. To judge may take too much, too."""
+    detect, known = Bright.detect, [sample.image.tobytes() for sample in StickFigures(4, seed=1)]
+
+    def too_much(self: Bright, image: np.ndarray) -> Detected:
+        if image.tobytes() == known[2]:
+            raise MemoryError
+        return detect(self, image)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Bright, "detect", too_much)
+        assert said(run(*ON_FIGURES), 1) == (
+            "refdet: eval: stick figures 1/2 needs more memory than there is; make it smaller or leave it out\n"
+        )
+    item = StickFigures._item
+
+    def too_large(self: StickFigures, i: int) -> Sample:
+        if i == 1:
+            raise MemoryError
+        return item(self, i)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StickFigures, "_item", too_large)
+        assert "eval: picture 2 of 4 of figures needs more memory than there is" in said(run(*ON_FIGURES), 1)
+
+    def too_many(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(detector_scores, "evaluate_voc", too_many)
+    assert said(run(*ON_FIGURES), 1) == (
+        "refdet: eval: to judge 4 pictures takes more memory than there is; take fewer by --test-size\n"
+    )
+
+
+def test_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    detect, n_calls = Bright.detect, 0
+
+    def interrupted(self: Bright, image: np.ndarray) -> Detected:
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls == 3:
+            raise KeyboardInterrupt
+        return detect(self, image)
+
+    monkeypatch.setattr(Bright, "detect", interrupted)
+    assert said(run(*ON_FIGURES, "--json", "-"), 130) == (
+        "refdet: eval: stopped after 2 of 4 pictures; nothing is judged\n"
+    )
+
+
 def test_a_folder_of_voc_s(tmp_path: Path) -> None:
     from tests.cli.test_train import voc
 
@@ -177,6 +228,12 @@ def test_a_folder_of_voc_s(tmp_path: Path) -> None:
 )
 def test_mistakes(arguments: tuple[str, ...], problem: str) -> None:
     assert problem in said(run(*arguments), 2)
+
+
+def test_a_folder_as_weights() -> None:
+    Path("run").mkdir()
+    refused = said(run("--weights", "run", "--data", "figures"), 1)
+    assert refused == "refdet: run: is a folder; name a file, .safetensors, .npz, .pth or .pt\n"
 
 
 def test_a_detector_of_other_classes() -> None:

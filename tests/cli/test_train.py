@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
+import functools
 import json
 import os
 import signal
@@ -16,7 +18,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from refdet.cli import train_run
+from refdet.cli import train_data, train_order, train_run
 from refdet.cli.main import app
 from refdet.cli.train_data import open_data
 from refdet.cli.train_weights import begin_with
@@ -24,11 +26,11 @@ from refdet.data import CLASS_NAMES, Shapes, VocAnnotation, write_voc_annotation
 from refdet.data.coco_entries import CocoError
 from refdet.data.limbs import COCO_JOINT_NAMES
 from refdet.detection.model_file import load_model, make_detector, save_model
-from refdet.detection.model_names import MODELS
+from refdet.detection.model_names import MODELS, Model
 from refdet.detection.object_classifier import ObjectClassifier
 from refdet.detection.resnet_c4 import ResNetC4Settings
 from refdet.detection.small_fast_rcnn import SmallFastRCNNSettings, small_fast_rcnn
-from refdet.detection.with_proposals import SMALL_PICTURES
+from refdet.detection.with_proposals import SMALL_PICTURES, SelectiveSearch, WithProposals
 from refdet.nn.checkpoint import CheckpointError, load_tensors, save_tensors
 from refdet.training import run_folder
 from refdet.training.folder_lock import claimed
@@ -64,6 +66,28 @@ def said(result: Any, status: int) -> str:
     assert result.stderr.count("\n") == 1, result.stderr
     assert result.stderr.startswith("refdet: ")
     return str(result.stderr)
+
+
+TINY_FAST = SmallFastRCNNSettings(
+    blocks=((4, 1), (6, 1), (8, 1)), scales=None, fc=(8, 8), search=dataclasses.replace(SMALL_PICTURES, n=40),
+    head=dataclasses.replace(SmallFastRCNNSettings().head, side=2, n_drawn=8),
+)  # fmt: skip
+
+
+def tiny_fast_rcnn() -> Model:
+    """Return what `MODELS` is to have as small_fast_rcnn, that it is made in milliseconds."""
+    return dataclasses.replace(MODELS["small_fast_rcnn"], settings=lambda: TINY_FAST)
+
+
+def save_tiny_fast_rcnn(path: Path) -> None:
+    model = small_fast_rcnn(CLASS_NAMES, rng=np.random.default_rng(3), settings=TINY_FAST)
+    save_tensors(path, model.state_dict())
+
+
+def quarters(self: SelectiveSearch, image: Any) -> Any:
+    """Take the place of the search: propose the upper left quarter of a picture, and the lower right one."""
+    H, W = image.shape[:2]
+    return np.array([[0, 0, W / 2, H / 2], [W / 2, H / 2, W, H]], np.float32)
 
 
 def threshold(path: str) -> float:
@@ -131,8 +155,8 @@ class TestARun:
         assert Path("parts/classifier/last.safetensors").exists()
         assert not Path("parts/last.safetensors").exists()
         order = Path("parts/run.json").read_bytes()
-        refused = run("--resume", "--out", "parts", "--steps", 4)  # its classifier would be another one, too
-        assert (refused.exit_code, "parts/classifier holds another run" in refused.stderr) == (1, True)
+        refused = said(run("--resume", "--out", "parts", "--steps", 4), 2)  # its classifier would be another one, too
+        assert "--steps is 2 in parts/run.json, got 4; the rate falls with the number of steps" in refused
         assert Path("parts/run.json").read_bytes() == order
         assert "going on after step 3 of" in trains("--resume", "--out", "parts").stderr
         assert Path("parts/model.safetensors").read_bytes() == Path("whole/model.safetensors").read_bytes()
@@ -171,6 +195,55 @@ class TestGoingOn:
         assert not Path("a run/model.safetensors").exists()
         trains("--resume", "--out", "a run")
         assert Path("a run/model.safetensors").read_bytes() == Path("whole/model.safetensors").read_bytes()
+
+    @pytest.mark.usefixtures("usual_signals")
+    @pytest.mark.parametrize(("number", "cause"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+    def test_a_signal_in_the_search_for_proposals(
+        self, monkeypatch: pytest.MonkeyPatch, number: int, cause: str
+    ) -> None:
+        """In the second picture of three: two are kept, and the run that goes on searches the third alone."""
+        monkeypatch.setitem(MODELS, "small_fast_rcnn", tiny_fast_rcnn())
+        monkeypatch.setattr(SelectiveSearch, "__call__", quarters)
+        save_tiny_fast_rcnn(Path("given.safetensors"))  # so that no stage comes before the first step
+        options = ("small_fast_rcnn", "--weights", "given.safetensors", "--steps", 1, "--batch-size", 1, *SMALL)
+        trains(*options, "--out", "straight")
+        searched = list[int]()
+
+        def interrupted(self: SelectiveSearch, image: Any) -> Any:
+            searched.append(int(image.sum()))
+            if len(searched) == 2:
+                signal.raise_signal(number)
+            return quarters(self, image)
+
+        monkeypatch.setattr(SelectiveSearch, "__call__", interrupted)
+        stopped = run(*options, "--out", "a run")
+        assert (stopped.exit_code, stopped.stdout) == (130, "")
+        assert stopped.stderr.splitlines()[-2:] == [
+            f"refdet: train: {cause} in the search for proposals; those of 2 of 3 pictures are in "
+            "a run/proposals.npz; begun again, the run goes on from there",
+            "refdet: go on with: refdet train --resume --out 'a run'",
+        ]
+        assert len(searched) == 2
+        trains("--resume", "--out", "a run")
+        assert not set(searched[2:]) & set(searched[:2])
+        assert Path("a run/model.safetensors").read_bytes() == Path("straight/model.safetensors").read_bytes()
+
+    @pytest.mark.usefixtures("usual_signals")
+    def test_a_signal_while_the_last_proposals_are_written(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """They are written whole."""
+        monkeypatch.setitem(MODELS, "small_fast_rcnn", tiny_fast_rcnn())
+        monkeypatch.setattr(SelectiveSearch, "__call__", quarters)
+        write = WithProposals._write
+
+        def interrupted(self: WithProposals, *arguments: Any) -> None:
+            signal.raise_signal(signal.SIGTERM)
+            write(self, *arguments)
+
+        monkeypatch.setattr(WithProposals, "_write", interrupted)
+        stopped = run("small_fast_rcnn", *SMALL)
+        assert stopped.exit_code == 130
+        assert "SIGTERM in the search for proposals; those of 3 of 3 pictures are in runs/" in stopped.stderr
+        assert (load_tensors("runs/small_fast_rcnn/proposals.npz")["counts"] > 0).sum() == 3
 
     def test_a_finished_run_is_tested_again(self) -> None:
         first = trains("bright", "--data", "figures", *SMALL)
@@ -255,9 +328,93 @@ class TestGoingOn:
         monkeypatch.setitem(RECIPES, "bright", recipe)
         trains("bright", "--data", "figures", *SMALL)
         before = Path("runs/bright/run.json").read_bytes()
-        refused = run("--resume", "--out", "runs/bright", "--steps", 8)
-        assert "holds another run: the schedule gives other learning rates" in said(refused, 1)
+        refused = said(run("--resume", "--out", "runs/bright", "--steps", 8), 2)
+        assert refused == (
+            "refdet: train: --steps is 4 in runs/bright/run.json, got 8; the rate falls with the number of steps, so "
+            "that it cannot be changed; leave it out to go on\n"
+        )
         assert Path("runs/bright/run.json").read_bytes() == before
+        trains("--resume", "--out", "runs/bright", "--steps", 4)
+        Path("runs/bright/last.safetensors").unlink()  # as if it had been stopped before there was a checkpoint
+        assert train_order.resumed(Path("runs/bright"), {"steps": 8})["steps"] == 8
+
+
+class TestPlaces:
+    def test_a_run_goes_on_from_another_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        coco_of_joints(tmp_path)
+        save_bright(tmp_path / "first.safetensors", ("background", "person"))
+        trains("bright", "--data", "coco:people.json", "--weights", "first.safetensors", "--steps", 1)
+        order = json.loads(Path("runs/bright/run.json").read_text())
+        assert (order["data"], order["weights"]) == (f"coco:{tmp_path}/people.json", f"{tmp_path}/first.safetensors")
+        (tmp_path / "link.json").symlink_to("people.json")
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        for data in ((), ("--data", "coco:../people.json"), ("--data", f"coco:{tmp_path}/link.json")):
+            trains("--resume", "--out", "../runs/bright", *data, "--weights", "../first.safetensors")
+            assert json.loads(Path("../runs/bright/run.json").read_text()) == order
+
+    def test_an_order_with_relative_paths(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It holds where it was given; the whole path is the same place there."""
+        coco_of_joints(tmp_path)
+        with monkeypatch.context() as patch:
+            patch.setattr(train_order, "_from_anywhere", lambda name, value: value)
+            trains("bright", "--data", "coco:people.json", "--steps", 1)
+        before = Path("runs/bright/run.json").read_bytes()
+        assert json.loads(before)["data"] == "coco:people.json"
+        trains("--resume", "--out", "runs/bright")
+        trains("--resume", "--out", "runs/bright", "--data", f"coco:{tmp_path}/people.json")
+        assert Path("runs/bright/run.json").read_bytes() == before
+
+    def test_the_pictures_may_have_moved(self, tmp_path: Path) -> None:
+        """The order says where they are, and where they were at first; of another kind they are not the same."""
+        Path("x").mkdir()
+        order = {
+            "format": "refdet run 1", "model": "bright", "data": "coco:/old/people.json", "steps": 3, "batch_size": 1,
+            "lr": 2.0, "seed": 0, "train_size": 3, "test_size": 2, "weights": "/old/first.npz", "evaluate_every": None,
+            "leave_out_unusable": False,
+        }  # fmt: skip
+        Path("x/run.json").write_text(json.dumps(order))
+        once = train_order.resumed(Path("x"), {"data": "coco:new/people.json"})
+        assert once == order | {
+            "data": f"coco:{tmp_path}/new/people.json",
+            "data_at_first": "coco:/old/people.json",
+        }
+        Path("x/run.json").write_text(json.dumps(once))
+        twice = train_order.resumed(Path("x"), {"data": "coco:/third"})
+        assert (twice["data"], twice["data_at_first"]) == ("coco:/third", "coco:/old/people.json")
+        refused = run("--resume", "--out", "x", "--data", "voc:/old")
+        assert "the run in x has --data coco:" in said(refused, 2)
+        assert "has --weights /old/first.npz, not b.npz" in said(run("--resume", "--out", "x", "--weights", "b.npz"), 2)
+        Path("x/run.json").write_text(json.dumps(order | {"data_at_first": 5}))
+        assert "x/run.json: is not the order of a run" in said(run("--resume", "--out", "x"), 1)
+
+    def test_a_run_goes_on_with_pictures_that_have_moved(self, tmp_path: Path) -> None:
+        """The same ones, which their content tells; others are another run."""
+        for place, lightness in (("old", 200), ("new", 200), ("other", 100)):
+            (tmp_path / place).mkdir()
+            coco_of_joints(tmp_path / place)
+            for i in (1, 2):
+                Image.new("RGB", (16, 12), (lightness, 0, 0)).save(tmp_path / place / f"{i}.png")
+        trains("bright", "--data", "coco:old/people.json", "--steps", 1)
+        trains("--resume", "--out", "runs/bright", "--data", "coco:new/people.json", "--steps", 2)
+        order = json.loads(Path("runs/bright/run.json").read_text())
+        assert [order[name] for name in ("data", "data_at_first", "steps")] == [
+            f"coco:{tmp_path}/new/people.json", f"coco:{tmp_path}/old/people.json", 2,
+        ]  # fmt: skip
+        trains("--resume", "--out", "runs/bright", "--steps", 3)
+        refused = run("--resume", "--out", "runs/bright", "--data", "coco:other/people.json")
+        assert (refused.exit_code, "runs/bright holds another run: sample 0 is '1.png'" in refused.stderr) == (1, True)
+        assert json.loads(Path("runs/bright/run.json").read_text()) == order | {"steps": 3}
+
+    def test_pictures_without_data(self) -> None:
+        """What a model learns from decides which are made."""
+        given = dict.fromkeys(("data", "steps", "batch_size", "lr", "seed", "weights", "leave_out_unusable"))
+        for model, data in (
+            ("small_keypoint_rcnn", "figures"),
+            ("small_mask_rcnn", "shapes"),
+            ("sliding_window", "shapes"),
+        ):
+            assert train_order.begun(Path("runs/x"), {"model": model, **given})["data"] == data
 
 
 class TestFailing:
@@ -279,6 +436,47 @@ class TestFailing:
         for n, problem in problems.items():
             sentence = said(run("bright", "--data", "figures", *SMALL, "--batch-size", n, "--out", f"of {n}"), 1)
             assert f"train: there is too little memory, with {problem}" in sentence
+
+    def test_too_little_memory_for_a_test(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """At the end, at the second test picture: the model is there."""
+        n_calls, detect = 0, Bright.detect
+
+        def too_much(self: Bright, image: Any) -> Any:
+            nonlocal n_calls
+            n_calls += 1
+            if n_calls == 2:
+                raise MemoryError
+            return detect(self, image)
+
+        monkeypatch.setattr(Bright, "detect", too_much)
+        refused = run("bright", "--data", "figures", *SMALL)
+        assert refused.exit_code == 1
+        assert refused.stderr.splitlines()[-1] == (
+            "refdet: train: stick figures 1/1: there is too little memory for a test on its 128 × 128 pixels; "
+            "what was learned is in runs/bright/model.safetensors"
+        )
+        assert Path("runs/bright/model.safetensors").exists()
+
+    def test_too_little_memory_to_judge(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def too_much(*_: object, **__: object) -> None:
+            raise MemoryError
+
+        monkeypatch.setattr("refdet.training.detector_scores.evaluate_voc", too_much)
+        refused = run("bright", "--data", "figures", *SMALL)
+        assert refused.stderr.splitlines()[-1] == (
+            "refdet: train: there is too little memory for the test; what was learned is in "
+            "runs/bright/model.safetensors"
+        )
+
+    def test_too_little_memory_to_search(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def too_much(*_: object) -> None:
+            raise MemoryError
+
+        monkeypatch.setitem(MODELS, "small_fast_rcnn", tiny_fast_rcnn())
+        monkeypatch.setattr(SelectiveSearch, "__call__", too_much)
+        assert said(run("small_fast_rcnn", *SMALL), 1) == (
+            "refdet: train: there is too little memory to search a picture for proposals; make the pictures smaller\n"
+        )
 
     def test_a_loss_that_is_not_finite(self, monkeypatch: pytest.MonkeyPatch) -> None:
         losses = Bright.losses
@@ -359,13 +557,8 @@ class TestWeights:
 
     def test_fast_rcnn_keeps_the_targets_that_its_last_layer_goes_with(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """They are taken from the training set only where no file gives them."""
-        entry = MODELS["small_fast_rcnn"]
-        settings = SmallFastRCNNSettings(
-            blocks=((4, 1), (6, 1), (8, 1)), scales=None, fc=(8, 8), search=dataclasses.replace(SMALL_PICTURES, n=40),
-            head=dataclasses.replace(SmallFastRCNNSettings().head, side=2, n_drawn=8),
-        )  # fmt: skip
-        monkeypatch.setitem(MODELS, "small_fast_rcnn", type(entry)(**{**vars(entry), "settings": lambda: settings}))
-        other = small_fast_rcnn(CLASS_NAMES, rng=np.random.default_rng(3), settings=settings)
+        monkeypatch.setitem(MODELS, "small_fast_rcnn", tiny_fast_rcnn())
+        other = small_fast_rcnn(CLASS_NAMES, rng=np.random.default_rng(3), settings=TINY_FAST)
         other.target_std = np.full_like(other.target_std, 0.375)
         save_tensors("whole.safetensors", other.state_dict())
         save_tensors("layers.safetensors", {k: v for k, v in other.state_dict().items() if "target" not in k})
@@ -417,6 +610,20 @@ class TestWeights:
             refused, 1
         )
 
+    def test_those_that_cannot_be_a_file_of_weights(self) -> None:
+        """It is said before the pictures are read."""
+        Path("run").mkdir()
+        Path("x.bin").touch()
+        suffixes = ".safetensors, .npz, .pth or .pt"
+        for path, problem in (
+            ("none.npz", "No such file or directory"),
+            ("run", f"is a folder; name a file, {suffixes}"),
+            ("x.bin", f"the suffix chooses the format and must be {suffixes}, not '.bin'"),
+        ):
+            refused = said(run("bright", "--data", "coco:absent.json", "--weights", path), 1)
+            assert refused == f"refdet: {path}: {problem}\n"
+        assert not Path("runs").exists()
+
     def test_those_that_are_not_finite(self) -> None:
         tensors = {"threshold": np.array([np.nan], np.float32)}
         save_tensors("bad.safetensors", tensors)
@@ -458,6 +665,9 @@ class TestUsage:
         shown = run("--help").stdout
         for part in ("Examples:", "refdet train --resume --out runs/small_faster_rcnn", "130 if interrupted"):
             assert part in shown
+        words = " ".join(shown.replace("│", " ").split())
+        assert "Steps in all; with --resume others only where the rate does not fall with them." in words
+        assert "shapes by default, figures for joints." in words
         trained = {name for name, model in MODELS.items() if not model.in_stages} - {"bright"}
         assert trained == set(RECIPES) - {"bright"}
         assert all(name in shown for name in trained)
@@ -495,6 +705,16 @@ class TestData:
         usual = open_data("train", "shapes")
         assert (len(usual.train), len(usual.test), usual.train[0].name) == (2000, 500, "shapes 0/0")
 
+    @pytest.mark.parametrize("kind", ["shapes", "figures"])
+    def test_synthetic_pictures_are_kept_but_where_each_is_looked_at_once(self, kind: str) -> None:
+        trained, tested = (
+            open_data("eval", kind, train_size=1, test_size=1, for_test_alone=alone) for alone in (False, True)
+        )
+        assert trained.train[0].image is trained.train[0].image
+        assert trained.test[0].image is trained.test[0].image
+        assert tested.test[0].image is not tested.test[0].image
+        np.testing.assert_array_equal(tested.test[0].image, trained.test[0].image)
+
     def test_every_fifth_picture_of_a_flat_folder_is_held_out(self, tmp_path: Path) -> None:
         text = voc(tmp_path / "flat", [["cat"]] * 11)
         data = open_data("train", text)
@@ -517,6 +737,33 @@ class TestData:
         assert data.class_names == ("background", "a", "b")  # none of VOC's
         assert data.test[0].classes.tolist() == [1, 2]
         assert numbers(open_data("eval", text, class_names=data.class_names, for_test_alone=True).test) == [1]
+
+    def test_no_annotation_is_read_twice(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        from refdet.data import voc as files
+
+        text = voc(tmp_path / "kit", [["a"]] * 4, {"train": [3, 0], "val": [1]})
+        read: list[str] = []
+        told: list[Any] = []
+        read_one = files.read_voc_annotation
+
+        def noted(path: Path) -> VocAnnotation:
+            read.append(path.name)
+            return read_one(path)
+
+        def begin(what: str) -> Any:
+            told.append(what)
+            return lambda done, total: told.append((done, total))
+
+        monkeypatch.setattr(files, "read_voc_annotation", noted)
+        bar = functools.partial(contextlib.nullcontext, begin)
+        monkeypatch.setattr(train_data, "progress_bar", bar)
+        data = open_data("train", text)
+        assert (numbers(data.train), numbers(data.test)) == ([3, 0], [1])
+        assert read == ["000.xml", "001.xml", "002.xml", "003.xml"]
+        assert told == [
+            "reading kit", (1, 4), (2, 4), (3, 4), (4, 4),
+            "reading train.txt of kit", (1, 2), (2, 2), "reading val.txt of kit", (1, 1),
+        ]  # fmt: skip
 
     def test_which_lists_are_taken(self, tmp_path: Path) -> None:
         lists: dict[str, Sequence[int]] = {"train": [0, 1], "test": [2], "cat_train": [0, 1, 2], "cat_val": [0, 1, 2]}

@@ -159,6 +159,36 @@ def test_a_devkit(tmp_path: Path) -> None:
         pictures[1]
 
 
+def test_progress_is_told_after_each_file(tmp_path: Path) -> None:
+    for name in "abc":
+        written(tmp_path, f"{HEAD}{DOG}</annotation>", f"{name}.xml")
+    told: list[tuple[int, int]] = []
+    read_voc_folder(tmp_path, progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    told.clear()
+    VocImages(tmp_path, progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_what_is_known_is_not_read_again(tmp_path: Path) -> None:
+    """A file that has gone meanwhile is not missed; one of another folder is no known one."""
+    lists = tmp_path / "ImageSets" / "Main"
+    for folder in (tmp_path / "Annotations", tmp_path / "others", lists):
+        folder.mkdir(parents=True)
+    (lists / "val.txt").write_text("b\na\n")
+    (lists / "far.txt").write_text("../others/a\n")
+    for name in "ab":
+        written(tmp_path / "Annotations", f"{HEAD}{DOG}</annotation>", f"{name}.xml")
+    written(tmp_path / "others", f"{HEAD}</annotation>")
+    known = {annotation.image_id: annotation for annotation in read_voc_folder(tmp_path)}
+    (tmp_path / "Annotations" / "a.xml").unlink()
+    assert read_voc_folder(tmp_path, split="val", known=known) == [known["b"], known["a"]]
+    assert VocImages(tmp_path, split="val", known=known).annotations == [known["b"], known["a"]]
+    assert [found.names for found in read_voc_folder(tmp_path, split="far", known=known)] == [()]
+    with pytest.raises(VocError, match=r"a\.xml: there is no such file"):
+        read_voc_folder(tmp_path, split="val")
+
+
 def test_results(tmp_path: Path) -> None:
     text = "\ufeff000004 0.7 1 2 3 30\r\n\n000006 .25 1.5 2 8 9\n"  # with a mark in front, as Windows writes it
     (tmp_path / "comp4_det_test_dog.txt").write_text(text, encoding="utf-8", newline="")
