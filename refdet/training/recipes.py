@@ -123,7 +123,7 @@ class Augmentation:
 
 # A batch of 14 scenes has about 63 crops of objects, and as many of background.
 CLASSIFIER = DetectorRecipe(
-    steps=4000,
+    steps=10_667,
     batch_size=14,
     lr=0.05,
     optimiser="muon",
@@ -134,7 +134,7 @@ CLASSIFIER = DetectorRecipe(
     recoloured=True,
 )
 SMALL = DetectorRecipe(
-    steps=1500,
+    steps=4000,
     batch_size=2,
     lr=0.004,
     optimiser="muon",
