@@ -14,7 +14,7 @@ D is maximised by an interior-point method: Newton's steps towards α_i λ_i = (
 multipliers of the two bounds, and μ → 0, with Mehrotra's predictor and corrector (SIAM J. Optimization, 1992). With
 θ = λ/α + ν/(U − α), the steps of α and v are
 
-    θ_i dα_i + z_iᵀdv = r_i,    dv = Σ dα_i z_i − (v − Σ α_i z_i)
+    θ_i dα_i + z_iᵀdv = r_i,    dv = Σ dα_i z_i − (v − Σ α_i z_i),    r_i = μ/α_i − μ/(U_i − α_i) − (z_iᵀv − 1)
 
 one system of as many equations as there are examples or features, whichever is less. v is kept beside α: of examples at
 the margin θ → 0, so that dα is known to few digits, and Σ α_i z_i with it, but not dv. Ten to forty steps are usual.

@@ -30,7 +30,7 @@ BLOCKS = SmallSettings().blocks
 # On small networks more negatives are hard than on the paper's, nearly all of SPP-net's: machines that are trained anew
 # for every 2000 of them would take hours, by extrapolation.
 MINING = MiningSettings(retrain_after=20_000, objects_as_negatives=False)
-# The recipes of `refdet train`, for as many steps as these detectors are worth, and in the colours of the scenes.
+# The recipes of `refdet train`, shorter, as every seed trains nine networks, and in the colours of the scenes.
 CLASSIFIER_FIRST = CLASSIFIER.in_true_colours().in_steps(4000)
 LIKE_SMALL = SMALL.in_true_colours().in_steps(1500)
 # The recipe of what begins with the classifier, and is no `SMALL` detector.
