@@ -52,7 +52,7 @@ from refdet.detection.composition import is_learning
 from refdet.detection.detected import Detected
 from refdet.detection.ground_truth import GroundTruth, ground_truth
 from refdet.detection.last_pixel import to_last_pixel
-from refdet.detection.multi_scale_roi_align import CropSettings, check_strides
+from refdet.detection.multi_scale_roi_align import CropSettings, check_strides, grown
 from refdet.detection.preparation import Preparation, Prepared
 from refdet.detection.roi_heads import BoxOutput, RoIHeads
 from refdet.detection.roi_settings import HeadSettings
@@ -180,7 +180,7 @@ class FastRCNN(Module):
         """Return `class` and `box` for the regions of every picture that were drawn."""
         heads, strides = self.roi_heads, self.backbone.strides
         boxes = [(r.boxes * prepared.ratio(i)).astype(r.boxes.dtype) for i, r in enumerate(regions)]
-        crops = heads.features(maps, strides, boxes, heads.settings.side)
+        crops = heads.features(maps, strides, boxes, heads.settings.side, heads.settings.context)
         output = heads.box_output(crops, training=is_learning(heads), rng=rng)
         classes = np.concatenate([r.classes for r in regions])
         targets = [region_deltas(r, t, heads.settings) for r, t in zip(regions, truths, strict=True)]
@@ -229,8 +229,8 @@ class FastRCNN(Module):
         heads, strides = self.roi_heads, self.backbone.strides
         chosen, inverse = np.arange(len(boxes)), np.arange(len(boxes))
         if self.merge_duplicates and heads.settings.crops.crop == "pool":
-            chosen, inverse = distinct_crops(boxes, strides[0])
-        crops = heads.features(maps, strides, [boxes[chosen]], heads.settings.side)
+            chosen, inverse = distinct_crops(grown(boxes, heads.settings.context), strides[0])
+        crops = heads.features(maps, strides, [boxes[chosen]], heads.settings.side, heads.settings.context)
         logits, deltas = heads.box_output(crops)
         return BoxOutput(index(logits, inverse), index(deltas * self.target_std + self.target_mean, inverse))
 

@@ -162,7 +162,7 @@ class FasterRCNN(Module):
     ) -> dict[str, Tensor]:
         """Return the losses of the heads for regions that were drawn."""
         heads, samples, training = self.roi_heads, seen.prepared.samples, is_learning(self.roi_heads)
-        crops = self.crops(seen.maps, [r.boxes for r in regions], heads.settings.side)
+        crops = self.crops(seen.maps, [r.boxes for r in regions], heads.settings.side, heads.settings.context)
         losses = heads.box_losses(heads.box_output(crops, training=training, rng=rng), regions, truths)
         objects = [r.objects() for r in regions]
         if heads.mask_head is not None:
@@ -206,9 +206,9 @@ class FasterRCNN(Module):
                 raise FloatingPointError(f"{sample.name}: {n} of {len(boxes)} proposals are not finite")
         return self.rpn.proposals(output, seen.prepared.sizes, training=True, scales=seen.scales)
 
-    def crops(self, maps: Sequence[Tensor], boxes: Sequence[Array], side: int) -> Tensor:
-        """Crop the boxes of every picture from the maps that the heads see."""
-        return self.roi_heads.features(maps[self.roi_maps], self.backbone.strides[self.roi_maps], boxes, side)
+    def crops(self, maps: Sequence[Tensor], boxes: Sequence[Array], side: int, context: float = 1.0) -> Tensor:
+        """Crop the boxes of every picture, with what is around them, from the maps that the heads see."""
+        return self.roi_heads.features(maps[self.roi_maps], self.backbone.strides[self.roi_maps], boxes, side, context)
 
     # what it finds
 
@@ -226,7 +226,8 @@ class FasterRCNN(Module):
     def detect_in(self, seen: Seen, proposals: Array) -> Detected:
         """Find the objects in the only picture of a batch, given its proposals."""
         heads, prepared = self.roi_heads, seen.prepared
-        output = heads.box_output(self.crops(seen.maps, [proposals], heads.settings.side))
+        crops = self.crops(seen.maps, [proposals], heads.settings.side, heads.settings.context)
+        output = heads.box_output(crops)
         found, boxes = heads.detections_in(output, proposals, prepared)
         masks = None if heads.mask_head is None else self.masks(seen, found, boxes)
         joints, joint_scores = (None, None) if heads.keypoint_head is None else self.joints(seen, found)

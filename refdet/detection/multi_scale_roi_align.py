@@ -8,7 +8,8 @@ Lin et al., "Feature Pyramid Networks" (2017), eq. 1, where map 4 has stride 16;
 
 Conventions: regions are in pixels of the batch, and a map has scale 1 / stride (torchvision estimates the power of two
 from the size of the largest picture, which comes to the same where it can). Rows keep the order of the regions. Regions
-receive no gradient.
+receive no gradient. With `context` a crop shows more than its region: as R-CNN's windows do (Girshick et al., 2014,
+appendix A), it is grown about the centre, and then lies in the map that suits the region.
 """
 
 from __future__ import annotations
@@ -62,6 +63,18 @@ def as_rois(boxes: Sequence[Array]) -> Array:
     return np.concatenate(rows)
 
 
+def grown(boxes: Array, factor: float) -> Array:
+    """Return boxes (R, 4) with the same centres, and sides that are `factor` times as long.
+
+    >>> grown(np.array([[4.0, 2, 8, 10]]), 1.5)
+    array([[ 3.,  0.,  9., 12.]])
+    """
+    if factor == 1:
+        return boxes
+    centres, sides = (boxes[:, :2] + boxes[:, 2:]) / 2, factor * (boxes[:, 2:] - boxes[:, :2])
+    return np.concatenate([centres - sides / 2, centres + sides / 2], axis=1).astype(boxes.dtype, copy=False)
+
+
 def check_strides(op: str, strides: Sequence[int]) -> None:
     """Refuse strides that do not double from map to map, from a power of 2 on: `fpn_level` counts in powers of 2."""
     if any(after != 2 * before for before, after in pairwise(strides)):
@@ -71,13 +84,20 @@ def check_strides(op: str, strides: Sequence[int]) -> None:
 
 
 def region_features(
-    maps: Sequence[Tensor], strides: Sequence[int], rois: Array, side: int, settings: CropSettings
+    maps: Sequence[Tensor],
+    strides: Sequence[int],
+    rois: Array,
+    side: int,
+    settings: CropSettings,
+    *,
+    context: float = 1.0,
 ) -> Tensor:
-    """Crop every region (R, 5) to side × side bins of the map that suits it: (R, C, side, side)."""
-    rois = rois.astype(maps[0].dtype)
+    """Crop every region (R, 5), its sides `context` times as long, from the map that suits it: (R, C, side, side)."""
+    regions = rois.astype(maps[0].dtype)
+    rois = np.concatenate([regions[:, :1], grown(regions[:, 1:], context)], axis=1)
     if len(maps) == 1:
         return _crops(maps[0], rois, strides[0], side, settings)
-    level = _levels(rois[:, 1:], strides, settings)
+    level = _levels(regions[:, 1:], strides, settings)
     order, parts = [], []
     for i, (x, stride) in enumerate(zip(maps, strides, strict=True)):
         chosen = np.flatnonzero(level == i)

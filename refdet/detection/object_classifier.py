@@ -7,10 +7,10 @@ Detectors begin with a network that classifies pictures, trained on ImageNet (Gi
 They cover a small part of the pictures, and each is shown at the same size, so that a step costs less than half of one
 of the detector's and sees many more of them.
 
-Conventions: a crop is what lies in the box, or with `square` in the square of its longer side around its centre, made
-`context` times as large. Its sides are stretched by factors of 1 ± `stretch`, the same one with `square`, and it is
-moved by up to `shift` of them, all drawn; what of it lies outside the picture is 0 after preparation, the mean colour.
-Crops are mirrored and turned by right angles at random, all crops of a picture alike.
+Conventions: of an object the box is seen, or with `square` the square of its longer side around its centre, its sides
+stretched by factors of 1 ± `stretch`, the same one with `square`, and moved by up to `shift` of them, all drawn. A crop
+is `context` times as large as that, or as a piece of background; what of it lies outside the picture is 0 after
+preparation, the mean colour. Crops are mirrored and turned by right angles at random, all crops of a picture alike.
 
 A picture has `background` pieces of background for each object, their number rounded, halves to even. Each is drawn for
 one of the objects: the first half of them, rounded up, near it, their centre moved by up to its sides, the others
@@ -23,21 +23,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from refdet.autograd.tensor import Tensor, no_grad
+from refdet.autograd.tensor import Tensor, as_tensor, no_grad
 from refdet.boxes.clip import clip_boxes
 from refdet.boxes.iou import box_iou
 from refdet.core.check import Array, check_number, integer
 from refdet.data.sample import Sample
 from refdet.detection.composition import is_learning
+from refdet.detection.crop_cells import UNKNOWN, CellScores, classes_of_cells
 from refdet.detection.fast_rcnn import FastRCNN
 from refdet.detection.faster_rcnn import FasterRCNN
 from refdet.detection.ground_truth import ground_truth
 from refdet.detection.late_head import LateHead
-from refdet.detection.multi_scale_roi_align import as_rois
+from refdet.detection.multi_scale_roi_align import as_rois, grown
 from refdet.detection.preparation import Preparation
 from refdet.detection.roi_heads import BoxHead
 from refdet.features.backbones.classifier import Classifier
@@ -59,11 +60,13 @@ class CropsOfObjects:
     Attributes:
         side: of the crops, in pixels.
         square: whether crops are squares, or boxes whose two sides are resized to one.
-        context: sides of the crop over those of the box, or of its square.
+        context: sides of the crop over those of what is to be named.
         stretch: largest change of that, as a share.
         shift: largest way from the centre, as a share of the side.
         background: pieces of background of a picture over its objects.
         sampling_ratio: points of each pixel of a crop along each axis, of which it is the mean.
+        cells: of a crop along each axis, whose classes are learned too; 0 for none.
+        cells_weight: of their loss, beside 1 of that of the crop's own class.
     """
 
     side: int = 24
@@ -73,10 +76,22 @@ class CropsOfObjects:
     shift: float = 0.1
     background: float = 1.0
     sampling_ratio: int = 2
+    cells: int = 0
+    cells_weight: float = 3.0
 
     def __post_init__(self) -> None:
         integer("CropsOfObjects", "side", self.side, low=1)
+        integer("CropsOfObjects", "cells", self.cells, low=0)
         check_number("CropsOfObjects", "background", self.background, low=0)
+        check_number("CropsOfObjects", "cells_weight", self.cells_weight, low=0)
+
+
+class CutOut(NamedTuple):
+    """The R crops of a batch, and what is known of them."""
+
+    images: Array  # (R, 3, side, side)
+    classes: Array  # (R,) int64, 0 for background
+    cells: Array  # (R, cells, cells) int64, −1 where nothing is known
 
 
 class ObjectClassifier(Module):
@@ -112,46 +127,70 @@ class ObjectClassifier(Module):
             raise ValueError(f"ObjectClassifier: crops.side must be enough for all poolings, got {self.crops.side}")
         self.head = BoxHead(last_channels(self.features), side, fc, rng=rng, dtype=dtype)
         self.cls_score = Linear(fc[1], n_classes, rng=rng, dtype=dtype)
+        self.cell_scores = (
+            CellScores(self.features, self.crops.side, self.crops.cells, n_classes, rng=rng, dtype=dtype)
+            if self.crops.cells
+            else None
+        )
 
     def forward(self, x: Tensor, *, training: bool, rng: np.random.Generator | None) -> Tensor:
         """Return the logits (R, n_classes) of crops (R, 3, side, side)."""
+        return self._logits(self.maps(x, training=training, rng=rng)[1], training=training, rng=rng)
+
+    def maps(self, x: Tensor, *, training: bool, rng: np.random.Generator | None) -> tuple[Tensor, Tensor]:
+        """Return the map before the last pooling, and the last one; without `cells` the crops, and the last one."""
         learning = training and is_learning(self.features)  # frozen, they keep their running statistics too
-        x = self.head(self.features(x, training=learning, rng=rng), training=training, rng=rng)
-        return self.cls_score(x, training=training, rng=rng)
+        n = self.cell_scores.last_pooling if self.cell_scores else 0
+        before = self.features[:n](x, training=learning, rng=rng)
+        return before, self.features[n:](before, training=learning, rng=rng)
+
+    def _logits(self, last: Tensor, *, training: bool, rng: np.random.Generator | None) -> Tensor:
+        return self.cls_score(self.head(last, training=training, rng=rng), training=training, rng=rng)
 
     def losses(self, samples: Sequence[Sample], *, rng: np.random.Generator) -> dict[str, Tensor]:
-        """Return `class`, the mean log loss of the objects and pieces of background of a batch; 0 without any."""
-        images, classes = self.cut_out(samples, rng=rng)
-        logits = self(images, training=len(classes) > 0, rng=rng)  # nothing has no statistics
-        return {"class": softmax_cross_entropy(logits, classes)}
+        """Return `class`, the mean log loss of the objects and pieces of background of a batch; 0 without any.
 
-    def cut_out(self, samples: Sequence[Sample], *, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Return crops (R, 3, side, side) of a batch and their classes (R,), 0 for background."""
+        With `crops.cells` it has company: `cells`, their mean log loss times `crops.cells_weight`, likewise.
+        """
+        images, classes, cells = self.cut_out(samples, rng=rng)
+        training = len(classes) > 0  # nothing has no statistics
+        maps = self.maps(as_tensor("ObjectClassifier", "images", images), training=training, rng=rng)
+        losses = {"class": softmax_cross_entropy(self._logits(maps[1], training=training, rng=rng), classes)}
+        if self.cell_scores:
+            scores = self.cell_scores.scores(*maps, training=training, rng=rng)
+            losses["cells"] = self.crops.cells_weight * softmax_cross_entropy(scores, cells, ignore_label=UNKNOWN)
+        return losses
+
+    def cut_out(self, samples: Sequence[Sample], *, rng: np.random.Generator) -> CutOut:
+        """Return the crops of a batch, their classes and those of their cells."""
         prepared = self.preparation(samples, rng=rng)
-        squares, classes = [], []
+        squares, classes, cells = [], [], []
         for sample in prepared.samples:
             truth = ground_truth(sample, n_classes=self.cls_score.weight.shape[0])
             around = self._around(truth.boxes, rng)
             beside = self._beside(truth.boxes, sample.size, rng)
-            squares.append(np.concatenate([around, beside]))
+            squares.append(grown(np.concatenate([around, beside]), self.crops.context))
             classes.append(np.concatenate([truth.classes, np.zeros(len(beside), np.int64)]))
+            cells.append(classes_of_cells(squares[-1], truth, sample.size, self.crops.cells))
         seen = prepared.images_for(self)
         rois = as_rois(squares).astype(seen.dtype)
         with no_grad():
             crops = roi_align(
                 seen, rois, self.crops.side, sampling_ratio=self.crops.sampling_ratio, border="zero_decay"
             ).data
+        known = np.concatenate(cells)
         first = 0
         for of_picture in classes:
             last = first + len(of_picture)
-            crops[first:last] = _turned(crops[first:last], rng)
+            turn = _Turn(bool(rng.integers(2)), int(rng.integers(4)))
+            crops[first:last], known[first:last] = turn(crops[first:last]), turn(known[first:last])
             first = last
-        return crops, np.concatenate(classes)
+        return CutOut(crops, np.concatenate(classes), known)
 
     def _around(self, boxes: Array, rng: np.random.Generator) -> Array:
-        """Return a crop around each box, stretched and moved."""
+        """Return each box or its square, stretched and moved."""
         s = self.crops
-        sides = s.context * (boxes[:, 2:] - boxes[:, :2])
+        sides = boxes[:, 2:] - boxes[:, :2]
         if s.square:
             sides = np.repeat(sides.max(axis=1, initial=0)[:, None], 2, axis=1)
         sides = sides * (1 + s.stretch * rng.uniform(-1, 1, (len(boxes), 1 if s.square else 2)))
@@ -209,7 +248,11 @@ def _boxes(centres: Array, sides: Array) -> Array:
     return np.concatenate([centres - sides / 2, centres + sides / 2], axis=1).astype(np.float32)
 
 
-def _turned(crops: Array, rng: np.random.Generator) -> Array:
-    """Return crops (R, 3, S, S), mirrored or not, and turned by some right angles."""
-    mirrored = crops[:, :, :, ::-1] if rng.integers(2) else crops
-    return np.rot90(mirrored, int(rng.integers(4)), axes=(2, 3))
+class _Turn(NamedTuple):
+    """Mirrors crops (R, …, S, S) or does not, then turns them by some right angles."""
+
+    mirrored: bool
+    right_angles: int
+
+    def __call__(self, crops: Array) -> Array:
+        return np.rot90(crops[..., ::-1] if self.mirrored else crops, self.right_angles, axes=(-2, -1))

@@ -2,7 +2,7 @@
 
 | | `RCNN_PAPER` | `RCNNSettings` |
 |---|---|---|
-| windows | 227 × 227, 16 pixels at each side are context | 24 × 24, 1 |
+| windows | 227 × 227, 16 pixels at each side are context | 24 × 24, 3 |
 | channels | BGR, less their means | RGB, about −2 … 2 |
 | a batch | 128 windows, 32 of objects | likewise |
 | objects, background | IoU ≥ 0.5, < 0.5 | likewise |
@@ -58,7 +58,7 @@ class RCNNSettings(MachineSettings):
     hidden: int = 128
     dropout: float = 0.0
     side: int = 24
-    padding: int = 1
+    padding: int = 3
     convention: str = "warp"
     preparation: Preparation = field(default_factory=Preparation)
     n_windows: int = 128

@@ -125,9 +125,11 @@ class RoIHeads(Module):
         self.mask_head, self.mask_predictor = mask_head, mask_predictor
         self.keypoint_head, self.keypoint_predictor = keypoint_head, keypoint_predictor
 
-    def features(self, maps: Sequence[Tensor], strides: Sequence[int], boxes: Sequence[Array], side: int) -> Tensor:
-        """Crop the boxes (R_n, 4) of every picture n: (R, C, side, side)."""
-        return region_features(maps, strides, as_rois(boxes), side, self.settings.crops)
+    def features(
+        self, maps: Sequence[Tensor], strides: Sequence[int], boxes: Sequence[Array], side: int, context: float = 1.0
+    ) -> Tensor:
+        """Crop the boxes (R_n, 4) of every picture n, with what is around them: (R, C, side, side)."""
+        return region_features(maps, strides, as_rois(boxes), side, self.settings.crops, context=context)
 
     def box_output(self, crops: Tensor, *, training: bool = False, rng: np.random.Generator | None = None) -> BoxOutput:
         """Return what the box head says of crops (R, C, side, side)."""

@@ -22,6 +22,7 @@ from refdet.boxes.clip import CONVENTIONS as CLIPS
 from refdet.boxes.sampling import ROUNDINGS
 from refdet.boxes.transform import CONVENTIONS as TRANSFORMS
 from refdet.boxes.transform import SCALE_CLAMP
+from refdet.core.check import check_number
 from refdet.detection.check_settings import check_settings
 from refdet.detection.composition import check_limit
 from refdet.detection.keypoint_coding import CONVENTIONS as JOINT_CONVENTIONS
@@ -39,6 +40,7 @@ class HeadSettings:
     Attributes:
         crops: how a region becomes a crop.
         side: bins of a crop, for classes and boxes.
+        context: sides of that crop over those of the region; masks and joints are looked for in the region alone.
         mask_side: bins of a crop for masks; behind convolutions that keep their number, half of the places of a mask.
         keypoint_side: bins of a crop for joints, a quarter of what the maps of joints have.
         positive: IoU from which a region is an object.
@@ -70,6 +72,7 @@ class HeadSettings:
 
     crops: CropSettings = field(default_factory=CropSettings)
     side: int = 7
+    context: float = 1.0
     mask_side: int = 14
     keypoint_side: int = 14
     positive: float = 0.5
@@ -124,6 +127,7 @@ class HeadSettings:
         )
         for name in ("pre_nms", "n_detections"):
             check_limit(op, name, getattr(self, name))
+        check_number(op, "context", self.context, low=1)
 
 
 TORCHVISION_HEAD = HeadSettings(paste="torchvision")

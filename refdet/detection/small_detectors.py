@@ -3,8 +3,9 @@
 Other pictures are resized so that their shorter side is 128.
 
 The backbone is a small VGG (Simonyan & Zisserman, 2015) over the picture in several sizes (`ImagePyramid`). Regions are
-cropped from an early map of that size in which they are about as large as what the network has learned to name, and the
-rest of the network is their head (`LateHead`); proposals are made from its last map. Everything else is that of the
+cropped from an early map of that size in which they are about as large as what the network has learned to name, with a
+third more of what is around them: of a square that fills its box, the outline is at the border of the box. The rest of
+the network is their head (`LateHead`); proposals are made from its last map. Everything else is that of the
 large ones, with other numbers, which are all in `SmallSettings`. Without `scales` there is one size, with a feature
 pyramid over the blocks (Lin et al., 2017) where the settings have one, as those of joints do (`figure_settings`).
 """
@@ -80,8 +81,9 @@ class SmallSettings:
     )
     head: HeadSettings = field(
         default_factory=lambda: HeadSettings(
-            crops=CropSettings(aligned=True, canonical_side=136.0),  # 17 … 34 pixels: scale 1
+            crops=CropSettings(aligned=True, canonical_side=102.0),  # 13 … 25 pixels: scale 1
             side=12,
+            context=4 / 3,
             n_drawn=64,
             positive_fraction=0.25,
             rounding="round",

@@ -56,8 +56,9 @@ class SmallFastRCNNSettings:
     early: int = SmallSettings.early
     head: HeadSettings = field(
         default_factory=lambda: HeadSettings(
-            crops=CropSettings(aligned=True, canonical_side=136.0),  # 17 … 34 pixels: scale 1
+            crops=CropSettings(aligned=True, canonical_side=102.0),  # 13 … 25 pixels: scale 1
             side=12,
+            context=4 / 3,
             n_drawn=64,
             rounding="round",
             weights=(1.0, 1.0, 1.0, 1.0),

@@ -11,6 +11,7 @@ training scenes for as many steps as its recipe says. R-CNN shows the network ev
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from refdet.detection.hard_negative_mining import MiningSettings
 from refdet.detection.multi_scale_roi_align import CropSettings
@@ -30,9 +31,14 @@ BLOCKS = SmallSettings().blocks
 # On small networks more negatives are hard than on the paper's, nearly all of SPP-net's: machines that are trained anew
 # for every 2000 of them would take hours, by extrapolation.
 MINING = MiningSettings(retrain_after=20_000, objects_as_negatives=False)
-# The recipes of `refdet train`, shorter, as every seed trains nine networks, and in the colours of the scenes.
+# The recipes of `refdet train`, shorter, as every seed trains nine networks, and in the colours of the scenes. Regions
+# are seen without what is around them, but for R-CNN's pixel of context, and the classifier learns no cells.
 CLASSIFIER_FIRST = CLASSIFIER.in_true_colours().in_steps(4000)
-LIKE_SMALL = SMALL.in_true_colours().in_steps(1500)
+LIKE_SMALL = replace(SMALL.in_true_colours(), steps=1500, begins_with=CLASSIFIER_FIRST)
+HEADS: dict[str, Any] = {
+    "context": 1.0,
+    "crops": CropSettings(aligned=True, canonical_side=136.0),
+}  # 17 … 34 pixels: scale 1
 # The recipe of what begins with the classifier, and is no `SMALL` detector.
 FINE_TUNING = DetectorRecipe(steps=1500, batch_size=4, lr=0.01, optimiser="muon", adam_lr=0.002, to_zero=True)
 
@@ -83,17 +89,25 @@ class Settings:
     windows: WindowSettings = field(default_factory=lambda: WindowSettings(stride=0.35))
     windows_hidden: int = 128
     windows_recipe: DetectorRecipe = field(default_factory=lambda: replace(FINE_TUNING, steps=1000, batch_size=8))
-    rcnn: RCNNSettings = field(default_factory=lambda: RCNNSettings(blocks=BLOCKS, fit_regions=60, mining=MINING))
+    rcnn: RCNNSettings = field(
+        default_factory=lambda: RCNNSettings(blocks=BLOCKS, padding=1, fit_regions=60, mining=MINING)
+    )
     rcnn_recipe: DetectorRecipe = FINE_TUNING
     spp: SPPSettings = field(default_factory=lambda: SPPSettings(blocks=BLOCKS, scales=ONE_SCALE, mining=MINING))
     five_scales: tuple[int, ...] = FIVE_SCALES
     spp_crops_recipe: DetectorRecipe = field(default_factory=lambda: replace(FINE_TUNING, steps=500, batch_size=2))
     spp_recipe: DetectorRecipe = FINE_TUNING
     spp_fit_regions: int = 40
-    fast: SmallFastRCNNSettings = field(default_factory=lambda: SmallFastRCNNSettings(blocks=BLOCKS))
+    fast: SmallFastRCNNSettings = field(
+        default_factory=lambda: SmallFastRCNNSettings(
+            blocks=BLOCKS, head=replace(SmallFastRCNNSettings().head, **HEADS)
+        )
+    )
     fast_recipe: DetectorRecipe = LIKE_SMALL
     svd_ranks: tuple[int, int] = (32, 32)
-    faster: SmallSettings = field(default_factory=lambda: SmallSettings(blocks=BLOCKS))
+    faster: SmallSettings = field(
+        default_factory=lambda: SmallSettings(blocks=BLOCKS, head=replace(SmallSettings().head, **HEADS))
+    )
     faster_recipe: DetectorRecipe = LIKE_SMALL
     n_timed: int = 20
     timing_rounds: int = 3
@@ -122,6 +136,12 @@ class Settings:
                 raise ValueError(
                     f"Settings: {name} must have layers as wide as fast, {self.fast.fc}, got {widths[name]}"
                 )
+        contexts = {name: getattr(self, name).head.context for name in ("fast", "faster") if name in sides}
+        for name, context in contexts.items():
+            if context != self.crops.context:
+                raise ValueError(
+                    f"Settings: {name} must see as much around a region as crops, {self.crops.context}, got {context}"
+                )
 
     @property
     def blocks(self) -> tuple[tuple[int, int], ...]:
@@ -149,7 +169,7 @@ MINIATURE = Settings(
     n_train=4,
     n_test=3,
     search=TINY_SEARCH,
-    crops=CropsOfObjects(side=16),
+    crops=CropsOfObjects(side=16, context=4 / 3, cells=16),
     classifier=replace(_tiny(4), mirror=False),
     windows=WindowSettings(sides=(16.0, 28.0), stride=0.5, crop=16, n_windows=8, batch_norm=True),
     windows_hidden=8,

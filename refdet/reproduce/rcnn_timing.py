@@ -86,7 +86,7 @@ def seen_by_the_layers(model: FastRCNN, sample: Sample) -> Tensor:
         boxes = boxes[distinct_crops(boxes, strides[0])[0]]
     with no_grad():
         maps = model.backbone.maps(Tensor(prepared.images), training=False, rng=None)
-        crops = heads.features(maps, strides, [boxes], heads.settings.side)
+        crops = heads.features(maps, strides, [boxes], heads.settings.side, heads.settings.context)
         return heads.box_head.late_maps(crops) if isinstance(heads.box_head, LateHead) else crops
 
 

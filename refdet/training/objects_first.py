@@ -19,6 +19,7 @@ from refdet.data.sample import Sample
 from refdet.detection.model_settings import plain_settings
 from refdet.detection.object_classifier import CropsOfObjects, ObjectClassifier, begin_as
 from refdet.features.backbones.image_pyramid import ImagePyramid
+from refdet.nn import MaxPool2d
 from refdet.training.loop import train
 from refdet.training.progress import Progress
 from refdet.training.recipes import Augmentation, DetectorRecipe
@@ -41,7 +42,7 @@ def learn_objects_first(
 
     Args:
         detector: one whose `backbone` has convolutions `features`, and whose box head has two fully connected layers.
-        samples: to train on; nothing but boxes and classes is read.
+        samples: to train on; boxes and classes are read, and masks where there are some.
         recipe: of the classifier.
         seed: of its first weights, and of all draws.
         folder: of the detector's run; None to write nothing.
@@ -81,8 +82,15 @@ def learn_objects_first(
 
 
 def crops_for(detector: Any) -> CropsOfObjects:
-    """Return crops whose early map is as large as the detector's regions, where it has a `LateHead`."""
-    backbone, side = detector.backbone, detector.roi_heads.settings.side
+    """Return crops whose early map is as large as the detector's regions, where it has a `LateHead`.
+
+    They have two cells along each place of the map before the last pooling, if that leaves no row of it out.
+    """
+    backbone, settings = detector.backbone, detector.roi_heads.settings
     if not isinstance(backbone, ImagePyramid):
         return CropsOfObjects()
-    return CropsOfObjects(side=round(side * backbone.strides[0] * backbone.scales[0]))
+    side = round(settings.side * backbone.strides[0] * backbone.scales[0])
+    n_poolings = sum(isinstance(layer, MaxPool2d) for layer in backbone.features)
+    fits = n_poolings > 0 and side % 2**n_poolings == 0
+    cells = 2 * (side >> (n_poolings - 1)) if fits else 0
+    return CropsOfObjects(side=side, context=settings.context, cells=cells)

@@ -121,9 +121,9 @@ class Augmentation:
         return photometric(sample, rng) if self.photometric else sample
 
 
-# A batch of 14 scenes has about 63 crops of objects, and as many of background. Eight steps for three of a detector.
+# A batch of 14 scenes has about 63 crops of objects, and as many of background. Four steps for one of a detector.
 CLASSIFIER = DetectorRecipe(
-    steps=10_667,
+    steps=16_000,
     batch_size=14,
     lr=0.05,
     optimiser="muon",

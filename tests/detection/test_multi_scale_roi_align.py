@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from refdet.autograd.tensor import Tensor
-from refdet.detection.multi_scale_roi_align import CropSettings, as_rois, check_strides, region_features
+from refdet.detection.multi_scale_roi_align import CropSettings, as_rois, check_strides, grown, region_features
 from refdet.ops.roi_align import roi_align
 from refdet.ops.roi_pool import roi_pool
 
@@ -50,6 +50,27 @@ def test_one_map() -> None:
     np.testing.assert_array_equal(crops.data, roi_align(x, rois, 3, scale=1 / 16, sampling_ratio=3, aligned=True).data)
     pooled = region_features([Tensor(x)], [16], rois, 3, replace(settings, crop="pool"))
     np.testing.assert_array_equal(pooled.data, roi_pool(x, rois, 3, scale=1 / 16)[0].data)
+
+
+def test_context_is_around_the_region_on_the_map_that_suits_it() -> None:
+    """Twice (100, 90) … (120, 100): (90, 85) … (130, 105). The maps are those of the sides, not of twice the sides."""
+    x = np.random.default_rng(0).standard_normal((1, 2, 32, 32))
+    region, around = np.array([[0, 100, 90, 120, 100]], float), np.array([[0, 90, 85, 130, 105]], float)
+    crop = region_features([Tensor(x)], [8], region, 3, CropSettings(), context=2.0)
+    np.testing.assert_array_equal(crop.data, region_features([Tensor(x)], [8], around, 3, CropSettings()).data)
+    maps = [Tensor(np.full((1, 1, 512 // s, 512 // s), 2.0 + i)) for i, s in enumerate(STRIDES)]
+    rois = np.array([[0, 200, 200, 200 + side, 200 + side] for side in (60, 112)], float)
+    crops = region_features(maps, STRIDES, rois, 1, CropSettings(), context=2.0)
+    np.testing.assert_allclose(crops.data.ravel(), [2, 3])
+
+
+def test_grown_boxes_keep_their_centre_and_dtype() -> None:
+    boxes = np.array([[4, 2, 8, 10], [-3, 0, 3, 1]], np.float32)
+    larger = grown(boxes, 1.5)
+    assert larger.dtype == np.float32
+    assert larger.tolist() == [[3, 0, 9, 12], [-4.5, -0.25, 4.5, 1.25]]
+    assert grown(boxes, 1) is boxes
+    assert grown(np.zeros((0, 4)), 2.0).shape == (0, 4)
 
 
 def test_no_regions() -> None:
