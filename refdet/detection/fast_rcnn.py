@@ -227,12 +227,20 @@ class FastRCNN(Module):
     def output(self, maps: Sequence[Tensor], boxes: Array) -> BoxOutput:
         """Return logits and transforms t = δ · std + mean of boxes (P, 4) in the only picture of a batch."""
         heads, strides = self.roi_heads, self.backbone.strides
-        chosen, inverse = np.arange(len(boxes)), np.arange(len(boxes))
-        if self.merge_duplicates and heads.settings.crops.crop == "pool":
-            chosen, inverse = distinct_crops(grown(boxes, heads.settings.context), strides[0])
+        chosen, inverse = self.merged(boxes)
         crops = heads.features(maps, strides, [boxes[chosen]], heads.settings.side, heads.settings.context)
         logits, deltas = heads.box_output(crops)
         return BoxOutput(index(logits, inverse), index(deltas * self.target_std + self.target_mean, inverse))
+
+    def merged(self, boxes: Array) -> tuple[Array, Array]:
+        """Return which boxes (P, 4) pass through the head in detection, and for every box which of these has its crop.
+
+        With `merge_duplicates` and RoI pooling they are those with crops of their own (`distinct_crops`), else all.
+        """
+        settings = self.roi_heads.settings
+        if self.merge_duplicates and settings.crops.crop == "pool":
+            return distinct_crops(grown(boxes, settings.context), self.backbone.strides[0])
+        return np.arange(len(boxes)), np.arange(len(boxes))
 
 
 def distinct_crops(boxes: Array, stride: int) -> tuple[Array, Array]:

@@ -16,7 +16,7 @@ from statistics import fmean, median
 
 from refdet.autograd.tensor import Tensor, no_grad
 from refdet.data.sample import Sample
-from refdet.detection.fast_rcnn import FastRCNN, distinct_crops
+from refdet.detection.fast_rcnn import FastRCNN
 from refdet.detection.late_head import LateHead
 from refdet.detection.roi_heads import BoxHead
 from refdet.detection.with_proposals import proposals_of
@@ -82,8 +82,7 @@ def seen_by_the_layers(model: FastRCNN, sample: Sample) -> Tensor:
     heads, strides = model.roi_heads, model.backbone.strides
     prepared = model.preparation([sample])
     boxes = proposals_of(prepared.samples[0])
-    if model.merge_duplicates and heads.settings.crops.crop == "pool":
-        boxes = boxes[distinct_crops(boxes, strides[0])[0]]
+    boxes = boxes[model.merged(boxes)[0]]
     with no_grad():
         maps = model.backbone.maps(Tensor(prepared.images), training=False, rng=None)
         crops = heads.features(maps, strides, [boxes], heads.settings.side, heads.settings.context)

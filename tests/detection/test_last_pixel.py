@@ -85,9 +85,9 @@ def test_crops_of_fast_rcnn_are_of_the_enlarged_picture(monkeypatch: pytest.Monk
     net, cropped = fast(), list[Array]()
     features = net.roi_heads.features
 
-    def noted(maps: Any, strides: Any, boxes: Any, side: int) -> Any:
+    def noted(maps: Any, strides: Any, boxes: Any, side: int, context: float) -> Any:
         cropped.extend(boxes)
-        return features(maps, strides, boxes, side)
+        return features(maps, strides, boxes, side, context)
 
     monkeypatch.setattr(net.roi_heads, "features", noted)
     net.losses([scene(INSIDE, proposals=[INSIDE])], rng=rng())

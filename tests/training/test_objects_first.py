@@ -38,7 +38,8 @@ def test_the_detector_has_what_the_classifier_learned() -> None:
 def test_crops_are_as_large_as_regions_are_seen() -> None:
     """8 × 8 bins of an early map of stride 1; the small detectors' 12 × 12 of stride 2; else what is usual."""
     assert crops_for(detector()).side == 8
-    assert crops_for(small_faster_rcnn(CLASS_NAMES, rng=np.random.default_rng(0))).side == 24
+    small = crops_for(small_faster_rcnn(CLASS_NAMES, rng=np.random.default_rng(0)))
+    assert small == CropsOfObjects(side=24, context=4 / 3, cells=12)
     assert crops_for(small_faster_rcnn(CLASS_NAMES, rng=np.random.default_rng(0), settings=tiny())) == CropsOfObjects()
 
 
