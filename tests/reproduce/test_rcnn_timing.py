@@ -57,7 +57,8 @@ def test_the_layers_alone_see_what_detection_shows_them(
     monkeypatch: pytest.MonkeyPatch, scales: tuple[float, ...] | None
 ) -> None:
     whole = SmallFastRCNNSettings()
-    head = replace(whole.head, side=4, crops=CropSettings("align" if scales else "pool"))
+    crops, context = (CropSettings("align"), 4 / 3) if scales else (CropSettings("pool"), 1.0)
+    head = replace(whole.head, side=4, crops=crops, context=context)
     settings = replace(whole, blocks=((4, 1), (4, 1)), early=1, scales=scales, head=head, fc=(8, 8))
     model = small_fast_rcnn(CLASS_NAMES, rng=np.random.default_rng(0), settings=settings)
     sample, forward = picture("1"), BoxHead.fully_connected
