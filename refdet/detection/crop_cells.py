@@ -15,7 +15,7 @@ begins as bilinear interpolation. Detectors take over the network without these 
 Conventions: a cell has the class of the object whose mask has the pixel that the cell's centre lies in (half-open: the
 pixel at (⌊x⌋, ⌊y⌋)); of several such objects, the last one's; 0, background, where there is none. Cells outside the
 picture have no class. Nor has any cell of a picture whose masks are not known, or one of whose objects has a mask
-without pixels, as COCO's may.
+without pixels, as COCO's may. Where no cell has a class the loss is 0, with gradients of 0.
 """
 
 from __future__ import annotations

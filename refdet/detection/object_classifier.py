@@ -150,7 +150,7 @@ class ObjectClassifier(Module):
     def losses(self, samples: Sequence[Sample], *, rng: np.random.Generator) -> dict[str, Tensor]:
         """Return `class`, the mean log loss of the objects and pieces of background of a batch; 0 without any.
 
-        With `crops.cells` it has company: `cells`, their mean log loss times `crops.cells_weight`, likewise.
+        With `crops.cells` also `cells`: `crops.cells_weight` times the mean log loss of the cells that have a class.
         """
         images, classes, cells = self.cut_out(samples, rng=rng)
         training = len(classes) > 0  # nothing has no statistics

@@ -40,7 +40,8 @@ class HeadSettings:
     Attributes:
         crops: how a region becomes a crop.
         side: bins of a crop, for classes and boxes.
-        context: sides of that crop over those of the region; masks and joints are looked for in the region alone.
+        context: sides of that crop over those of the region, x2 − x1 and y2 − y1 whatever `coordinates` counts; masks
+            and joints are looked for in the region alone.
         mask_side: bins of a crop for masks; behind convolutions that keep their number, half of the places of a mask.
         keypoint_side: bins of a crop for joints, a quarter of what the maps of joints have.
         positive: IoU from which a region is an object.

@@ -101,6 +101,16 @@ def test_cells_are_turned_with_their_crop() -> None:
     assert len(turns) == 8
 
 
+def test_background_is_seen_with_as_much_around_it() -> None:
+    """A piece where the first object is: the same crop, as all crops of a picture are turned alike."""
+    net = classifier(dataclasses.replace(STILL, background=1.0))
+    net._beside = lambda *_: np.array(BOXES[:1], np.float32)  # type: ignore[method-assign]
+    images, classes, cells = net.cut_out([picture(boxes=BOXES)], rng=rng())
+    assert classes.tolist() == [1, 2, 0]
+    np.testing.assert_array_equal(images[2], images[0])
+    np.testing.assert_array_equal(cells[2], cells[0])
+
+
 def test_scores_are_linear_in_both_maps() -> None:
     """Each place of a map has a block of cells of its own: 2 × 2 of the larger map's, 4 × 4 of the smaller one's."""
     net = CellScores(vgg_features([(4, 1), (6, 1), (8, 1)], rng=rng())[:-1], 12, 12, 3, rng=rng(), dtype=np.float64)

@@ -89,7 +89,7 @@ def test_what_lies_outside_is_the_mean_colour() -> None:
 
 
 def test_squares_are_stretched_and_moved_within_limits() -> None:
-    net = classifier(CropsOfObjects(square=True, context=1.25, stretch=0.2, shift=0.1))
+    net = classifier(CropsOfObjects(square=True, context=1.25, stretch=0.2, shift=0.1))  # context comes later
     boxes = np.tile(np.array([[10, 20, 20, 28]], np.float32), (500, 1))
     x1, y1, x2, y2 = net._around(boxes, rng()).T
     side = x2 - x1
