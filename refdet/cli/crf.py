@@ -146,7 +146,10 @@ def refine_labels(
     with _progress(iterations) as step:
         step("reading", 0)
         pixels = read_image(image)
-        evidence = read_evidence(unary, pixels.shape[:2], options)
+        try:
+            evidence = read_evidence(unary, pixels.shape[:2], options)
+        except MemoryError:
+            _refuse(f"{unary}: there is too little memory to read it")
         if evidence.warning:
             typer.echo(f"refdet: warning: {evidence.warning}", err=True)
         outcome = _infer(pixels, evidence, parameters, step)

@@ -109,10 +109,10 @@ def read_evidence(path: Path, shape: tuple[int, int], options: LabelOptions) -> 
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Turn whatever happens while a file is read into an error that names it."""
+    """Turn whatever happens while a file is read, but for too little memory, into an error that names it."""
     try:
         yield
-    except (ImageError, UsageProblem):
+    except (ImageError, UsageProblem, MemoryError):
         raise
     except Exception as problem:  # for files that are cut or broken Pillow raises nearly anything
         raise EvidenceError(f"{path}: {why_unreadable(problem)}") from problem

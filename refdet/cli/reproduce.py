@@ -67,20 +67,26 @@ def reproduce(
         raise UsageProblem(f"--out: {out} is a file; name a folder")
 
     from refdet.reproduce.result_file import OtherExperimentError
+    from refdet.training import Interrupted
+    from refdet.training.interruption import Interruption
 
     chosen = (_segmentation if experiment == "segmentation" else _rcnn)(out, miniature)
     try:
         if finished := [seed for seed in chosen.finished() if int(seed) < seeds]:
             typer.echo(f"{chosen.results} already has the seeds {', '.join(finished)}", err=True)
-        with _progress(seeds, chosen.stage_seconds) as on_progress:
+        with (
+            _progress(seeds, chosen.stage_seconds) as on_progress,
+            Interruption(lambda sentence: None) as interruption,
+            interruption.at_once(),
+        ):
             records = chosen.run(seeds, on_progress)
     except OtherExperimentError as error:
         raise UsageProblem(f"--out: {error}") from None
     except OSError as error:
         raise UsageProblem(f"--out: cannot write to {out}: {error.strerror}") from None
-    except KeyboardInterrupt as interruption:
-        where = str(interruption) or "interrupted; the same command again goes on from what is finished"
-        typer.echo(f"refdet: {where}", err=True)
+    except KeyboardInterrupt as stop:
+        where = f"{str(stop) or 'interrupted'}; the same command again goes on from what is finished"
+        typer.echo(f"refdet: {stop if isinstance(stop, Interrupted) else where}", err=True)
         raise typer.Exit(130) from None
     picture = chosen.show(records)
     console.print(f"results: {chosen.results}\npicture: {picture}", highlight=False)

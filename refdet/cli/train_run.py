@@ -130,9 +130,15 @@ def _train(
             detector.fit_targets(samples)
     if is_new and order["weights"] is None and recipe.begins_with is not None:
         typer.echo("first the backbone learns to name the objects, cut out of the pictures", err=True)
-        learn_objects_first(
-            detector, samples, recipe.begins_with, seed=order["seed"], folder=folder, save_every=SAVE_EVERY
-        )
+        try:
+            learn_objects_first(
+                detector, samples, recipe.begins_with, seed=order["seed"], folder=folder, save_every=SAVE_EVERY
+            )
+        except MemoryError as problem:
+            raise TrainingError(
+                "train: there is too little memory for the backbone to learn the objects first, with steps of "
+                f"{recipe.begins_with.batch_size} pictures; make the pictures smaller"
+            ) from problem
     network = cast(Module, detector)
     if recipe.freezes_backbone:
         network.backbone.freeze()  # type: ignore[attr-defined]

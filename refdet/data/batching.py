@@ -111,17 +111,19 @@ def batches(
         indices = shuffled[start : start + size]
         if drop_last and len(indices) < size:
             return
-        chosen = [_chosen(samples, int(i), transform, rng) for i in indices]
+        chosen = [transformed("batches", samples, int(i), transform, rng) for i in indices]
         yield as_batch(chosen, mean=mean, order=order, divisor=divisor)
 
 
-def _chosen(samples: Sequence[Sample], i: int, transform: Transform | None, rng: np.random.Generator) -> Sample:
-    """Return sample i, transformed; refuse what is none, before or after."""
+def transformed(
+    op: str, samples: Sequence[Sample], i: int, transform: Transform | None, rng: np.random.Generator
+) -> Sample:
+    """Return sample i, transformed; refuse what is no sample, before or after, in the name of `op`."""
     sample = samples[i]
-    check_sample("batches", f"item {i} of samples", sample)
+    check_sample(op, f"item {i} of samples", sample)
     if transform is not None:
         sample = transform(sample, rng)
-        check_sample("batches", f"what transform returns for item {i}", sample)
+        check_sample(op, f"what transform returns for item {i}", sample)
     return sample
 
 

@@ -54,4 +54,4 @@ def _why_unwritable(path: Path, problem: Exception) -> str:
 
 def _in_words(problem: Exception) -> str:
     """Return what the operating system says, without the path, which may be that of a temporary file."""
-    return getattr(problem, "strerror", None) or str(problem)
+    return getattr(problem, "strerror", None) or str(problem) or type(problem).__name__

@@ -30,13 +30,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from refdet.data.batching import Transform
 from refdet.data.sample import Sample
 from refdet.nn import Module, Optimiser
 from refdet.nn.schedules import Schedule
 from refdet.training.configuration import configuration
 from refdet.training.interruption import Interruption
 from refdet.training.metrics_log import History
-from refdet.training.order import Transform
 from refdet.training.progress import Progress, default_progress
 from refdet.training.run import Evaluate, Losses, Run
 from refdet.training.run_folder import BEST, LAST, in_folder

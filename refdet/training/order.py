@@ -11,15 +11,14 @@ The generators are NumPy's PCG64, seeded by SeedSequence(seed, spawn_key=(purpos
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
 
 from refdet.core.check import Array
-from refdet.data.sample import Sample, check_sample, require_usable
-
-Transform = Callable[[Sample, np.random.Generator], Sample]
+from refdet.data.batching import Transform, transformed
+from refdet.data.sample import Sample, require_usable
 
 PURPOSES = ("order", "transforms", "losses")
 
@@ -63,18 +62,11 @@ def batches_from(
     transform: Transform | None,
 ) -> Iterator[list[Sample]]:
     """Yield the batches of the steps `step`, …, n_steps − 1; refuse unusable boxes by the name of the picture."""
+
+    def of_usable(sample: Sample, rng: np.random.Generator) -> Sample:
+        return require_usable(sample) if transform is None else transform(require_usable(sample), rng)
+
     for s in range(step, n_steps):
         rng = generator(seed, "transforms", s)
         indices = batch_indices(s, n_samples=len(samples), batch_size=batch_size, seed=seed)
-        yield [_chosen(samples, i, transform, rng) for i in indices]
-
-
-def _chosen(samples: Sequence[Sample], i: int, transform: Transform | None, rng: np.random.Generator) -> Sample:
-    sample = samples[i]
-    check_sample("train", f"item {i} of samples", sample)
-    require_usable(sample)
-    if transform is None:
-        return sample
-    changed = transform(sample, rng)
-    check_sample("train", f"what transform returns for item {i}", changed)
-    return require_usable(changed)
+        yield [require_usable(transformed("train", samples, i, of_usable, rng)) for i in indices]

@@ -17,14 +17,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from refdet.autograd.tensor import Tensor, no_grad
-from refdet.data.batching import prefetch
+from refdet.data.batching import Transform, prefetch
 from refdet.data.sample import Sample
 from refdet.nn import Module, Optimiser, clip_gradients
 from refdet.nn.schedules import Schedule
 from refdet.training.errors import DivergenceError, Interrupted, TrainingError
 from refdet.training.interruption import Interruption
 from refdet.training.metrics_log import EvaluationLine, History, StepLine
-from refdet.training.order import Transform, batches_from, generator
+from refdet.training.order import batches_from, generator
 from refdet.training.progress import Progress
 from refdet.training.run_folder import Nowhere, arrays_of
 from refdet.training.run_state import Best, RunState

@@ -442,6 +442,17 @@ class TestMistakes:
         monkeypatch.setattr(command, "_memory", lambda: 96 * 1000 + 8 * 96 * 2 * 4)
         assert run("im.png", "--unary", "labels.png").exit_code == 0
 
+    def test_too_little_memory_for_the_labels(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The file may be a good one."""
+
+        def too_much(*_: object) -> None:
+            raise MemoryError
+
+        Image.fromarray(LABELS).convert("P").save("palette.png")
+        monkeypatch.setattr(Image.Image, "getpalette", too_much)
+        message = said(run("im.png", "--unary", "palette.png"), 2)
+        assert "palette.png: there is too little memory to read it" in message
+
     def test_options_of_labels_for_probabilities(self, folder: Path) -> None:
         np.save("p.npy", probabilities())
         for options, sentence in (

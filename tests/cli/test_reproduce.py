@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -203,3 +204,17 @@ def test_what_an_interruption_says(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert result.output == "refdet: interrupted; the same command again goes on from what is finished\n"
     (found,) = json.loads((tmp_path / rcnn.RESULTS).read_text())["seeds"].values()
     assert list(found["parts"]) == ["first"]
+
+
+@pytest.mark.usefixtures("usual_signals")
+def test_being_terminated_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGTERM is obeyed where nothing else heeds it, in a search for proposals for instance."""
+
+    def terminated(made: object) -> dict[str, Any]:
+        signal.raise_signal(signal.SIGTERM)
+        return {}
+
+    monkeypatch.setattr(rcnn, "PARTS", [rcnn.Part("proposals", terminated)])
+    result = CliRunner().invoke(app, ["reproduce", "rcnn", "--miniature", "--out", str(tmp_path)])
+    assert result.exit_code == 130
+    assert result.output == "refdet: SIGTERM; the same command again goes on from what is finished\n"

@@ -437,6 +437,20 @@ class TestFailing:
             sentence = said(run("bright", "--data", "figures", *SMALL, "--batch-size", n, "--out", f"of {n}"), 1)
             assert f"train: there is too little memory, with {problem}" in sentence
 
+    def test_too_little_memory_for_the_classifier(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whose steps have pictures of their own number."""
+
+        def too_much(*_: object, **__: object) -> None:
+            raise MemoryError
+
+        monkeypatch.setattr(ObjectClassifier, "losses", too_much)
+        refused = run("small_mask_rcnn", *SMALL, "--batch-size", 1)
+        assert refused.exit_code == 1
+        assert refused.stderr.splitlines()[-1] == (
+            "refdet: train: there is too little memory for the backbone to learn the objects first, with steps of 14 "
+            "pictures; make the pictures smaller"
+        )
+
     def test_too_little_memory_for_a_test(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """At the end, at the second test picture: the model is there."""
         n_calls, detect = 0, Bright.detect
