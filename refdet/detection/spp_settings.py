@@ -3,13 +3,13 @@
 | | `SPP_PAPER` | `SPPSettings` |
 |---|---|---|
 | channels | BGR, less their means | RGB, about −2 … 2 |
-| scales, the shorter side | 688, or `PAPER_SCALES` | 160, or `FIVE_SCALES`: the same ratios |
-| windows come closest to | 224 × 224 | 52 × 52, the same share of the single scale |
+| scales, the shorter side | 688, or `PAPER_SCALES` | 160, or `FIVE_SCALES`, for objects of 10 to 100 pixels |
+| windows come closest to | 224 × 224 | 28 × 28, in which the small classifier still knows objects |
 | of several scales a window gets | that of the released rule | that of the paper |
-| windows are projected | by the released rule | by that of the paper, which supposes padding ⌊F/2⌋ |
+| windows are projected | by the released rule, o = 6.5 | by the same rule, o = 4, half the stride |
 | pyramid | 1, 2, 3, 6 | likewise |
 | regions drawn | objects IoU ≥ 0.5, background 0.1 ≤ IoU < 0.5 | likewise |
-| fc6, fc7 | 4096, dropout of one half | 128, none |
+| fc6, fc7 | 4096, dropout of one half | 256, none |
 | box regressors | on the pyramid, λ = 4000, IoU > 0.5 | on its 3 × 3 bins, λ = 1000, IoU > 0.5 |
 
 The paper's backbone is ZF-5, `OneMap(zf_features(rng=…))`, which does not pad every layer.
@@ -24,13 +24,13 @@ from refdet.detection.machines_on_regions import MachineSettings
 from refdet.detection.preparation import FAST_RCNN_PREPARATION, Preparation
 from refdet.detection.region_detections import DetectionSettings
 from refdet.detection.roi_settings import HeadSettings
-from refdet.detection.small_detectors import Blocks
+from refdet.detection.small_detectors import Blocks, SmallSettings
 from refdet.detection.with_proposals import SelectiveSearch
 from refdet.features.window_projection import CONVENTIONS, PAPER_SIDE
 
 LAYERS = ("pyramid", "fc6", "fc7")
 ONE_SCALE = (160,)
-FIVE_SCALES = (112, 134, 160, 201, 279)
+FIVE_SCALES = (36, 64, 114, 204, 360)
 PAPER_SCALES = (480, 576, 688, 864, 1200)
 
 
@@ -46,7 +46,7 @@ class SPPSettings(MachineSettings):
         target_side: a window is seen at the scale at which it comes closest to this number of pixels squared.
         scale_choice: of `choose_scales`, "paper" or "released"; the latter aims at 208/224 of `target_side`.
         projection: of `project_windows`, "paper" or "released"; the latter with β of the backbone for o₀.
-        margin: o of `project_windows`, for "released" alone; the default is ZF-5's.
+        margin: o of `project_windows`, for "released" alone; ZF-5's is 6.5.
         levels: of the pyramid.
         fc: widths of fc6 and fc7.
         dropout: share of their values that training drops.
@@ -58,16 +58,16 @@ class SPPSettings(MachineSettings):
         with_difficult: whether difficult objects are learned in stages 1 and 2.
     """
 
-    blocks: Blocks = ((16, 1), (32, 2), (64, 2))
+    blocks: Blocks = SmallSettings.blocks
     batch_norm: bool = True
     preparation: Preparation = field(default_factory=Preparation)
     scales: tuple[int, ...] = ONE_SCALE
-    target_side: float = 52.0
+    target_side: float = 28.0
     scale_choice: str = "paper"
-    projection: str = "paper"
-    margin: float = 6.5
+    projection: str = "released"
+    margin: float = 4.0
     levels: tuple[int, ...] = (1, 2, 3, 6)
-    fc: tuple[int, int] = (128, 128)
+    fc: tuple[int, int] = (256, 256)
     dropout: float = 0.0
     sampling: HeadSettings = field(default_factory=lambda: HeadSettings(negative_low=0.1, n_drawn=64, rounding="round"))
     crop_sizes: tuple[int, ...] = (32, 48)
@@ -100,6 +100,7 @@ SPP_PAPER = SPPSettings(
     target_side=float(PAPER_SIDE),
     scale_choice="released",
     projection="released",
+    margin=6.5,
     fc=(4096, 4096),
     dropout=0.5,
     crop_sizes=(180, 224),

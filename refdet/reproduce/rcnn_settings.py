@@ -22,7 +22,7 @@ from refdet.detection.rpn_settings import RPNSettings
 from refdet.detection.sliding_window import WindowSettings
 from refdet.detection.small_detectors import SmallSettings
 from refdet.detection.small_fast_rcnn import SmallFastRCNNSettings
-from refdet.detection.spp_settings import FIVE_SCALES, ONE_SCALE, SPPSettings
+from refdet.detection.spp_settings import SPPSettings
 from refdet.detection.with_proposals import SMALL_PICTURES, SelectiveSearch
 from refdet.training.recipes import CLASSIFIER, SMALL, DetectorRecipe
 
@@ -39,6 +39,15 @@ HEADS: dict[str, Any] = {
     "context": 1.0,
     "crops": CropSettings(aligned=True, canonical_side=136.0),
 }  # 17 … 34 pixels: scale 1
+# SPP-net's scales have the ratios of the paper's, and so has the single scale to the windows.
+WINDOWS: dict[str, Any] = {
+    "scales": (160,),
+    "target_side": 52.0,
+    "projection": "paper",
+    "margin": 6.5,
+    "fc": (128, 128),
+    "crop_sizes": (32, 48),
+}
 # The recipe of what begins with the classifier, and is no `SMALL` detector.
 FINE_TUNING = DetectorRecipe(steps=1500, batch_size=4, lr=0.01, optimiser="muon", adam_lr=0.002, to_zero=True)
 
@@ -93,8 +102,8 @@ class Settings:
         default_factory=lambda: RCNNSettings(blocks=BLOCKS, padding=1, fit_regions=60, mining=MINING)
     )
     rcnn_recipe: DetectorRecipe = FINE_TUNING
-    spp: SPPSettings = field(default_factory=lambda: SPPSettings(blocks=BLOCKS, scales=ONE_SCALE, mining=MINING))
-    five_scales: tuple[int, ...] = FIVE_SCALES
+    spp: SPPSettings = field(default_factory=lambda: SPPSettings(blocks=BLOCKS, mining=MINING, **WINDOWS))
+    five_scales: tuple[int, ...] = (112, 134, 160, 201, 279)
     spp_crops_recipe: DetectorRecipe = field(default_factory=lambda: replace(FINE_TUNING, steps=500, batch_size=2))
     spp_recipe: DetectorRecipe = FINE_TUNING
     spp_fit_regions: int = 40

@@ -29,6 +29,7 @@ TINY = SPPSettings(
     preparation=Preparation(std=(127.5, 127.5, 127.5)),
     scales=(32,),
     target_side=12.0,
+    projection="paper",
     levels=(1, 2),
     fc=(8, 8),
     sampling=dataclasses.replace(SPPSettings().sampling, n_drawn=8),
@@ -167,10 +168,13 @@ def test_the_released_choice_of_scales(monkeypatch: pytest.MonkeyPatch) -> None:
     assert SPP_PAPER.scale_choice == "released"
 
 
-def test_scales_have_the_ratios_of_the_paper() -> None:
-    paper = np.array([480, 576, 688, 864, 1200])
-    np.testing.assert_allclose(np.array(FIVE_SCALES) / 160, paper / 688, atol=0.004)
-    assert SPPSettings().target_side == pytest.approx(224 * 160 / 688, abs=0.5)
+def test_at_one_of_five_scales_every_object_is_about_as_large() -> None:
+    """Of 10 to 100 pixels in a picture of 128, at the scale where |area − 28²| is least: 20 to 35 pixels."""
+    seen = np.outer(np.arange(10.0, 101.0), FIVE_SCALES) / 128
+    chosen = np.abs(seen**2 - SPPSettings().target_side ** 2).argmin(axis=1)
+    at_its_scale = np.take_along_axis(seen, chosen[:, None], axis=1)
+    assert at_its_scale.min() == pytest.approx(19.5, abs=0.1)
+    assert at_its_scale.max() == pytest.approx(34.5, abs=0.1)
 
 
 def test_fine_tuning_by_hand() -> None:
