@@ -170,6 +170,7 @@ TINY_SPP = SPPSettings(
     blocks=((4, 1), (6, 1)),
     scales=(32,),
     target_side=12.0,
+    projection="paper",
     levels=(1, 2),
     box_levels=(2,),
     fc=(8, 8),

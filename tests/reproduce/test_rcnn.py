@@ -100,10 +100,11 @@ def test_thinned_proposals_are_spread_over_their_order(made: Workshop) -> None:
 
 
 def test_a_network_is_read_again_with_its_machines(made: Workshop) -> None:
+    expected = made.rcnn.state_dict()
     again = Workshop(MINIATURE, 0, made.folder, lambda progress: pytest.fail(f"{progress} is done again"))
     again.__dict__["scenes"] = made.scenes  # which are painted anew
     for name, array in again.rcnn.state_dict().items():
-        np.testing.assert_array_equal(array, made.rcnn.state_dict()[name])
+        np.testing.assert_array_equal(array, expected[name])
 
 
 def test_without_and_with_boxes_is_what_r_cnn_detects(made: Workshop) -> None:
