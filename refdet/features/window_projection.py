@@ -98,7 +98,7 @@ def project_windows(
         size: of the feature map, (height, width).
         convention: "paper" or "released" (see the module).
         first_centre: o₀, the centre of the first response's receptive field counted from 1; for "released" alone.
-        margin: o, by which the window is widened; for "released" alone. The defaults are ZF-5's.
+        margin: o, by which the window is narrowed at each side; for "released" alone. The defaults are ZF-5's.
 
     Returns:
         (R, 4) int64, (x1, y1, x2, y2) in responses: half-open, inside the map, at least one response wide and high.

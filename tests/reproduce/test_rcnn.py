@@ -158,6 +158,9 @@ def test_the_full_settings() -> None:
     )
     assert len(FULL.five_scales) == 5
     assert len(FULL.spp.scales) == 1
+    paper = np.array([480, 576, 688, 864, 1200])
+    np.testing.assert_allclose(np.array(FULL.five_scales) / 160, paper / 688, atol=0.004)
+    assert FULL.spp.target_side == pytest.approx(224 * 160 / 688, abs=0.5)
     with pytest.raises(ValueError, match="rcnn must have the blocks of the others"):
         replace(FULL, rcnn=replace(FULL.rcnn, blocks=((8, 1),)))
     with pytest.raises(ValueError, match="batch_norm of faster"):
