@@ -19,6 +19,7 @@ from refdet.data.transforms import (
     resize_short_side,
     resized_size,
 )
+from refdet.data.turning import random_turn, turn
 from refdet.data.voc import VocAnnotation, VocImages, read_voc_annotation, read_voc_folder, write_voc_annotation
 from refdet.data.voc_entries import VocError
 from refdet.data.voc_results import VocResults, read_voc_results, write_voc_results
@@ -51,6 +52,7 @@ __all__ = [
     "photometric",
     "prefetch",
     "random_mirror",
+    "random_turn",
     "read_coco",
     "read_coco_results",
     "read_image",
@@ -62,6 +64,7 @@ __all__ = [
     "resize",
     "resize_short_side",
     "resized_size",
+    "turn",
     "write_coco",
     "write_coco_results",
     "write_voc_annotation",

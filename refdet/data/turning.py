@@ -1,0 +1,149 @@
+"""Turning a picture, and all that is known of it, by any angle about its middle.
+
+    p' = m + R·(p − m),    m = (W/2, H/2),    R = [[cos φ, −sin φ], [sin φ, cos φ]]
+
+For training on more than the pictures there are, where things lean. The picture keeps its size; as y points down,
+positive angles turn clockwise.
+
+Conventions:
+
+- A pixel is what the old picture has where its centre comes from: interpolated bilinearly between the centres of the
+  old ones, and beyond the outermost of these what they are. The image becomes float32.
+- Of masks and label maps it is the pixel which that place lies in, half-open; there is no mask outside the old picture,
+  and the label there is 255, "ignore".
+- The box of an object with a mask is the smallest one around its turned mask. Otherwise, and for proposals, it is the
+  smallest one around the four turned corners, clipped: larger than what is in it, by a half for a square and 20°.
+- Objects and proposals of which nothing is left in the picture are left out. Joints keep their place even outside, but
+  are not visible there; the right and the lower border are outside. Areas stay.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from refdet.boxes.clip import clip_boxes
+from refdet.core.check import Array, check_generator, check_number
+from refdet.data.sample import Sample, check_sample
+from refdet.data.shapes import tight_box
+
+AnySample = TypeVar("AnySample", bound=Sample)
+IGNORED = 255
+# One for each object; `visible` is a scene's.
+OF_OBJECTS = ("boxes", "classes", "difficult", "masks", "joints", "joints_visible", "areas", "visible")
+
+
+def turn(sample: AnySample, degrees: float) -> AnySample:
+    """Return the sample, turned clockwise.
+
+    Args:
+        sample: any.
+        degrees: of a full turn's 360.
+
+    >>> image, one = np.zeros((4, 4, 3), np.uint8), np.ones(1, np.int64)
+    >>> turn(Sample("a.jpg", image, np.array([[0, 0, 4, 1]], np.float32), one, one == 0), 90).boxes
+    array([[3., 0., 4., 4.]], dtype=float32)
+    """
+    check_sample("turn", "sample", sample)
+    by = _Turning(math.radians(check_number("turn", "degrees", degrees)), sample.size)
+    places = by.origins()
+    joints, visible, proposals = sample.joints, sample.joints_visible, sample.proposals
+    if joints is not None:
+        joints = by.points(joints).astype(joints.dtype)
+        if visible is not None:
+            visible = visible & ((joints >= 0) & (joints < sample.size[::-1])).all(axis=2)
+    if proposals is not None:
+        proposals = by.boxes(proposals)
+        proposals = proposals[_has_area(proposals)]
+    boxes, masks = by.boxes(sample.boxes), sample.masks
+    kept = _has_area(boxes)
+    if masks is not None:
+        had_one, masks = masks.any(axis=(1, 2)), _taken(masks, places, outside=False)
+        has_one = masks.any(axis=(1, 2))
+        kept = np.where(had_one, has_one, kept)
+        for i in np.flatnonzero(has_one):
+            boxes[i] = tight_box(masks[i])
+    turned: dict[str, Any] = {
+        "image": _interpolated(sample.image, places),
+        "boxes": boxes,
+        "masks": masks,
+        "label_map": None if sample.label_map is None else _taken(sample.label_map, places, outside=IGNORED),
+        "joints": joints,
+        "joints_visible": visible,
+        "proposals": proposals,
+    }
+    of_objects = {name: turned.get(name, getattr(sample, name, None)) for name in OF_OBJECTS}
+    turned |= {name: value[kept] for name, value in of_objects.items() if value is not None}
+    return dataclasses.replace(sample, **turned)
+
+
+def random_turn(sample: AnySample, rng: np.random.Generator, *, degrees: float) -> AnySample:
+    """Return the sample, turned by an angle in ±`degrees`.
+
+    Args:
+        sample: any.
+        rng: source of one draw.
+        degrees: in [0, 180].
+    """
+    check_sample("random_turn", "sample", sample)
+    check_generator("random_turn", rng)
+    largest = check_number("random_turn", "degrees", degrees, low=0, high=180)
+    return turn(sample, rng.uniform(-largest, largest))
+
+
+class _Turning(NamedTuple):
+    """Turns points and boxes by an angle in radians about the middle of a picture of (height, width) = `size`."""
+
+    angle: float
+    size: tuple[int, int]
+
+    def points(self, xy: Array) -> Array:
+        """Return p' of points (…, 2)."""
+        c, s = math.cos(self.angle), math.sin(self.angle)
+        m = np.array(self.size[::-1]) / 2
+        moved: Array = m + (xy - m) @ np.array([[c, -s], [s, c]]).T
+        return moved
+
+    def origins(self) -> Array:
+        """Return the places (H, W, 2), x and y, which the centres of the new pixels come from."""
+        H, W = self.size
+        centres = np.stack(np.meshgrid(np.arange(W) + 0.5, np.arange(H) + 0.5), axis=-1)
+        return self._replace(angle=-self.angle).points(centres)
+
+    def boxes(self, boxes: Array) -> Array:
+        """Return the smallest boxes (B, 4) around the turned corners, clipped."""
+        x1, y1, x2, y2 = boxes.T.astype(np.float64)
+        corners = np.stack([np.stack([x, y], axis=1) for x, y in ((x1, y1), (x2, y1), (x1, y2), (x2, y2))], axis=1)
+        corners = self.points(corners)  # (B, 4, 2)
+        around = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+        return clip_boxes(around.astype(boxes.dtype), height=self.size[0], width=self.size[1])
+
+
+def _taken(maps: Array, places: Array, *, outside: int | bool) -> Array:
+    """Return of maps (…, H, W) the pixel that each place lies in; `outside` where there is none."""
+    H, W = maps.shape[-2:]
+    column, row = np.floor(places).astype(np.int64).transpose(2, 0, 1)
+    inside = (column >= 0) & (column < W) & (row >= 0) & (row < H)
+    return np.where(inside, maps[..., row.clip(0, H - 1), column.clip(0, W - 1)], np.array(outside, maps.dtype))
+
+
+def _has_area(boxes: Array) -> Array:
+    return np.asarray((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
+
+
+def _interpolated(image: Array, places: Array) -> Array:
+    """Return the image (H, W, 3) at places (H, W, 2), its pixels' values being those at their centres."""
+    H, W = image.shape[:2]
+    x, y = (places - 0.5).astype(np.float32).transpose(2, 0, 1)
+    x, y = x.clip(0, W - 1), y.clip(0, H - 1)
+    left, top = (np.floor(v).astype(np.int64) for v in (x, y))
+    right, bottom = np.minimum(left + 1, W - 1), np.minimum(top + 1, H - 1)
+    u, v = (x - left)[..., None].astype(np.float32), (y - top)[..., None].astype(np.float32)
+    values = image.astype(np.float32)
+    upper = values[top, left] * (1 - u) + values[top, right] * u
+    lower = values[bottom, left] * (1 - u) + values[bottom, right] * u
+    interpolated: Array = upper * (1 - v) + lower * v
+    return interpolated
