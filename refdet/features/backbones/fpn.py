@@ -54,8 +54,8 @@ class FPN(Module):
         channels = integers("FPN", "in_channels", in_channels, count=max(1, np.size(in_channels)), low=1)
         D = integer("FPN", "out_channels", out_channels, low=1)
         check_choice("FPN", "extra", extra, EXTRA)
-        self.inner_blocks = Sequential(*(Sequential(_linear_conv(C, D, 1, rng, dtype)) for C in channels))
-        self.layer_blocks = Sequential(*(Sequential(_linear_conv(D, D, 3, rng, dtype)) for _ in channels))
+        self.inner_blocks = Sequential(*(Sequential(linear_conv(C, D, 1, rng, dtype)) for C in channels))
+        self.layer_blocks = Sequential(*(Sequential(linear_conv(D, D, 3, rng, dtype)) for _ in channels))
         self.extra = extra
         self.out_channels = (D,) * (len(channels) + (extra == "pool"))
 
@@ -63,11 +63,7 @@ class FPN(Module):
         """Return P_2, P_3, ... of C_2, C_3, ..., all (N, C, H, W), finest first."""
         if len(below) != len(self.inner_blocks):
             raise ValueError(f"FPN: expected {len(self.inner_blocks)} maps, got {len(below)}")
-        *finer, coarsest = (inner(c) for inner, c in zip(self.inner_blocks, below, strict=True))
-        merged = [coarsest]
-        for lateral in reversed(finer):
-            height, width = lateral.shape[2:]
-            merged.insert(0, lateral + resize_nearest(merged[0], (height, width)))
+        merged = top_down([inner(c) for inner, c in zip(self.inner_blocks, below, strict=True)])
         maps = [layer(m) for layer, m in zip(self.layer_blocks, merged, strict=True)]
         if self.extra == "pool":
             maps.append(max_pool2d(maps[-1], 1, stride=2)[0])
@@ -135,7 +131,23 @@ def resnet_fpn(
     return ResNetFPN(body, scaled(PYRAMID_CHANNELS, width), extra=extra, rng=rng, dtype=dtype)
 
 
-def _linear_conv(in_channels: int, out_channels: int, side: int, rng: np.random.Generator, dtype: Any) -> Conv2d:
+def top_down(laterals: Sequence[Tensor]) -> list[Tensor]:
+    """Return the sums M_l of maps of the same channels, finest first: each with all coarser ones, repeated.
+
+    >>> fine, coarse = Tensor(np.zeros((1, 1, 2, 4))), Tensor(np.array([[[[1.0, 2.0]]]]))
+    >>> top_down([fine, coarse])[0].data[0, 0]
+    array([[1., 1., 2., 2.],
+           [1., 1., 2., 2.]])
+    """
+    *finer, coarsest = laterals
+    merged = [coarsest]
+    for lateral in reversed(finer):
+        height, width = lateral.shape[2:]
+        merged.insert(0, lateral + resize_nearest(merged[0], (height, width)))
+    return merged
+
+
+def linear_conv(in_channels: int, out_channels: int, side: int, rng: np.random.Generator, dtype: Any) -> Conv2d:
     """Return a convolution that keeps the size and, at first, the variance."""
     conv = Conv2d(in_channels, out_channels, side, padding=side // 2, rng=rng, dtype=dtype)
     shape = conv.weight.shape

@@ -16,7 +16,7 @@ import numpy as np
 from refdet.autograd.tensor import Tensor
 from refdet.core.check import integer
 from refdet.features.backbones.fpn import FPN
-from refdet.features.backbones.maps import last_channels, without_last_pooling
+from refdet.features.backbones.maps import without_last_pooling
 from refdet.features.backbones.vgg import Blocks, vgg_features
 from refdet.nn import MaxPool2d, Module, Sequential
 
@@ -50,27 +50,21 @@ class VGGFPN(Module):
         self.first = integer("VGGFPN", "first", first, low=1)
         if first > len(blocks):
             raise ValueError(f"VGGFPN: first must be one of the {len(blocks)} blocks, got {first}")
-        channels = [last_channels(Sequential(*block)) for block in _blocks(self.features)[self.first - 1 :]]
+        channels = [C for C, _ in blocks[self.first - 1 :]]
         self.fpn = FPN(channels, out_channels, extra="none", rng=rng, dtype=dtype)
         self.out_channels = self.fpn.out_channels
         self.strides = tuple(1 << b for b in range(self.first - 1, len(blocks)))
 
     def maps(self, x: Tensor, *, training: bool, rng: np.random.Generator | None) -> tuple[Tensor, ...]:
         """Return the maps of the pyramid, finest first, all (N, out_channels, H, W), of a batch (N, 3, H, W)."""
-        below = []
-        for b, block in enumerate(_blocks(self.features), start=1):
-            for layer in block:
-                x = layer(x, training=training, rng=rng)
-            if b >= self.first:
-                below.append(x)
-        return self.fpn.pyramid(below)
+        return self.fpn.pyramid(maps_of_blocks(self.features, x, training=training, rng=rng)[self.first - 1 :])
 
 
-def _blocks(features: Sequential) -> list[list[Module]]:
-    """Return the layers of every block; a pooling begins the next one."""
-    blocks: list[list[Module]] = [[]]
+def maps_of_blocks(features: Sequential, x: Tensor, *, training: bool, rng: np.random.Generator | None) -> list[Tensor]:
+    """Return what comes before each pooling, and what comes last."""
+    maps = []
     for layer in features:
         if isinstance(layer, MaxPool2d):
-            blocks.append([])
-        blocks[-1].append(layer)
-    return blocks
+            maps.append(x)
+        x = layer(x, training=training, rng=rng)
+    return [*maps, x]
