@@ -170,7 +170,11 @@ def _train(
         settings=_training_settings(order, recipe),
         folder=folder,
         transform=Augmentation(
-            recipe.mirror and _can_be_mirrored(data), recipe.photometric, recipe.recoloured, data.swapped
+            recipe.mirror and _can_be_mirrored(data),
+            recipe.photometric,
+            recipe.recoloured,
+            swapped=data.swapped,
+            turned=recipe.turned,
         ),
         evaluate=evaluate,
         progress=progress,

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from refdet.data.sample import Sample
+from refdet.detection.late_head import LateHead
 from refdet.detection.model_settings import plain_settings
 from refdet.detection.object_classifier import CropsOfObjects, ObjectClassifier, begin_as
-from refdet.features.backbones.image_pyramid import ImagePyramid
 from refdet.nn import MaxPool2d
 from refdet.training.loop import train
 from refdet.training.progress import Progress
@@ -73,7 +73,9 @@ def learn_objects_first(
             save_every=save_every,
         ),
         folder=None if folder is None else folder / FOLDER,
-        transform=Augmentation(False, recipe.photometric, recipe.recoloured),  # it turns its crops itself
+        transform=Augmentation(  # it mirrors its crops itself
+            mirror=False, photometric=recipe.photometric, recoloured=recipe.recoloured, turned=recipe.turned
+        ),
         progress=progress,
         description={"stage": "classifier of objects", "crops": plain_settings(classifier.crops)},
     )
@@ -87,7 +89,7 @@ def crops_for(detector: Any) -> CropsOfObjects:
     They have two cells along each place of the map before the last pooling, if that leaves no row of it out.
     """
     backbone, settings = detector.backbone, detector.roi_heads.settings
-    if not isinstance(backbone, ImagePyramid):
+    if not isinstance(detector.roi_heads.box_head, LateHead):
         return CropsOfObjects()
     side = round(settings.side * backbone.strides[0] * backbone.scales[0])
     n_poolings = sum(isinstance(layer, MaxPool2d) for layer in backbone.features)

@@ -18,6 +18,7 @@ import numpy as np
 
 from refdet.data.sample import Sample
 from refdet.data.transforms import photometric, random_mirror, recoloured
+from refdet.data.turning import random_turn
 from refdet.nn.module import Module
 from refdet.nn.muon import Muon
 from refdet.nn.optim import SGD, Adam, Optimiser
@@ -43,6 +44,7 @@ class DetectorRecipe:
         to_zero: whether the rate falls on a line to 0 instead.
         mirror: whether half of the pictures are mirrored.
         photometric: whether brightness, contrast and saturation are changed.
+        turned: by how many degrees to either side pictures are turned at most.
         recoloured: whether colours become others, of pictures in which they mean nothing.
         begins_with: recipe of the classifier of objects that it begins with; None to begin anew. A run that is longer
             or shorter than `steps` has a longer or shorter one.
@@ -63,6 +65,7 @@ class DetectorRecipe:
     max_gradient_norm: float | None = 10.0
     mirror: bool = True
     photometric: bool = False
+    turned: float = 0.0
     recoloured: bool = False
     begins_with: DetectorRecipe | None = None
     freezes_backbone: bool = False
@@ -111,11 +114,14 @@ class Augmentation:
     photometric: bool
     recoloured: bool = False
     swapped: Sequence[int] | None = None  # what the joints become in a mirror
+    turned: float = 0.0  # by how many degrees at most
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Return the picture to train on."""
         if self.mirror:
             sample = random_mirror(sample, rng, swapped=self.swapped)
+        if self.turned:
+            sample = random_turn(sample, rng, degrees=self.turned)
         if self.recoloured:
             sample = recoloured(sample, rng)
         return photometric(sample, rng) if self.photometric else sample

@@ -989,3 +989,17 @@ def test_augmentation_mirrors_joints_with_their_sides() -> None:
     assert 0 < sum(is_mirrored) < 8
     assert not all(np.array_equal(made.image, sample.image) for made in seen)
     assert Augmentation(mirror=False, photometric=False)(sample, np.random.default_rng(0)) is sample
+
+
+def test_augmentation_turns_pictures_as_far_as_it_is_told() -> None:
+    from refdet.data import StickFigures
+
+    sample, turned = StickFigures(1, seed=0)[0], 20.0
+    seen = [Augmentation(False, False, turned=turned)(sample, np.random.default_rng(seed)) for seed in range(8)]
+    assert sample.joints is not None
+    down = sample.joints[0, 4] - sample.joints[0, 12]  # neck to hip
+    for made in seen:
+        assert made.joints is not None
+        moved = made.joints[0, 4] - made.joints[0, 12]
+        cosine = (moved @ down) / np.linalg.norm(moved) / np.linalg.norm(down)
+        assert np.cos(np.radians(turned)) - 1e-6 <= cosine < 1
