@@ -20,10 +20,11 @@ Conventions:
 - Both stages count boxes alike (`coordinates`, see `refdet.detection.last_pixel`). Samples and detections are
   half-open; within, objects, anchors and proposals are as they are counted.
 - Not every map need be seen by both stages: a pyramid's coarsest is for proposals alone (`roi_maps`), those of an
-  `ImagePyramid` are early ones for the heads and late ones for proposals.
+  `ImagePyramid` are early ones for the heads and late ones for proposals. Joints may be looked for in other maps than
+  boxes (`keypoint_maps`), and in more than the region (`keypoint_context`).
 - Detections are found in pixels of the batch and brought back by the ratio of the sides, axis by axis; with `frame`
   "picture" the proposals are brought back, and detections found among them. Masks are pasted at the picture's own size.
-  Joints are read from the box in the batch and brought back with it.
+  Joints are read from their crop of the batch and brought back with it.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from refdet.detection.ground_truth import GroundTruth, ground_truth, joined_join
 from refdet.detection.keypoint_coding import decode_keypoints
 from refdet.detection.last_pixel import to_last_pixel
 from refdet.detection.mask_head import mask_probabilities
-from refdet.detection.multi_scale_roi_align import check_strides
+from refdet.detection.multi_scale_roi_align import check_strides, grown
 from refdet.detection.preparation import Preparation, Prepared
 from refdet.detection.roi_heads import BoxDetections, RoIHeads
 from refdet.detection.roi_training import Regions, candidate_regions, draw_regions
@@ -88,10 +89,13 @@ class FasterRCNN(Module):
         *,
         rpn_maps: slice = ALL,
         roi_maps: slice = ALL,
+        keypoint_maps: slice | None = None,
         with_difficult: bool = True,
     ) -> None:
         super().__init__()
-        check_strides("FasterRCNN", backbone.strides[roi_maps])
+        keypoint_maps = roi_maps if keypoint_maps is None else keypoint_maps
+        for maps in (roi_maps, keypoint_maps):
+            check_strides("FasterRCNN", backbone.strides[maps])
         first, second = rpn.settings.coordinates, roi_heads.settings.coordinates
         if first != second:
             raise ValueError(f"FasterRCNN: coordinates must be the same in both stages, got {first} and {second}")
@@ -100,7 +104,7 @@ class FasterRCNN(Module):
         self.class_names = tuple(class_names)
         self.backbone, self.rpn, self.roi_heads = backbone, rpn, roi_heads
         self.preparation = preparation
-        self.rpn_maps, self.roi_maps = rpn_maps, roi_maps
+        self.rpn_maps, self.roi_maps, self.keypoint_maps = rpn_maps, roi_maps, keypoint_maps
         self.with_difficult = with_difficult
 
     # what it learns
@@ -172,7 +176,7 @@ class FasterRCNN(Module):
             logits = heads.mask_logits(crops, training=training, rng=rng)
             losses |= heads.mask_losses(logits, outlined, masks)
         if heads.keypoint_head is not None:
-            crops = self.crops(seen.maps, [r.boxes for r in objects], heads.settings.keypoint_side)
+            crops = self.keypoint_crops(seen.maps, [r.boxes for r in objects])
             logits = heads.keypoint_logits(crops, training=training, rng=rng)
             losses |= heads.keypoint_losses(logits, objects, joined_joints(samples, truths))
         return losses
@@ -210,6 +214,12 @@ class FasterRCNN(Module):
         """Crop the boxes of every picture, with what is around them, from the maps that the heads see."""
         return self.roi_heads.features(maps[self.roi_maps], self.backbone.strides[self.roi_maps], boxes, side, context)
 
+    def keypoint_crops(self, maps: Sequence[Tensor], boxes: Sequence[Array]) -> Tensor:
+        """Crop the boxes of every picture, with what is around them, from the maps that joints are looked for in."""
+        chosen, s = self.keypoint_maps, self.roi_heads.settings
+        strides = self.backbone.strides[chosen]
+        return self.roi_heads.features(maps[chosen], strides, boxes, s.keypoint_side, s.keypoint_context)
+
     # what it finds
 
     def detect(self, image: Array) -> Detected:
@@ -243,6 +253,7 @@ class FasterRCNN(Module):
     def joints(self, seen: Seen, found: BoxDetections) -> tuple[Array, Array]:
         """Return joints (D, K, 2) in pixels of the picture as it was given, and scores (D, K), of detections."""
         heads = self.roi_heads
-        logits = heads.keypoint_logits(self.crops(seen.maps, [found.boxes], heads.settings.keypoint_side))
-        joints, scores = decode_keypoints(logits.data, found.boxes, convention=heads.settings.decode_joints)
+        logits = heads.keypoint_logits(self.keypoint_crops(seen.maps, [found.boxes]))
+        seen_in = grown(found.boxes, heads.settings.keypoint_context)
+        joints, scores = decode_keypoints(logits.data, seen_in, convention=heads.settings.decode_joints)
         return (joints / seen.prepared.ratio(0)[:2]).astype(np.float32), scores.astype(np.float32)

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from refdet.autograd.tensor import Tensor, as_tensor
-from refdet.core.check import Array, check_booleans, check_integer, check_rank, check_shape, integers, shape_of
+from refdet.core.check import Array, check_booleans, check_integer, check_rank, check_shape, integer, integers, shape_of
 from refdet.nn import Conv2d, ConvTranspose2d, Module, ReLU, Sequential
 from refdet.ops.loss_reduction import first_position
 from refdet.ops.resize import resize_bilinear
@@ -60,15 +60,33 @@ def keypoint_head(
 
 
 class KeypointPredictor(Module):
-    """A map of logits for each joint, of four times the size: by a transposed convolution, then bilinear."""
+    """A map of logits for each joint, of four times the size: by a transposed convolution, then bilinear.
 
-    def __init__(self, in_channels: int, n_joints: int, *, rng: np.random.Generator, dtype: Any = np.float32) -> None:
+    Args:
+        in_channels: of the head.
+        n_joints: K.
+        scale: of the bilinear resizing; the paper's and torchvision's is 2.
+        rng: source of the weights.
+        dtype: of the weights.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        n_joints: int,
+        *,
+        scale: int = 2,
+        rng: np.random.Generator,
+        dtype: Any = np.float32,
+    ) -> None:
         super().__init__()
+        self.scale = integer("KeypointPredictor", "scale", scale, low=1)
         self.kps_score_lowres = ConvTranspose2d(in_channels, n_joints, 4, stride=2, padding=1, rng=rng, dtype=dtype)
 
     def forward(self, x: Tensor, *, training: bool, rng: np.random.Generator | None) -> Tensor:
-        """Return (P, K, 4m, 4m) for x (P, C, m, m)."""
-        return resize_bilinear(self.kps_score_lowres(x, training=training, rng=rng), scale=2)
+        """Return (P, K, 4m, 4m) for x (P, C, m, m), and a scale of 2."""
+        logits = self.kps_score_lowres(x, training=training, rng=rng)
+        return logits if self.scale == 1 else resize_bilinear(logits, scale=self.scale)
 
 
 def keypoint_loss(logits: Tensor | Array, positions: Array, valid: Array) -> Tensor:

@@ -2,7 +2,7 @@
 
     crop → fc6 → relu → fc7 → relu → class scores, one transform per class
     crop → convolutions → mask of each class         of regions that are objects; at test of the detections
-    crop → convolutions → map of each joint           likewise
+    crop → convolutions → map of each joint           likewise; this crop may be larger (`keypoint_context`)
 
 Girshick, "Fast R-CNN" (2015); He, Gkioxari, Dollár & Girshick, "Mask R-CNN" (2017). Each stage is a method that takes
 the arrays of the one before.
@@ -28,7 +28,7 @@ from refdet.detection.keypoint_coding import encode_keypoints
 from refdet.detection.keypoint_head import keypoint_loss
 from refdet.detection.last_pixel import to_half_open
 from refdet.detection.mask_head import mask_loss, mask_targets
-from refdet.detection.multi_scale_roi_align import as_rois, region_features
+from refdet.detection.multi_scale_roi_align import as_rois, grown, region_features
 from refdet.detection.preparation import Prepared
 from refdet.detection.roi_settings import HeadSettings
 from refdet.detection.roi_training import Regions, box_losses, region_deltas
@@ -209,9 +209,11 @@ class RoIHeads(Module):
         self, logits: Tensor, objects: Sequence[Regions], joints: Sequence[tuple[Array, Array]]
     ) -> dict[str, Tensor]:
         """Return `keypoint` for the objects among the regions; joints are (G_n, K, 2), those visible (G_n, K)."""
-        side = logits.shape[-1]
+        side, context = logits.shape[-1], self.settings.keypoint_context
         coded = [
-            encode_keypoints(at[r.matches].astype(r.boxes.dtype), visible[r.matches], r.boxes, side=side)
+            encode_keypoints(
+                at[r.matches].astype(r.boxes.dtype), visible[r.matches], grown(r.boxes, context), side=side
+            )
             for (at, visible), r in zip(joints, objects, strict=True)
         ]
         positions, valid = (np.concatenate(x) for x in zip(*coded, strict=True))

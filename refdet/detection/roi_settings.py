@@ -41,9 +41,10 @@ class HeadSettings:
         crops: how a region becomes a crop.
         side: bins of a crop, for classes and boxes.
         context: sides of that crop over those of the region, x2 − x1 and y2 − y1 whatever `coordinates` counts; masks
-            and joints are looked for in the region alone.
+            are looked for in the region alone.
         mask_side: bins of a crop for masks; behind convolutions that keep their number, half of the places of a mask.
-        keypoint_side: bins of a crop for joints, a quarter of what the maps of joints have.
+        keypoint_side: bins of a crop for joints, a quarter of what the maps of joints have (half, without resizing).
+        keypoint_context: sides of that crop over those of the region; joints are looked for in all of it.
         positive: IoU from which a region is an object.
         negative_low: least IoU of a region that is background.
         negative_high: end of the background, itself excluded.
@@ -76,6 +77,7 @@ class HeadSettings:
     context: float = 1.0
     mask_side: int = 14
     keypoint_side: int = 14
+    keypoint_context: float = 1.0
     positive: float = 0.5
     negative_low: float = 0.0
     negative_high: float = 0.5
@@ -129,6 +131,7 @@ class HeadSettings:
         for name in ("pre_nms", "n_detections"):
             check_limit(op, name, getattr(self, name))
         check_number(op, "context", self.context, low=1)
+        check_number(op, "keypoint_context", self.keypoint_context, low=1)
 
 
 TORCHVISION_HEAD = HeadSettings(paste="torchvision")

@@ -7,7 +7,8 @@ cropped from an early map of that size in which they are about as large as what 
 third more of what is around them: of a square that fills its box, the outline is at the border of the box. The rest of
 the network is their head (`LateHead`); proposals are made from its last map. Everything else is that of the
 large ones, with other numbers, which are all in `SmallSettings`. Without `scales` there is one size, with a feature
-pyramid over the blocks (Lin et al., 2017) where the settings have one, as those of joints do (`figure_settings`).
+pyramid over the blocks (Lin et al., 2017) where the settings have one. So do those of joints
+(`figure_settings`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from refdet.detection.faster_rcnn import ALL, FasterRCNN
+from refdet.detection.hourglass import Hourglass
 from refdet.detection.keypoint_head import KeypointPredictor, keypoint_head
 from refdet.detection.late_head import late_head
 from refdet.detection.mask_head import mask_head, mask_predictor
@@ -32,7 +34,7 @@ from refdet.features.backbones.image_pyramid import ImagePyramid
 from refdet.features.backbones.maps import OneMap
 from refdet.features.backbones.vgg import vgg_features
 from refdet.features.backbones.vgg_fpn import VGGFPN
-from refdet.nn import Module
+from refdet.nn import Module, Sequential
 
 Blocks = tuple[tuple[int, int], ...]
 
@@ -46,6 +48,8 @@ class SmallSettings:
         batch_norm: whether every convolution of the backbone is normalised.
         scales: of the picture, the largest first, one for each map of `rpn.sizes`; None for its own size alone.
         early: blocks before the maps that regions are cropped from, with `scales`.
+        late_boxes: with `scales`, whether regions are cropped from the late maps instead, for two fully connected
+            layers alone; joints are looked for in the early maps either way.
         pyramid: without `scales`, channels of a feature pyramid over the last blocks, one for each map of `rpn.sizes`;
             None for one map.
         rpn: of the first stage.
@@ -56,6 +60,9 @@ class SmallSettings:
         mask_hidden: channels after its transposed convolution.
         keypoint_channels: of the convolutions of the keypoint head.
         keypoint_dilations: of the same convolutions, or one for all of them.
+        hourglass: (channels, convolutions) of the blocks of an hourglass in front of them, which has as many channels
+            as the first of them; None for none.
+        keypoint_scale: of the bilinear resizing of the maps of joints; 1 leaves them at twice the size of their crop.
         preparation: of the pictures.
         with_difficult: whether difficult objects are learned.
     """
@@ -64,6 +71,7 @@ class SmallSettings:
     batch_norm: bool = True
     scales: tuple[float, ...] | None = (2.0, 1.0, 0.5, 0.25)
     early: int = 2
+    late_boxes: bool = False
     pyramid: int | None = None
     rpn: RPNSettings = field(
         default_factory=lambda: RPNSettings(
@@ -99,6 +107,8 @@ class SmallSettings:
     mask_hidden: int = 48
     keypoint_channels: tuple[int, ...] = (48, 48, 48, 48)
     keypoint_dilations: int | tuple[int, ...] = 1
+    hourglass: Blocks | None = None
+    keypoint_scale: int = 2
     preparation: Preparation = field(default_factory=lambda: Preparation(short=128, long=512))
     with_difficult: bool = True
 
@@ -220,26 +230,39 @@ def _detector(
     s, C = settings or SmallSettings(), len(class_names)
     backbone = small_backbone(s, rng=rng, dtype=dtype)
     rpn = RPN(backbone.out_channels[-1], s.rpn, rng=rng, dtype=dtype)
-    channels = backbone.out_channels[0]
-    box_head: BoxHead
+    early = late = ALL
     if isinstance(backbone, ImagePyramid):
+        early, late = slice(len(backbone.scales)), slice(len(backbone.scales), None)
+    roi_maps = late if s.late_boxes else early
+    channels = backbone.out_channels[roi_maps][0]
+    box_head: BoxHead
+    if isinstance(backbone, ImagePyramid) and not s.late_boxes:
         box_head = late_head(backbone, s.head.side, s.fc, dropout=s.dropout, rng=rng, dtype=dtype)
-        rpn_maps, roi_maps = slice(len(backbone.scales), None), slice(len(backbone.scales))
     else:
         box_head = BoxHead(channels, s.head.side, s.fc, dropout=s.dropout, rng=rng, dtype=dtype)
-        rpn_maps = roi_maps = ALL
     box_predictor = BoxPredictor(box_head.out_features, C, rng=rng, dtype=dtype)
     parts: dict[str, Module] = {}
     if with_masks:
         parts["mask_head"] = mask_head(channels, s.mask_channels, rng=rng, dtype=dtype)
         parts["mask_predictor"] = mask_predictor(s.mask_channels[-1], s.mask_hidden, C, rng=rng, dtype=dtype)
     if n_joints:
-        parts["keypoint_head"] = keypoint_head(
-            channels, s.keypoint_channels, dilations=s.keypoint_dilations, rng=rng, dtype=dtype
+        parts["keypoint_head"] = _joint_finder(backbone.out_channels[early][0], s, rng=rng, dtype=dtype)
+        parts["keypoint_predictor"] = KeypointPredictor(
+            s.keypoint_channels[-1], n_joints, scale=s.keypoint_scale, rng=rng, dtype=dtype
         )
-        parts["keypoint_predictor"] = KeypointPredictor(s.keypoint_channels[-1], n_joints, rng=rng, dtype=dtype)
     heads = RoIHeads(s.head, box_head, box_predictor, **parts)
     return FasterRCNN(
-        class_names, backbone, rpn, heads, s.preparation, rpn_maps=rpn_maps, roi_maps=roi_maps,
+        class_names, backbone, rpn, heads, s.preparation, rpn_maps=late, roi_maps=roi_maps, keypoint_maps=early,
         with_difficult=s.with_difficult,
     )  # fmt: skip
+
+
+def _joint_finder(channels: int, settings: SmallSettings, *, rng: np.random.Generator, dtype: Any) -> Sequential:
+    """Return the convolutions of the keypoint head, behind an hourglass if there is one."""
+    s = settings
+    if s.hourglass is None:
+        return keypoint_head(channels, s.keypoint_channels, dilations=s.keypoint_dilations, rng=rng, dtype=dtype)
+    width = s.keypoint_channels[0]
+    hourglass = Hourglass(channels, s.hourglass, width, batch_norm=True, rng=rng, dtype=dtype)
+    head = keypoint_head(width, s.keypoint_channels, dilations=s.keypoint_dilations, rng=rng, dtype=dtype)
+    return Sequential(hourglass, *head)

@@ -14,6 +14,7 @@ from refdet.core.check import Array
 from refdet.detection.detected import Detector
 from refdet.detection.faster_rcnn import FasterRCNN, Seen
 from refdet.detection.keypoint_coding import decode_keypoints
+from refdet.detection.late_head import LateHead
 from refdet.detection.multi_scale_roi_align import CropSettings
 from refdet.detection.preparation import Preparation
 from refdet.detection.roi_heads import BoxDetections
@@ -63,11 +64,12 @@ def test_strides_that_do_not_double() -> None:
 
 
 def test_every_part_receives_a_gradient() -> None:
-    mask, joints = (
+    mask, joints, hourglass = (
         small_mask_rcnn(CLASS_NAMES, rng=rng(), settings=TINY),
         small_keypoint_rcnn(CLASS_NAMES, 2, rng=rng(), settings=TINY),
+        small_keypoint_rcnn(CLASS_NAMES, 2, rng=rng(), settings=tiny(hourglass=((5, 1), (6, 2)))),
     )
-    for net, name in ((mask, "mask"), (joints, "keypoint")):
+    for net, name in ((mask, "mask"), (joints, "keypoint"), (hourglass, "keypoint")):
         losses = net.losses([picture(), picture("b.jpg")], rng=rng())
         assert list(losses) == ["rpn_objectness", "rpn_box", "class", "box", name]
         total(losses).backward()
@@ -77,9 +79,9 @@ def test_every_part_receives_a_gradient() -> None:
         assert not [n for n in still if n.endswith("weight")]
 
 
-@pytest.mark.parametrize("make", [small_faster_rcnn, small_mask_rcnn])
-def test_picture_without_objects(make: type) -> None:
-    net: FasterRCNN = make(CLASS_NAMES, rng=rng(), settings=TINY)
+@pytest.mark.parametrize("make", [small_faster_rcnn, small_mask_rcnn, partial(small_keypoint_rcnn, n_joints=2)])
+def test_picture_without_objects(make: Callable[..., FasterRCNN]) -> None:
+    net = make(CLASS_NAMES, rng=rng(), settings=tiny(hourglass=((5, 1), (6, 2))))
     losses = net.losses([empty_picture()], rng=rng())
     assert losses["rpn_objectness"].item() > 0.5
     assert losses["class"].item() > 0.5
@@ -336,6 +338,42 @@ def test_heads_see_the_finest_maps_alone() -> None:
     boxes = np.array([[0, 0, 32, 32], [3, 3, 5, 5]], float)
     net.roi_heads.settings = replace(TINY_HEAD, crops=CropSettings(canonical_side=32.0 * 4))  # 32 pixels: stride 4
     np.testing.assert_allclose(net.crops(maps, [boxes], 1).data[:, 0, 0, 0], [2, 1])
+
+
+def test_joints_are_looked_for_around_the_region() -> None:
+    """Twice its sides are cropped, and the first place of a map, where nothing is likelier, is their upper left one."""
+    head = replace(TINY_HEAD, keypoint_context=2.0)
+    net = small_keypoint_rcnn(CLASS_NAMES, 2, rng=rng(), settings=tiny(head=head))
+    prepared = net.preparation.picture(picture().image)
+    seen = Seen(prepared, net.backbone.maps(Tensor(prepared.images), training=False, rng=None))
+    box, twice = np.array([[8, 10, 20, 18]], np.float32), np.array([[2, 6, 26, 22]], np.float32)
+    expected = net.crops(seen.maps, [twice], 4).data
+    np.testing.assert_allclose(net.keypoint_crops(seen.maps, [box]).data, expected, rtol=1e-5, atol=1e-6)
+    for parameter in net.roi_heads.keypoint_predictor.parameters():  # type: ignore[union-attr]
+        parameter.data = np.zeros_like(parameter.data)
+    joints, _ = net.joints(seen, BoxDetections(box, np.ones(1, np.float32), np.array([2])))
+    np.testing.assert_allclose(joints, [[[2.5, 6.5]] * 2])
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_maps_for_boxes_and_for_joints(late: bool) -> None:
+    """Of an image pyramid, early maps for both with the rest of the network behind, or late ones for boxes."""
+    blocks = ((4, 1), (6, 1), (8, 1))
+    settings = tiny(blocks=blocks, scales=(1.0,), late_boxes=late, head=replace(TINY_HEAD, side=4, keypoint_side=6))
+    net = small_keypoint_rcnn(CLASS_NAMES, 2, rng=rng(), settings=settings)
+    assert net.backbone.strides == (2, 4)
+    assert isinstance(net.roi_heads.box_head, LateHead) is not late
+    maps = [Tensor(np.full((1, C, 32 // s, 32 // s), float(s))) for C, s in ((6, 2), (8, 4))]
+    box = np.array([[8.0, 8, 24, 24]])
+    for crops, shape, value in (
+        (net.crops(maps, [box], 4), (1, 8, 4, 4) if late else (1, 6, 4, 4), 4 if late else 2),
+        (net.keypoint_crops(maps, [box]), (1, 6, 6, 6), 2),
+    ):
+        assert crops.shape == shape
+        np.testing.assert_allclose(crops.data, value)
+    loss = total(net.losses([picture(), picture("b.jpg")], rng=rng()))
+    loss.backward()
+    assert not [n for n, p in net.named_parameters() if p.grad is None]
 
 
 @pytest.mark.parametrize("make", [small_mask_rcnn, partial(small_keypoint_rcnn, n_joints=2)])

@@ -68,6 +68,18 @@ def test_joints_of_figures_are_told_from_all_of_a_crop() -> None:
     assert sum(settings.keypoint_dilations) >= settings.head.keypoint_side - 1
 
 
+def test_maps_may_be_left_as_the_transposed_convolution_has_them() -> None:
+    rng = np.random.default_rng(0)
+    resizing, plain = KeypointPredictor(2, 3, rng=rng), KeypointPredictor(2, 3, scale=1, rng=rng)
+    plain.load_state_dict(resizing.state_dict())
+    x = Tensor(rng.standard_normal((2, 2, 4, 4), np.float32))
+    small, large = plain(x, training=False), resizing(x, training=False)
+    assert (small.shape, large.shape) == ((2, 3, 8, 8), (2, 3, 16, 16))
+    np.testing.assert_array_equal(small.data, resizing.kps_score_lowres(x, training=False).data)
+    with pytest.raises(ValueError, match="KeypointPredictor: scale must be at least 1, got 0"):
+        KeypointPredictor(2, 3, scale=0, rng=rng)
+
+
 @pytest.mark.oracle
 def test_against_torchvision(tmp_path: Any) -> None:
     rng = np.random.default_rng(2)

@@ -143,19 +143,26 @@ def test_every_region_learns_the_mask_of_its_object(convention: str) -> None:
     assert found.item() == pytest.approx(expected, rel=1e-10)
 
 
-def test_every_region_learns_the_joints_of_its_object() -> None:
+@pytest.mark.parametrize("context", [1.0, 1.5])
+def test_every_region_learns_the_joints_of_its_object(context: float) -> None:
     random = rng()
     joints = [(random.uniform(2, 9, (n, 2, 2)), random.random((n, 2)) < 0.7) for n in (2, 3)]
     logits = random.normal(size=(3, 2, 4, 4))
     losses = []
     for row, (n, i, g) in enumerate([(0, 0, 1), (0, 1, 0), (1, 0, 2)]):
-        (at, visible), box = joints[n], REGIONS[n].boxes[i : i + 1]
+        (at, visible), (x1, y1, x2, y2) = joints[n], REGIONS[n].boxes[i]
+        more_x, more_y = (context - 1) * (x2 - x1) / 2, (context - 1) * (y2 - y1) / 2  # at each side
+        box = np.array([[x1 - more_x, y1 - more_y, x2 + more_x, y2 + more_y]])
         positions, valid = encode_keypoints(at[g : g + 1], visible[g : g + 1], box, side=4)
         for k in np.flatnonzero(valid[0]).tolist():
             z = logits[row, k].ravel()
             losses.append(np.log(np.exp(z).sum()) - z[positions[0, k]])
-    assert 3 < len(losses) < 6
-    found = heads().keypoint_losses(Tensor(logits), REGIONS, joints)["keypoint"].item()
+    assert 3 < len(losses) < (6 if context == 1 else 13)
+    found = (
+        heads(replace(SETTINGS, keypoint_context=context))
+        .keypoint_losses(Tensor(logits), REGIONS, joints)["keypoint"]
+        .item()
+    )
     assert found == pytest.approx(np.mean(losses), rel=1e-10)
 
 
