@@ -44,7 +44,8 @@ class HeadSettings:
             are looked for in the region alone.
         mask_side: bins of a crop for masks; behind convolutions that keep their number, half of the places of a mask.
         keypoint_side: bins of a crop for joints, a quarter of what the maps of joints have (half, without resizing).
-        keypoint_context: sides of that crop over those of the region; joints are looked for in all of it.
+        keypoint_context: sides of that crop over those of the region; joints are looked for in all of it, and so may
+            lie outside the box, or even the picture.
         positive: IoU from which a region is an object.
         negative_low: least IoU of a region that is background.
         negative_high: end of the background, itself excluded.

@@ -73,7 +73,7 @@ def learn_objects_first(
             save_every=save_every,
         ),
         folder=None if folder is None else folder / FOLDER,
-        transform=Augmentation(  # it mirrors its crops itself
+        transform=Augmentation(  # it mirrors its crops, and turns them by right angles, itself
             mirror=False, photometric=recipe.photometric, recoloured=recipe.recoloured, turned=recipe.turned
         ),
         progress=progress,
