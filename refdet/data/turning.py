@@ -12,9 +12,11 @@ Conventions:
 - Of masks and label maps it is the pixel which that place lies in, half-open; there is no mask outside the old picture,
   and the label there is 255, "ignore".
 - The box of an object with a mask is the smallest one around its turned mask. Otherwise, and for proposals, it is the
-  smallest one around the four turned corners, clipped: larger than what is in it, by a half for a square and 20°.
+  smallest one around the four turned corners, clipped: its sides are 1.28 times as long for a square and 20°.
 - Objects and proposals of which nothing is left in the picture are left out. Joints keep their place even outside, but
   are not visible there; the right and the lower border are outside. Areas stay.
+- Coordinates are computed in float64 and rounded once. A box that is not a number is left out as well: whether a sample
+  can be trained on is asked before it is turned (`require_usable`).
 """
 
 from __future__ import annotations

@@ -7,8 +7,7 @@ cropped from an early map of that size in which they are about as large as what 
 third more of what is around them: of a square that fills its box, the outline is at the border of the box. The rest of
 the network is their head (`LateHead`); proposals are made from its last map. Everything else is that of the
 large ones, with other numbers, which are all in `SmallSettings`. Without `scales` there is one size, with a feature
-pyramid over the blocks (Lin et al., 2017) where the settings have one. So do those of joints
-(`figure_settings`).
+pyramid over the blocks (Lin et al., 2017) where the settings have one, as those of joints do (`figure_settings`).
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ class SmallSettings:
         scales: of the picture, the largest first, one for each map of `rpn.sizes`; None for its own size alone.
         early: blocks before the maps that regions are cropped from, with `scales`.
         late_boxes: with `scales`, whether regions are cropped from the late maps instead, for two fully connected
-            layers alone; joints are looked for in the early maps either way.
+            layers alone; joints are looked for in the early maps either way. Without `scales` it is not read.
         pyramid: without `scales`, channels of a feature pyramid over the last blocks, one for each map of `rpn.sizes`;
             None for one map.
         rpn: of the first stage.
@@ -61,7 +60,7 @@ class SmallSettings:
         keypoint_channels: of the convolutions of the keypoint head.
         keypoint_dilations: of the same convolutions, or one for all of them.
         hourglass: (channels, convolutions) of the blocks of an hourglass in front of them, which has as many channels
-            as the first of them; None for none.
+            as the first of them, and is normalised whatever `batch_norm` is; None for none.
         keypoint_scale: of the bilinear resizing of the maps of joints; 1 leaves them at twice the size of their crop.
         preparation: of the pictures.
         with_difficult: whether difficult objects are learned.
