@@ -165,28 +165,17 @@ def _detect_one(loaded: LoadedModel, image: Path, drawing: Path, score: float) -
 def _looked_at(loaded: LoadedModel, image: Path, pixels: Array) -> Detected:
     """Detect; what a model cannot look at, for it is too small or too large, is a problem of the picture."""
     from refdet.data import ImageError
+    from refdet.detection.narrow import is_too_narrow
 
     H, W = pixels.shape[:2]
     try:
         return loaded.detector.detect(pixels)
     except ValueError as problem:
-        if _is_too_narrow(loaded, pixels):
+        if is_too_narrow(loaded.detector, pixels):
             raise ImageError(f"{image}: {W} × {H} pixels are too narrow for {loaded.model}; crop it") from problem
         raise ImageError(f"{image}: {loaded.model} cannot look at {W} × {H} pixels: {problem}") from problem
     except MemoryError:
         raise ImageError(f"{image}: {W} × {H} pixels need more memory than there is; make it smaller") from None
-
-
-def _is_too_narrow(loaded: LoadedModel, pixels: Array) -> bool:
-    """Say of a picture that a model cannot look at whether it can look at a square of it."""
-    H, W = pixels.shape[:2]
-    if H == W:
-        return False
-    try:
-        loaded.detector.detect(pixels[: min(H, W), : min(H, W)])
-    except ValueError:
-        return False
-    return True
 
 
 def _sure_enough(found: Detected, score: float) -> Detected:

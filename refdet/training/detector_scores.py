@@ -33,6 +33,7 @@ import numpy as np
 from refdet.core.check import Array
 from refdet.data.sample import Sample
 from refdet.detection.detected import Detected, Detector
+from refdet.detection.narrow import is_too_narrow
 from refdet.masks.rle import RLE, rle_encode
 from refdet.metrics.coco import evaluate_coco
 from refdet.metrics.coco_evaluation import CocoEvaluation
@@ -125,6 +126,10 @@ def evaluate_detector(
         try:
             detected = detector.detect(sample.image)
         except ValueError as problem:  # the picture is too small for it, for instance
+            if is_too_narrow(detector, sample.image):
+                H, W = sample.size
+                advice = f"{W} × {H} pixels are too narrow for the detector; crop it"
+                raise ValueError(f"{sample.name}: {advice}") from problem
             raise ValueError(f"{sample.name}: the detector cannot look at it: {problem}") from problem
         seconds += time.perf_counter() - start
         _check_joints(sample, detected, sigmas)

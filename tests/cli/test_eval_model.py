@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from refdet.cli.main import app
@@ -140,6 +141,20 @@ def test_a_picture_that_cannot_be_looked_at(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(Bright, "detect", detect)
     assert "eval: stick figures 1/0: the detector cannot look at it: too small" in said(run(*ON_FIGURES), 1)
+
+
+def test_a_picture_that_is_too_narrow() -> None:
+    """A square out of it could be looked at, so that its own words are those of `refdet detect`."""
+    Image.new("RGB", (2, 300)).save("line.png")
+    object_ = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 2, 30], "area": 60, "iscrowd": 0}
+    told = {
+        "images": [{"id": 1, "file_name": "line.png", "width": 2, "height": 300}],
+        "categories": [{"id": 1, "name": "disc"}],
+        "annotations": [object_ | {"segmentation": [[0, 0, 2, 0, 2, 30, 0, 30]]}],
+    }
+    Path("told.json").write_text(json.dumps(told))
+    refused = run("--model", "small_mask_rcnn", "--data", "coco:told.json")
+    assert "eval: line.png: 2 × 300 pixels are too narrow for the detector; crop it" in said(refused, 1)
 
 
 def test_a_picture_that_needs_more_memory_than_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
