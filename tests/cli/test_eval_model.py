@@ -18,6 +18,8 @@ from refdet.detection.detected import Detected
 from refdet.detection.model_names import MODELS
 from refdet.training import detector_scores
 from tests.cli.tiny_detectors import BRIGHT, Bright, save_bright
+from tests.cli.train_command import coco_of_joints, voc, with_joints
+from tests.data.foreign_joints import CROWD_POSE
 
 NUMBER_OR_NULL = {"type": ["number", "null"]}
 FIGURES = {"type": "object", "additionalProperties": NUMBER_OR_NULL}
@@ -208,8 +210,6 @@ def test_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_folder_of_voc_s(tmp_path: Path) -> None:
-    from tests.cli.test_train import voc
-
     text = voc(tmp_path / "flat", [["person"]])
     known = run("--weights", "bright.safetensors", "--data", text, "--sigmas", "1")
     assert "eval: --sigmas is for joints, and here are none to judge" in said(known, 2)
@@ -264,7 +264,6 @@ def test_help_teaches() -> None:
 
 def test_joints_of_other_names_need_sigmas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fourteen, as stick figures have, but not theirs; with the sigmas that are given they are judged."""
-    from tests.cli.test_train import CROWD_POSE, coco_of_joints, with_joints
 
     def detect(self: Bright, image: np.ndarray) -> Detected:
         box, one = np.array([[1, 1, 9, 9]], np.float32), np.ones(1, np.int64)

@@ -14,6 +14,7 @@ from refdet.data.coco_entries import CocoError
 from refdet.data.coco_images import CocoImages
 from refdet.data.limbs import COCO_JOINT_NAMES, COCO_LIMBS, same_joints, swapped_of
 from refdet.data.stick_figures import JOINT_NAMES, SWAPPED
+from tests.data.foreign_joints import AP_10K, AP_10K_SWAPPED, COCO_SWAPPED
 
 CONTENT: dict[str, Any] = {
     "images": [
@@ -178,19 +179,11 @@ def test_coco_s_limbs_join_neighbours_and_mirror_into_themselves() -> None:
     assert [COCO_JOINT_NAMES[COCO_SWAPPED[i]] for i in (0, 5, 16)] == ["nose", "right shoulder", "left ankle"]
 
 
-COCO_SWAPPED = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)
-AP_10K = (
-    "left_eye", "right_eye", "nose", "neck", "root_of_tail", "left_shoulder", "left_elbow", "left_front_paw",
-    "right_shoulder", "right_elbow", "right_front_paw", "left_hip", "left_knee", "left_back_paw", "right_hip",
-    "right_knee", "right_back_paw",
-)  # fmt: skip
-
-
 def test_names_say_what_joints_become_in_a_mirror() -> None:
     assert swapped_of(COCO_JOINT_NAMES) == COCO_SWAPPED
     assert swapped_of([name.replace(" ", "_") for name in COCO_JOINT_NAMES]) == COCO_SWAPPED
     assert swapped_of(JOINT_NAMES) == SWAPPED
-    assert swapped_of(AP_10K) == (1, 0, 2, 3, 4, 8, 9, 10, 5, 6, 7, 14, 15, 16, 11, 12, 13)
+    assert swapped_of(AP_10K) == AP_10K_SWAPPED
     assert swapped_of(["L_Eye", "Nose", "R_Eye"]) == (2, 1, 0)
     assert swapped_of(["eye.Left", "eye right"]) == (1, 0)
 
