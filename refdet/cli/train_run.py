@@ -17,7 +17,7 @@ from refdet.cli.train_order import MODEL_FILE, ORDER, Order, RunError
 from refdet.cli.train_weights import begin_with
 from refdet.data.files import make_folder, write_bytes
 from refdet.detection.model_file import make_detector, save_model
-from refdet.detection.model_names import DetectorNetwork, find_model
+from refdet.detection.model_names import DetectorNetwork, Model, find_model
 from refdet.detection.model_settings import plain_settings
 from refdet.detection.with_proposals import WithProposals
 from refdet.nn.checkpoint import CheckpointError
@@ -52,9 +52,7 @@ def run(order: Order, folder: Path) -> None:
         test_size=order["test_size"],
         leave_out_unusable=order["leave_out_unusable"],
     )
-    settings = model.settings()
-    if "n_joints" in {field.name for field in dataclasses.fields(settings)} and data.joint_names:
-        settings = dataclasses.replace(settings, n_joints=len(data.joint_names))
+    settings = settings_to_train(model, order, data.joint_names)
     detector = make_detector(
         order["model"], data.class_names, rng=np.random.default_rng(order["seed"]), settings=settings
     )
@@ -103,6 +101,17 @@ def run(order: Order, folder: Path) -> None:
             raise TrainingError(f"train: {problem}") from problem  # of a picture, which it names
         raise
     _show(scores, folder / MODEL_FILE)
+
+
+def settings_to_train(model: Model, order: Order, joint_names: Sequence[str]) -> Any:
+    """Return the settings of a model, with the joints of the data; without weights no stage of it is frozen."""
+    settings = model.settings()
+    names = {field.name for field in dataclasses.fields(settings)}
+    if "n_joints" in names and joint_names:
+        settings = dataclasses.replace(settings, n_joints=len(joint_names))
+    if "n_frozen" in names and order["weights"] is None:
+        settings = dataclasses.replace(settings, n_frozen=0)
+    return settings
 
 
 def _train(

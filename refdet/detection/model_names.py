@@ -58,6 +58,8 @@ class DetectorNetwork(Detector, Protocol):
         """Yield every parameter with its path."""
 
 
+CLASSIFIER_EPS = 1e-5  # of torch's BatchNorm2d
+
 Build = Callable[..., Any]  # (class_names, *, rng, settings) → DetectorNetwork
 
 
@@ -105,10 +107,17 @@ def _small_keypoint_rcnn(class_names: Sequence[str], *, rng: np.random.Generator
 
 
 def _from_torchvision(state: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the arrays of a detector, or of a ResNet that classifies, under the names of the detector."""
+    """Return the arrays of a detector, or of a ResNet that classifies, under the names of the detector.
+
+    torchvision's detectors normalise with ε = 0, its classifiers with 1e-5, which is added to their variances here.
+    """
     renamed = from_torchvision(state)
-    is_classifier = "conv1.weight" in renamed
-    return {f"backbone.body.{name}": array for name, array in renamed.items()} if is_classifier else renamed
+    if "conv1.weight" not in renamed:
+        return renamed
+    for name, array in renamed.items():
+        if name.endswith("running_var"):
+            renamed[name] = array + array.dtype.type(CLASSIFIER_EPS)
+    return {f"backbone.body.{name}": array for name, array in renamed.items()}
 
 
 MODELS: dict[str, Model] = {

@@ -7,11 +7,11 @@
 Parameters have torchvision's names, so that its files load, once `from_torchvision` has taken care of the names that
 have changed; with them, a detector here finds what it finds there. Lin et al. (2017), He et al. (2017).
 
-Two things are not as in the paper: batch normalisation is a constant, with ε = 0 where the weights are torchvision's
-(`norm_eps`), and the convolution of the region proposal network is followed by one ReLU and shared by all maps.
-torchvision trains the detector of joints, and detectron2 all three, with pictures of `SEVERAL_SIZES`; here training has
-the one of detection, unless `TorchvisionSettings.preparation` has several. What a `Sample` calls difficult, as COCO's
-crowds are, is not learned.
+Two things are not as in the paper: batch normalisation is a constant, with ε = 0, as the weights that torchvision
+trained on COCO have it (`norm_eps`), and the convolution of the region proposal network is followed by one ReLU and
+shared by all maps. torchvision trains the detector of joints, and detectron2 all three, with pictures of
+`SEVERAL_SIZES`; here training has the one of detection, unless `TorchvisionSettings.preparation` has several. What a
+`Sample` calls difficult, as COCO's crowds are, is not learned.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from refdet.core.check import integer
 from refdet.detection.faster_rcnn import FasterRCNN
 from refdet.detection.keypoint_head import KeypointPredictor, keypoint_head
 from refdet.detection.mask_head import mask_head, mask_predictor
@@ -43,6 +44,7 @@ IMAGENET = Preparation(
     size_convention="cut off",
     divisor=32,
 )
+N_STAGES = 5  # conv1, layer1, …, layer4
 SEVERAL_SIZES = (640, 672, 704, 736, 768, 800)  # `min_size` of torchvision's KeypointRCNN; detectron2's Base-RCNN-FPN
 
 
@@ -59,7 +61,10 @@ class TorchvisionSettings:
 
     Attributes:
         width: factor of all channels and hidden units.
-        norm_eps: ε of the frozen batch normalisations: 0 for weights trained on COCO, else 1e-5.
+        norm_eps: ε of the frozen batch normalisations: 0 for weights trained on COCO, else 1e-5. `refdet train` adds
+            the 1e-5 to the variances of a classifier that it begins with instead, which comes to the same.
+        n_frozen: stages of the ResNet that are not trained, from conv1 on: 0 to 5. torchvision freezes two where the
+            backbone has learned something, and none where it begins anew, as `refdet train` without --weights has it.
         preparation: of the pictures.
         rpn: of the first stage.
         head: of the second stage.
@@ -68,10 +73,15 @@ class TorchvisionSettings:
 
     width: float = 1.0
     norm_eps: float = 0.0
+    n_frozen: int = 2
     preparation: Preparation = IMAGENET
     rpn: RPNSettings = field(default_factory=lambda: TORCHVISION_RPN)
     head: HeadSettings = field(default_factory=lambda: TORCHVISION_HEAD)
     n_joints: int = 17
+
+    def __post_init__(self) -> None:
+        if integer("TorchvisionSettings", "n_frozen", self.n_frozen, low=0) > N_STAGES:
+            raise ValueError(f"TorchvisionSettings: n_frozen must be at most {N_STAGES}, got {self.n_frozen}")
 
 
 def fasterrcnn_resnet50_fpn(
@@ -129,6 +139,7 @@ def _detector(
 ) -> FasterRCNN:
     s = settings or TorchvisionSettings()
     backbone = resnet_fpn(resnet50, width=s.width, norm_eps=s.norm_eps, rng=rng, dtype=dtype)
+    backbone.body.freeze_all_but_last(N_STAGES - s.n_frozen)
     channels, hidden = backbone.out_channels[0], scaled(1024, s.width)
     return FasterRCNN(
         class_names,

@@ -9,12 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from refdet.autograd.tensor import Tensor
+from refdet.cli.train_run import settings_to_train
 from refdet.cli.train_weights import begin_with
 from refdet.data import CLASS_NAMES
 from refdet.detection.model_file import make_detector, save_model
 from refdet.detection.model_names import MODELS
 from refdet.detection.resnet_c4 import ResNetC4Settings
+from refdet.detection.small_detectors import SmallSettings
 from refdet.detection.small_fast_rcnn import small_fast_rcnn
+from refdet.detection.torchvision_detectors import TorchvisionSettings, fasterrcnn_resnet50_fpn
+from refdet.features.backbones.resnet import resnet50
 from refdet.nn.checkpoint import CheckpointError, load_tensors, save_tensors
 from tests.cli.tiny_detectors import TINY, save_bright
 from tests.cli.train_command import (
@@ -90,6 +95,39 @@ class TestWeights:
         n = len(detector.state_dict())
         assert f"x.safetensors: 1 of {n} arrays are taken over; backbone.conv1.weight, backbone.bn1.weight, " in said
         assert detector.state_dict()["backbone.bn1.bias"].tolist() == [5, 5]
+
+    def test_a_classifier_and_a_detector_normalise_with_their_own_epsilon(self) -> None:
+        """torchvision's detectors have none: a channel that hardly varies would be blown up by a thousand."""
+        classifier = resnet50(None, width=1 / 32, rng=np.random.default_rng(1))
+        state = classifier.state_dict()
+        state["bn1.running_var"][...] = 1e-12
+        classifier.load_state_dict(state)
+        save_tensors("resnet50.safetensors", state)
+        settings = TorchvisionSettings(width=1 / 32)
+        detector = fasterrcnn_resnet50_fpn(CLASS_NAMES, rng=np.random.default_rng(0), settings=settings)
+        begin_with(detector, Path("resnet50.safetensors"), "fasterrcnn_resnet50_fpn")
+        x = Tensor(np.random.default_rng(2).standard_normal((1, 3, 64, 64)).astype(np.float32))
+        for ours, theirs in zip(
+            detector.backbone.body.maps(x, training=True, rng=None),  # type: ignore[attr-defined]
+            classifier.maps(x, training=False, rng=None),
+            strict=True,
+        ):
+            np.testing.assert_allclose(ours.data, theirs.data, rtol=1e-4, atol=1e-5 * np.abs(theirs.data).max())
+        save_tensors("detector.safetensors", detector.state_dict())
+        again = fasterrcnn_resnet50_fpn(CLASS_NAMES, rng=np.random.default_rng(3), settings=settings)
+        begin_with(again, Path("detector.safetensors"), "fasterrcnn_resnet50_fpn")
+        for name, array in again.state_dict().items():
+            np.testing.assert_array_equal(array, detector.state_dict()[name], err_msg=name)
+
+    @pytest.mark.parametrize(
+        "model", ["fasterrcnn_resnet50_fpn", "keypointrcnn_resnet50_fpn", "fasterrcnn_resnet50_c4"]
+    )
+    def test_first_stages_are_frozen_where_they_have_learned_something(self, model: str) -> None:
+        for weights, n_frozen in ((None, 0), ("resnet50.pth", 2)):
+            settings = settings_to_train(MODELS[model], {"weights": weights}, ("nose", "tail"))
+            assert settings.n_frozen == n_frozen
+            assert getattr(settings, "n_joints", 2) == 2
+        assert settings_to_train(MODELS["small_faster_rcnn"], {"weights": None}, ()) == SmallSettings()
 
     @pytest.mark.parametrize(
         ("names", "problem"),

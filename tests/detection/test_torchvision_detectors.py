@@ -107,6 +107,7 @@ def settings() -> TorchvisionSettings:
         default,
         width=WIDTH,
         norm_eps=1e-5,
+        n_frozen=0,
         n_joints=N_JOINTS,
         preparation=replace(default.preparation, short=SHORT, long=LONG),
         rpn=replace(default.rpn, pre_nms=PRE_NMS, post_nms=POST_NMS, n_drawn=N_ANCHORS),

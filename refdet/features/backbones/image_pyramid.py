@@ -9,8 +9,9 @@ picture in which it has about the size that the network knows best. Regions are 
 the network is behind them and little detail is lost; the rest of it can then be applied to the crop. Proposals are made
 from L, late, from all that the network knows.
 
-Conventions: pictures are resized bilinearly, half-pixel centres, to ⌊s · side⌋ pixels. Strides are those of the picture
-as it is given, stride / s, and must be whole. Normalisation has the same statistics at every scale: those of a
+Conventions: pictures are resized bilinearly, half-pixel centres, to ⌊s · side⌋ pixels that are 1/s apart, whatever the
+side, so that what is left over beyond the last of them is not seen. Strides are those of the picture as it is given,
+stride / s, and must be whole. Normalisation has the same statistics at every scale: those of a
 training batch would differ from one to the other, so that it always runs by its estimates, whose scale and shift still
 learn.
 """
@@ -80,8 +81,7 @@ class ImagePyramid(Module):
         """Return the early maps (N, C, H, W) of every scale, then the late ones, of a batch (N, 3, H, W)."""
         early, late = [], []
         for s in self.scales:
-            size = int(s * x.shape[2]), int(s * x.shape[3])
-            y = x if size == x.shape[2:] else resize_bilinear(x, size)
+            y = x if s == 1 else resize_bilinear(x, scale=s)
             early.append(self._through(self.early_layers, y, rng))
             if self.with_late:
                 late.append(self._through(self.late_layers, early[-1], rng))

@@ -43,6 +43,20 @@ def test_each_scale_is_the_plain_network_on_the_resized_picture() -> None:
         np.testing.assert_allclose(late.data, y.data, atol=1e-5)
 
 
+def test_responses_are_a_stride_apart_whatever_the_size_of_the_picture() -> None:
+    """The map of a ramp, of which each pixel says where it is, says where its responses are, to the far end."""
+    net = ImagePyramid(vgg_features([(3, 1), (3, 1)], rng=rng()), early=1, scales=(1.0, 0.5, 0.25))
+    identity = np.zeros_like(net.features[0].weight.data)
+    identity[range(3), range(3), 1, 1] = 1
+    net.features[0].weight.data[...] = identity
+    ramp = np.broadcast_to(np.arange(171, dtype=np.float32), (1, 3, 129, 171))
+    early = net.maps(Tensor(ramp.copy()), training=False, rng=None)[:3]
+    for x, stride in zip(early, (1, 2, 4), strict=True):
+        found = x.data[0, 0, 64 // stride]
+        assert len(found) == 171 // stride
+        np.testing.assert_allclose(found, (np.arange(len(found)) + 0.5) * stride - 0.5, atol=1e-4)
+
+
 def test_without_late_maps() -> None:
     """The early ones are the same, and stand alone."""
     features, x = vgg_features(BLOCKS, rng=rng()), Tensor(rng().standard_normal((1, 3, 16, 16)).astype(np.float32))
