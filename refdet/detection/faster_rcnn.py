@@ -178,7 +178,7 @@ class FasterRCNN(Module):
         if heads.keypoint_head is not None:
             crops = self.keypoint_crops(seen.maps, [r.boxes for r in objects])
             logits = heads.keypoint_logits(crops, training=training, rng=rng)
-            losses |= heads.keypoint_losses(logits, objects, joined_joints(samples, truths))
+            losses |= heads.keypoint_losses(logits, objects, joined_joints(samples, truths, logits.shape[1]))
         return losses
 
     # the stages of both

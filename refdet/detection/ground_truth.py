@@ -3,6 +3,7 @@
 A picture is refused, by its name, where an object has no finite box of positive area, lies wholly outside the picture,
 or has a class that the detector does not know. A box that reaches over the border is taken as it is. Objects that are
 `difficult` may be left out, as in py-faster-rcnn; they are then background like everything else that is no object.
+Of a picture without objects nobody has to know masks or joints.
 """
 
 from __future__ import annotations
@@ -57,20 +58,26 @@ def ground_truth(sample: Sample, *, n_classes: int, with_difficult: bool = True)
 
 
 def joined_masks(samples: Sequence[Sample], truths: Sequence[GroundTruth]) -> list[Array]:
-    """Return the masks of every picture; refuse a picture without, by its name."""
+    """Return the masks of every picture; refuse a picture whose objects have none, by its name."""
     masks = []
     for sample, truth in zip(samples, truths, strict=True):
-        if truth.masks is None:
+        if truth.masks is not None:
+            masks.append(truth.masks)
+        elif len(truth.boxes) == 0:
+            masks.append(np.zeros((0, *sample.size), np.bool_))
+        else:
             raise ValueError(f"{sample.name}: has no masks, which the mask head learns from")
-        masks.append(truth.masks)
     return masks
 
 
-def joined_joints(samples: Sequence[Sample], truths: Sequence[GroundTruth]) -> list[tuple[Array, Array]]:
-    """Return joints and their visibility for every picture; refuse a picture without, by its name."""
+def joined_joints(samples: Sequence[Sample], truths: Sequence[GroundTruth], n_joints: int) -> list[tuple[Array, Array]]:
+    """Return joints and their visibility for every picture; refuse a picture whose objects have none, by its name."""
     joints = []
     for sample, truth in zip(samples, truths, strict=True):
-        if truth.joints is None or truth.joints_visible is None:
+        if truth.joints is not None and truth.joints_visible is not None:
+            joints.append((truth.joints, truth.joints_visible))
+        elif len(truth.boxes) == 0:
+            joints.append((np.zeros((0, n_joints, 2), np.float32), np.zeros((0, n_joints), np.bool_)))
+        else:
             raise ValueError(f"{sample.name}: has no joints, which the keypoint head learns from")
-        joints.append((truth.joints, truth.joints_visible))
     return joints

@@ -11,6 +11,8 @@ Conventions:
 - COCO knows no difficult objects. They are crowds to it: nobody has to find them, and what lies in one is not wrong.
 - Joints are judged by object keypoint similarity. Those that cannot be seen are not asked for (visibility 0), and an
   object of which no joint can be seen is ignored.
+- A picture is refused, by its name, where an object has no finite box of positive area, lies wholly outside the
+  picture, or has a class that the detector does not know.
 - The area of an object is what its sample says, else that of its mask where there is one, else of its box.
 - An object whose mask has no pixel, because its file gives none for instance, is judged by its box and joints alone. In
   the scores of masks it is a crowd that fills the box.
@@ -33,6 +35,7 @@ import numpy as np
 from refdet.core.check import Array
 from refdet.data.sample import Sample
 from refdet.detection.detected import Detected, Detector
+from refdet.detection.ground_truth import ground_truth
 from refdet.detection.narrow import is_too_narrow
 from refdet.masks.rle import RLE, rle_encode
 from refdet.metrics.coco import evaluate_coco
@@ -121,7 +124,7 @@ def evaluate_detector(
         progress(0, n_images)
     done = 0
     for done, sample in enumerate(samples, start=1):
-        _check_classes(sample.name, sample.classes, n_classes)
+        ground_truth(sample, n_classes=n_classes)  # which refuses what nobody can find, by the name of the picture
         start = time.perf_counter()
         try:
             detected = detector.detect(sample.image)
@@ -299,16 +302,6 @@ def _check_joints(sample: Sample, detected: Detected, sigmas: Sequence[float] | 
         )
     if len(sigmas) != K:
         raise ValueError(f"evaluate_detector: each of the {K} joints needs a sigma, got {len(sigmas)}")
-
-
-def _check_classes(name: str, classes: Array, n_classes: int) -> None:
-    """Refuse an object of a class that the detector does not have, by the name of the picture."""
-    wrong = np.flatnonzero((classes < 1) | (classes >= n_classes))
-    if wrong.size:
-        raise ValueError(
-            f"{name}: object {wrong[0]} is of class {classes[wrong[0]]}, but the detector has the classes 1 to "
-            f"{n_classes - 1}"
-        )
 
 
 def _or_nan(value: float) -> float:

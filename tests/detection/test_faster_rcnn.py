@@ -88,6 +88,10 @@ def test_picture_without_objects(make: Callable[..., FasterRCNN]) -> None:
     assert losses["rpn_box"].item() == losses["box"].item() == 0.0
     total(losses).backward()
     assert all(p.grad is None or np.isfinite(p.grad).all() for p in net.parameters())
+    unknown = replace(empty_picture(), masks=None, joints=None, joints_visible=None)
+    for batch, same in (([empty_picture()], [unknown]), ([picture(), empty_picture()], [picture(), unknown])):
+        expected, given = (net.losses(samples, rng=rng()) for samples in (batch, same))
+        assert {name: x.item() for name, x in given.items()} == {name: x.item() for name, x in expected.items()}
 
 
 def test_same_generator_same_losses() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from refdet.detection.ground_truth import ground_truth, joined_joints, joined_masks
-from tests.detection.tiny_detectors import picture
+from tests.detection.tiny_detectors import empty_picture, picture
 
 
 @pytest.mark.parametrize(
@@ -58,4 +58,12 @@ def test_pictures_without_masks_or_joints() -> None:
     with pytest.raises(ValueError, match=r"a.jpg: has no masks"):
         joined_masks([sample], truths)
     with pytest.raises(ValueError, match=r"a.jpg: has no joints"):
-        joined_joints([sample], truths)
+        joined_joints([sample], truths, 3)
+
+
+def test_nobody_has_to_know_masks_or_joints_of_no_objects() -> None:
+    nothing = replace(empty_picture(), masks=None, joints=None, joints_visible=None)
+    truths = [ground_truth(nothing, n_classes=3)]
+    (masks,), ((joints, visible),) = joined_masks([nothing], truths), joined_joints([nothing], truths, 5)
+    assert (masks.shape, masks.dtype) == ((0, *nothing.size), np.bool_)
+    assert (joints.shape, visible.shape, visible.dtype) == ((0, 5, 2), (0, 5), np.bool_)

@@ -265,8 +265,14 @@ def test_progress_is_told_of_every_picture() -> None:
 
 
 def test_what_is_refused_names_the_picture() -> None:
-    with pytest.raises(ValueError, match=r"0\.png: object 1 is of class 3, but the detector has the classes 1 to 2"):
-        evaluate_detector(Remembers([found([], [], [])]), [picture(0, [A, B], [1, 3])])
+    for objects, classes, problem in (
+        ([A, B], [1, 3], "the class of object 1 must be one of 1 … 2, got 3"),
+        ([A, [4, 4, 4, 9]], [1, 1], "object 1 must have a finite box of positive area"),
+        ([A, [4, 4, np.nan, 9]], [1, 1], "object 1 must have a finite box of positive area"),
+        ([A, [40, 4, 49, 9]], [1, 1], "object 1 must lie in the picture of 20 × 30 pixels, at least in part"),
+    ):
+        with pytest.raises(ValueError, match=rf"0\.png: {problem}"):
+            evaluate_detector(Remembers([]), [picture(0, objects, classes)])  # before it is looked at
     sample = picture(0, [A], [1])
     wrong = Detected(sample.boxes, np.ones(1, np.float32), sample.classes, np.zeros((1, 10, 10), np.bool_))
     with pytest.raises(ValueError, match=r"masks must have the size of the picture, \(20, 30\), got \(10, 10\)"):
