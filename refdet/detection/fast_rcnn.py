@@ -53,6 +53,7 @@ from refdet.detection.detected import Detected
 from refdet.detection.ground_truth import GroundTruth, ground_truth
 from refdet.detection.last_pixel import to_last_pixel
 from refdet.detection.multi_scale_roi_align import CropSettings, check_strides, grown
+from refdet.detection.narrow import maps_to_learn_from
 from refdet.detection.preparation import Preparation, Prepared
 from refdet.detection.roi_heads import BoxOutput, RoIHeads
 from refdet.detection.roi_settings import HeadSettings
@@ -138,8 +139,8 @@ class FastRCNN(Module):
             self.draw(self.training_proposals(sample), truth, rng=rng)
             for sample, truth in zip(samples, truths, strict=True)
         ]
-        images = Tensor(prepared.images_for(self))
-        maps = self.backbone.maps(images, training=is_learning(self.backbone), rng=rng)
+        images, training = prepared.images_for(self), is_learning(self.backbone)
+        maps = maps_to_learn_from(self.backbone, prepared, images, training=training, rng=rng)
         return self.region_losses(maps, regions, truths, prepared, rng=rng)
 
     def truth(self, sample: Sample) -> GroundTruth:

@@ -45,6 +45,7 @@ from refdet.detection.keypoint_coding import decode_keypoints
 from refdet.detection.last_pixel import to_last_pixel
 from refdet.detection.mask_head import mask_probabilities
 from refdet.detection.multi_scale_roi_align import check_strides, grown
+from refdet.detection.narrow import maps_to_learn_from
 from refdet.detection.preparation import Preparation, Prepared
 from refdet.detection.roi_heads import BoxDetections, RoIHeads
 from refdet.detection.roi_training import Regions, candidate_regions, draw_regions
@@ -191,8 +192,8 @@ class FasterRCNN(Module):
     def see(self, samples: Sequence[Sample], *, rng: Rng | None = None) -> Seen:
         """Prepare a batch, and pass it through the backbone as in training; `rng` draws sizes and what is dropped."""
         prepared = self.preparation(samples, rng=rng)
-        training = is_learning(self.backbone)
-        return Seen(prepared, self.backbone.maps(Tensor(prepared.images_for(self)), training=training, rng=rng))
+        images, training = prepared.images_for(self), is_learning(self.backbone)
+        return Seen(prepared, maps_to_learn_from(self.backbone, prepared, images, training=training, rng=rng))
 
     def rpn_output(self, seen: Seen, *, training: bool = False, rng: Rng | None = None) -> RPNOutput:
         """Return what the first stage says of a batch."""

@@ -138,6 +138,8 @@ class MachinesOnRegions(Module, ABC):
             samples: in the order in which they are looked at, twice: first for the objects, then for the rest.
             progress: called with the number of pictures after each one of the second time.
         """
+        if not isinstance(samples, Sequence):
+            raise TypeError(f"{type(self).__name__}.fit: samples are looked at twice; pass a list or the like")
         numbers = count(1)
 
         def also(regions: RegionFeatures) -> None:

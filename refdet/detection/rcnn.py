@@ -141,7 +141,7 @@ class RCNN(MachinesOnRegions):
     # stage 2
 
     def losses(self, samples: Sequence[Sample], *, rng: np.random.Generator) -> dict[str, Tensor]:
-        """Return `class`, the mean cross-entropy of windows drawn from the regions of a batch."""
+        """Return `class`, the mean cross-entropy of windows drawn from the regions of a batch, which must have some."""
         check_generator("RCNN.losses", rng)
         check_batch("RCNN.losses", samples)
         s = self.settings

@@ -133,6 +133,11 @@ class HeadSettings:
             check_limit(op, name, getattr(self, name))
         check_number(op, "context", self.context, low=1)
         check_number(op, "keypoint_context", self.keypoint_context, low=1)
+        if not self.negative_low < self.negative_high:
+            raise ValueError(
+                f"{op}: negative_low must be less than negative_high, {self.negative_high}, or no region is "
+                f"background, got {self.negative_low}"
+            )
 
 
 TORCHVISION_HEAD = HeadSettings(paste="torchvision")

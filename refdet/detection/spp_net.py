@@ -109,13 +109,19 @@ class SPPNet(MachinesOnRegions):
     # from pictures to features
 
     def pyramids(self, image: Array, boxes: Array) -> Array:
-        """Return the pyramids (R, F) of boxes (R, 4) of positive area in a picture (H, W, 3), scale by scale."""
+        """Return the pyramids (R, F) of boxes (R, 4) in a picture (H, W, 3), scale by scale.
+
+        A box without area is as far from T² at all scales, so that it is seen at the first.
+        """
         s, size = self.settings, (int(image.shape[0]), int(image.shape[1]))
         chosen = np.zeros(len(boxes), np.int64)
         if len(s.scales) > 1:
             # |area (s/m)² − T²| is least where |area (224/T)² (s/m)² − 224²| is; the released rule is scaled likewise
             enlarged = boxes * np.asarray(PAPER_SIDE / s.target_side, boxes.dtype)
-            chosen = choose_scales(enlarged, image_size=size, scales=s.scales, convention=s.scale_choice)
+            has_area = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+            chosen[has_area] = choose_scales(
+                enlarged[has_area], image_size=size, scales=s.scales, convention=s.scale_choice
+            )
         pyramids = np.zeros((len(boxes), self.fc6.weight.shape[1]), self.fc6.weight.dtype)
         for i in np.unique(chosen).tolist():
             rows = np.flatnonzero(chosen == i)

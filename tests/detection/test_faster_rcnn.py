@@ -94,6 +94,15 @@ def test_picture_without_objects(make: Callable[..., FasterRCNN]) -> None:
         assert {name: x.item() for name, x in given.items()} == {name: x.item() for name, x in expected.items()}
 
 
+def test_pictures_that_are_too_small_are_refused_by_name() -> None:
+    """Beside one that is large enough they are not: the batch is as large as the largest."""
+    small = replace(empty_picture("dot.jpg"), image=np.zeros((3, 40, 3), np.uint8), masks=None)
+    net = detector()
+    with pytest.raises(ValueError, match=r"^dot\.jpg: 40 × 3 pixels are too few for the network: max_pool2d: "):
+        net.losses([small], rng=rng())
+    assert np.isfinite(total(net.losses([small, picture()], rng=rng())).item())
+
+
 def test_same_generator_same_losses() -> None:
     net = detector()
     first, again, other = (net.losses([picture()], rng=rng(seed)) for seed in (1, 1, 2))

@@ -115,6 +115,7 @@ def test_settings_refuse_what_they_do_not_know() -> None:
         ("side", 0, "must be at least 1, got 0"),
         ("mask_side", 0, "must be at least 1, got 0"),
         ("nms_threshold", 2, r"must lie in \[0, 1\], got 2"),
+        ("negative_low", 0.5, "must be less than negative_high, 0.5, or no region is background, got 0.5"),
         ("beta", -1.0, r"must lie in \[0, inf\), got -1.0"),
         ("pre_nms", -1, "must be at least 0, got -1"),
     )

@@ -144,9 +144,10 @@ def test_one_map_serves_all_windows(scale: int) -> None:
 def test_each_window_is_seen_at_its_scale() -> None:
     """Aiming at 12 × 12 with scales 16, 32 and 64 of a side of 32: windows of 24, 12 and 6 pixels."""
     model, image = tiny(scales=(16, 32, 64)), coloured_square(0).image
-    boxes = np.array([[4, 4, 28, 28], [8, 8, 20, 20], [8, 10, 14, 16], [0, 0, 32, 32]], np.float32)
+    no_area = [8, 8, 8, 14]  # of no use to anybody, but no reason to stop; seen at the first scale
+    boxes = np.array([[4, 4, 28, 28], [8, 8, 20, 20], [8, 10, 14, 16], no_area, [0, 0, 32, 32]], np.float32)
     found = model.pyramids(image, boxes)
-    for row, scale in enumerate((16, 32, 64, 16)):
+    for row, scale in enumerate((16, 32, 64, 16, 16)):
         expected = naive_pyramids(model, image, boxes[row : row + 1], scale)
         np.testing.assert_allclose(found[row : row + 1], expected, rtol=1e-4, atol=1e-5)
 
@@ -321,6 +322,8 @@ def test_bad_input() -> None:
     sample = dataclasses.replace(coloured_square(0), proposals=None)
     with pytest.raises(ValueError, match="square 0: has no proposals"):
         tiny().losses([sample], rng=rng())
+    with pytest.raises(TypeError, match=r"SPPNet\.fit: samples are looked at twice; pass a list or the like"):
+        tiny().fit(iter([coloured_square(0)]))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="SPPSettings: scales must not be empty"):
         tiny(scales=())
     with pytest.raises(ValueError, match=r"SPPSettings: box_levels must be some of levels, \(1, 2\), got \(3,\)"):
