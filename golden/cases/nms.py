@@ -122,7 +122,7 @@ def cases() -> list[Case]:
         ),
         by_hand(
             "continuous-widths",
-            "25/225 shared of [0, 0, 10, 10] and [5, 5, 15, 15], less one at the end: IoU = 16/146, not > 1/8.",
+            "With width x2 − x1 they share 4 × 4 of 81 + 81 − 16: IoU = 16/146, not > 1/8.",
             [[0, 0, 9, 9], [5, 5, 14, 14]],
             [0, 1],
             threshold=0.125,
