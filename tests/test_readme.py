@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -29,23 +30,39 @@ def test_the_catalogue_is_current(monkeypatch: pytest.MonkeyPatch) -> None:
 BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 
 
-def test_the_first_network_runs() -> None:
+def run_block(telling: str) -> dict[str, Any]:
+    """Run the only block that says that, and return the names it leaves."""
+    (block,) = (block for block in BLOCKS if telling in block)
     names: dict[str, Any] = {}
-    exec(BLOCKS[0], names)
+    exec(block, names)
+    return names
+
+
+def test_the_first_network_runs() -> None:
+    names = run_block("nn.Sequential")
     assert names["loss"].item() > 0
 
 
 def test_boxes_regions_and_proposals_run() -> None:
-    names: dict[str, Any] = {}
-    exec(BLOCKS[2], names)
+    names = run_block("base_anchors")
     assert len(names["anchors"]) == 20_646
     assert names["crops"].shape == (1, 8, 7, 7)
     assert len(names["boxes"]) == len(names["scores"]) > 0
 
 
+def test_the_scene_that_is_written_has_objects_that_the_detector_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_block("scene.png")
+    result = CliRunner().invoke(app, ["detect", "scene.png", "--json"])
+    (found,) = json.loads(result.stdout)["images"]
+    assert len(found["objects"]) >= 3
+    assert Path("scene.detected.png").exists()
+
+
 def test_a_detector_learns_and_detects_stage_by_stage() -> None:
-    names: dict[str, Any] = {}
-    exec(BLOCKS[3], names)
+    names = run_block("small_faster_rcnn")
     assert not [name for name, p in names["detector"].named_parameters() if p.grad is None]
     assert len(names["found"]) == len(names["found"].boxes)
     assert names["output"].anchors.shape[0] == names["output"].logits.shape[1]
@@ -53,15 +70,13 @@ def test_a_detector_learns_and_detects_stage_by_stage() -> None:
 
 
 def test_segmentation_and_random_fields_run() -> None:
-    names: dict[str, Any] = {}
-    exec(BLOCKS[4], names)
+    names = run_block("crf.DenseCRF")
     assert names["refined"].shape == names["labels"].shape
     assert names["found"].free_energies[-1] < names["found"].free_energies[0]
 
 
 def test_a_backend_gives_the_same() -> None:
-    names: dict[str, Any] = {}
-    exec(BLOCKS[5], names)
+    names = run_block("use_backend")
     reference = ops.conv2d(names["images"], names["weights"], padding=1).data
     np.testing.assert_allclose(names["maps"].data, reference, rtol=1e-4)
 

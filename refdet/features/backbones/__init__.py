@@ -7,6 +7,7 @@ from refdet.features.backbones.fpn import FPN, ResNetFPN, resnet_fpn
 from refdet.features.backbones.fpn_levels import fpn_level
 from refdet.features.backbones.frozen_norm import FrozenBatchNorm2d
 from refdet.features.backbones.googlenet import GoogLeNet, googlenet
+from refdet.features.backbones.image_pyramid import ImagePyramid
 from refdet.features.backbones.maps import FeatureMaps, OneMap
 from refdet.features.backbones.resnet import ResNet, resnet18, resnet34, resnet50, resnet101, resnet152
 from refdet.features.backbones.torchvision_names import from_torchvision
@@ -38,6 +39,7 @@ __all__ = [
     "FeatureMaps",
     "FrozenBatchNorm2d",
     "GoogLeNet",
+    "ImagePyramid",
     "OneMap",
     "ResNet",
     "ResNetFPN",
