@@ -50,6 +50,10 @@ def test_boxes_regions_and_proposals_run() -> None:
     assert len(names["boxes"]) == len(names["scores"]) > 0
 
 
+def test_half_of_the_objects_are_found() -> None:
+    assert run_block("evaluate_coco")["ap"] == pytest.approx(51 / 101)
+
+
 def test_the_scene_that_is_written_has_objects_that_the_detector_finds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
