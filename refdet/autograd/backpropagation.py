@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from refdet.core.check import Array, shape_of
+from refdet.core.elementwise import silently
 
 if TYPE_CHECKING:
     from refdet.autograd.tensor import Tensor
@@ -81,7 +82,8 @@ def pull_back(
             continue
         walked.append(tensor.node)
         for x, dx in _gradients_of_inputs(tensor.node, gradient):
-            gradients[id(x)] = gradients[id(x)] + dx if id(x) in gradients else dx
+            with silently():
+                gradients[id(x)] = gradients[id(x)] + dx if id(x) in gradients else dx
     if not retain_graph:
         for node in walked:
             node.free()

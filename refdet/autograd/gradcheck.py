@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from refdet.autograd.tensor import Tensor, gradients, no_grad
-from refdet.core.check import Array, check_number
+from refdet.core.check import Array, check_generator, check_number
 
 
 class GradientMismatchError(ArithmeticError):
@@ -37,6 +37,7 @@ def check_gradients(
     function: Callable[..., Tensor], inputs: Sequence[Array], *, rng: np.random.Generator, step: float = 1e-6
 ) -> list[GradientCheck]:
     """Compare both sides for each of `inputs`, float64 arrays on which `function` must depend differentiably."""
+    check_generator("gradcheck", rng)
     check_number("gradcheck", "step", step, low=0, open_low=True)
     for i, x in enumerate(inputs):
         if not isinstance(x, np.ndarray):

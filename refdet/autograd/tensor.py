@@ -32,8 +32,8 @@ from numpy.typing import NDArray
 
 from refdet.autograd.backpropagation import Node, pull_back
 from refdet.core import elementwise, reduction, shaping
-from refdet.core.check import Array, check_axis, shape_of
-from refdet.core.elementwise import broadcast_shape
+from refdet.core.check import Array, check_axis, is_array, shape_of
+from refdet.core.elementwise import broadcast_shape, silently
 from refdet.core.reduction import Axis
 
 _gradients_enabled: ContextVar[bool] = ContextVar("refdet_gradients_enabled", default=True)
@@ -130,7 +130,8 @@ class Tensor:
         """Add ∂(self · grad)/∂leaf to `grad` of every leaf; without `grad`, self must have one element."""
         dself = _seed("backward", self, grad)
         for leaf, dleaf in pull_back(self, dself, wanted=None, retain_graph=retain_graph):
-            leaf.grad = np.copy(dleaf) if leaf.grad is None else leaf.grad + dleaf
+            with silently():  # as_array: NumPy's sum of two arrays without axes is a scalar
+                leaf.grad = np.copy(dleaf) if leaf.grad is None else as_array(leaf.grad + dleaf)
 
     # elementwise arithmetic
 
@@ -194,8 +195,11 @@ class Tensor:
         return apply(elementwise.minimum_forward, elementwise.minimum_backward, self, _operand(self, other))
 
     def astype(self, dtype: Any) -> Tensor:
-        """Return the values rounded to float32 or float64; the gradient is rounded back. Integers become floats."""
-        if self.data.dtype.kind != "f":
+        """Return the values rounded to float32 or float64; the gradient is rounded back.
+
+        Data that cannot require a gradient, integers or float16 for instance, become what `dtype` says.
+        """
+        if self.data.dtype.name not in ("float32", "float64"):
             return Tensor(self.data.astype(np.dtype(dtype)))
         return apply(elementwise.cast_forward, elementwise.cast_backward, self, dtype=np.dtype(dtype).name)
 
@@ -397,7 +401,7 @@ def _is_number(x: object) -> bool:
 def _indices(k: Any) -> Array:
     """Return a copy of an array or list of indices; an empty list holds integers, as in NumPy."""
     copied = np.copy(k)
-    return copied if copied.size else copied.astype(np.int64) if copied.dtype.kind == "f" else copied
+    return copied if copied.size or is_array(k) else copied.astype(np.int64)
 
 
 def _is_index(k: object) -> bool:

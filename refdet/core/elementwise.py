@@ -3,7 +3,8 @@
 Where y = f(a, b) broadcasts its operands, the gradient of each operand is the sum over the axes along which it was
 repeated: ∂L/∂a = Σ_repeats ∂L/∂y · ∂f/∂a.
 
-Forward passes warn as NumPy does; gradients are silent: a division by 0 in one is the ±∞ or NaN that it is.
+Forward passes warn as NumPy does; gradients are silent: an overflow or a division by 0 in one is the ±∞ or NaN that it
+is.
 
 Kinks: |·| has gradient 0 at 0; at a tie of `maximum` and `minimum` the first operand receives the whole gradient; √ has
 gradient +∞ at 0 (NaN where dy is 0). Operands must share one dtype: nothing is promoted. NaN propagates, as in NumPy.
@@ -63,6 +64,11 @@ def broadcast_shape(op: str, x: Array, y: Array) -> tuple[int, ...]:
         return np.broadcast_shapes(x.shape, y.shape)
     except ValueError:
         raise ValueError(f"{op}: shapes do not broadcast together: {shapes_of({'x': x, 'y': y})}") from None
+
+
+def silently() -> np.errstate:
+    """Return the context in which gradients are computed and added up."""
+    return np.errstate(divide="ignore", over="ignore", invalid="ignore")
 
 
 def _check_binary(op: str) -> Any:
@@ -144,8 +150,7 @@ def divide_forward(x: Array, y: Array, *, keep_residual: bool) -> tuple[Array, O
 def divide_backward(residual: Operands, dy: Array, *, needs: tuple[bool, bool]) -> Gradients:
     """∂(x / y)/∂x = 1/y, ∂(x / y)/∂y = −x/y²."""
     x, y = residual
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return _each(residual, needs, lambda: dy / y, lambda: -dy * (x / y) / y)  # y² might overflow
+    return _each(residual, needs, lambda: dy / y, lambda: -dy * (x / y) / y)  # y² might overflow
 
 
 @kernel("maximum.forward", check=_check_binary("maximum"), portable=True)
@@ -188,10 +193,11 @@ def minimum_backward(residual: Operands, dy: Array, *, needs: tuple[bool, bool])
 
 def _each(residual: Operands, needs: tuple[bool, bool], dx: Any, dy: Any) -> Gradients:
     """Evaluate the gradients that are needed and sum each to its operand's shape."""
-    return tuple(
-        sum_to_shape(gradient(), operand.shape) if needed else None
-        for operand, needed, gradient in zip(residual, needs, (dx, dy), strict=True)
-    )
+    with silently():
+        return tuple(
+            sum_to_shape(gradient(), operand.shape) if needed else None
+            for operand, needed, gradient in zip(residual, needs, (dx, dy), strict=True)
+        )
 
 
 @kernel("negative.forward", check=_check_unary("negative"), portable=True)
@@ -216,7 +222,8 @@ def exp_forward(x: Array, *, keep_residual: bool) -> tuple[Array, Output | None]
 @kernel("exp.backward", check=_check_unary_backward("exp"), portable=True)
 def exp_backward(residual: Output, dy: Array, *, needs: tuple[bool]) -> Gradients:
     """d eˣ/dx = eˣ."""
-    return (dy * residual.y,)
+    with silently():
+        return (dy * residual.y,)
 
 
 @kernel("log.forward", check=_check_unary("log"), portable=True)
@@ -228,7 +235,7 @@ def log_forward(x: Array, *, keep_residual: bool) -> tuple[Array, Operand | None
 @kernel("log.backward", check=_check_unary_backward("log"), portable=True)
 def log_backward(residual: Operand, dy: Array, *, needs: tuple[bool]) -> Gradients:
     """d ln x/dx = 1/x."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with silently():
         return (dy / residual.x,)
 
 
@@ -242,7 +249,7 @@ def sqrt_forward(x: Array, *, keep_residual: bool) -> tuple[Array, Output | None
 @kernel("sqrt.backward", check=_check_unary_backward("sqrt"), portable=True)
 def sqrt_backward(residual: Output, dy: Array, *, needs: tuple[bool]) -> Gradients:
     """d√x/dx = 1/(2√x)."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with silently():
         return (dy / (2 * residual.y),)
 
 
@@ -255,7 +262,8 @@ def absolute_forward(x: Array, *, keep_residual: bool) -> tuple[Array, Operand |
 @kernel("absolute.backward", check=_check_unary_backward("absolute"), portable=True)
 def absolute_backward(residual: Operand, dy: Array, *, needs: tuple[bool]) -> Gradients:
     """d|x|/dx = sign x, which is 0 at 0."""
-    return (dy * np.sign(residual.x),)
+    with silently():
+        return (dy * np.sign(residual.x),)
 
 
 def _check_power(x: Array, *, exponent: float, keep_residual: bool) -> None:
@@ -278,7 +286,7 @@ def power_backward(residual: Operand, dy: Array, *, needs: tuple[bool], exponent
     """d xᵖ/dx = p·xᵖ⁻¹, and 0 everywhere (x = 0 too) for p = 0."""
     if exponent == 0:
         return (np.zeros_like(dy),)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with silently():
         return (dy * (float(exponent) * residual.x ** float(exponent - 1)),)
 
 
@@ -304,4 +312,5 @@ def cast_forward(x: Array, *, dtype: str, keep_residual: bool) -> tuple[Array, O
 @kernel("cast.backward", check=_check_cast_backward, portable=True)
 def cast_backward(residual: Operand, dy: Array, *, needs: tuple[bool], dtype: str) -> Gradients:
     """The gradient returns in the dtype of x."""
-    return (dy.astype(residual.x.dtype),)
+    with silently():
+        return (dy.astype(residual.x.dtype),)

@@ -28,7 +28,6 @@ class Backend(NamedTuple):
 
 KERNELS: dict[str, Kernel[..., Any]] = {}
 ROUND_TRIPS: Counter[str] = Counter()
-_REFERENCE = Backend("reference", {}, "reference")
 _active: ContextVar[Backend | None] = ContextVar("refdet_backend", default=None)
 
 
@@ -39,8 +38,7 @@ class Kernel(Generic[P, R]):
         if name in KERNELS:
             raise ValueError(f"kernel {name!r} is already defined in {KERNELS[name].__module__}")
         functools.update_wrapper(self, reference)
-        self.name, self.reference, self.check, self.portable = name, reference, check, portable
-        KERNELS[name] = self
+        KERNELS[name], self.name, self.reference, self.check, self.portable = self, name, reference, check, portable
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         self.check(*args, **kwargs)
@@ -67,8 +65,8 @@ def kernel(
 
 
 def active_backend() -> Backend:
-    """Return the backend of the innermost `use_backend`, else the one that `REFDET_BACKEND` names."""
-    return _active.get() or find_backend(os.environ.get("REFDET_BACKEND", "reference"))
+    """Return the backend of the innermost `use_backend`, else the one that `REFDET_BACKEND` names unless empty."""
+    return _active.get() or find_backend(os.environ.get("REFDET_BACKEND") or "reference")
 
 
 @functools.cache
@@ -77,7 +75,7 @@ def find_backend(name: str, fallback: str = "reference") -> Backend:
     if fallback not in ("reference", "error"):
         raise ValueError(f"use_backend: fallback must be 'reference' or 'error', got {fallback!r}")
     if name == "reference":
-        return _REFERENCE
+        return Backend("reference", {}, "reference")
     from importlib.metadata import entry_points  # here, as it takes longer to load than the rest of this file
 
     installed = {entry.name: entry for entry in entry_points(group="refdet.backends")}
@@ -92,6 +90,8 @@ def find_backend(name: str, fallback: str = "reference") -> Backend:
 @contextlib.contextmanager
 def use_backend(backend: str | Backend, *, fallback: str = "reference") -> Iterator[None]:
     """Run kernels from a backend, given by the name it is installed under or itself, inside a `with` block."""
+    if not isinstance(backend, (str, Backend)):
+        raise TypeError(f"use_backend: backend must be a name or a Backend, got {backend!r}")
     token = _active.set(find_backend(backend, fallback) if isinstance(backend, str) else backend)
     try:
         yield

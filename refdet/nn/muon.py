@@ -5,7 +5,8 @@ momentum μ,
 
     B ← μ B + G
     X ← G + μ B                            Nesterov's form, as in `SGD`
-    X ← X / ‖X‖_F;  five times:  X ← P X,   P = a I + b A + c A²,   A = X Xᵀ,   (a, b, c) = (3.4445, −4.7750, 2.0315)
+    X ← X / 2ᵉ,  X ← X / ‖X‖_F
+    five times:  X ← P X,   P = a I + b A + c A²,   A = X Xᵀ,   (a, b, c) = (3.4445, −4.7750, 2.0315)
     w ← w − ε · √max(1, O / (C·kh·kw)) · X
 
 All P and A are polynomials of the first A, and so commute: the A of P X is P² A, and what is done to X waits until the
@@ -19,7 +20,9 @@ Parameters that are no convolution's, that is not of rank 4, follow Adam's rule 
 
 Conventions: matrices are multiplied in the dtype of the parameter (torch.optim.Muon: bfloat16), the wider side last; Q
 knows singular values by their squares, so that in float32 errors of X are up to some 2e-4. A gradient of 0 gives a step
-of 0. There is no weight decay. ε is the rate of the matrices; `schedules` move both rates by one factor.
+of 0. 2ᵉ is the largest power of two that is at most max |X|: it changes no digit and keeps the norm, and so the step,
+from over- and underflow. There is no weight decay. ε is the rate of the matrices; `schedules` move both rates by one
+factor.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ import numpy as np
 
 from refdet.core.check import Array, check_number
 from refdet.nn.module import Parameter
-from refdet.nn.optim import Adam, Multipliers
+from refdet.nn.optim import Adam, Multipliers, power_of_two_below
 
 A, B, C = 3.4445, -4.7750, 2.0315
 N_ITERATIONS = 5
@@ -45,8 +48,10 @@ def orthogonalised(G: Array) -> Array:
     np.True_
     """
     X = G.T if G.shape[0] > G.shape[1] else G
-    norm = np.linalg.norm(X)
-    X = X / norm if norm > 0 else X
+    largest = float(np.max(np.abs(X), initial=0.0))
+    if largest > 0:
+        X = X / power_of_two_below(largest)
+        X = X / np.linalg.norm(X)
     gram = X @ X.T
     identity = np.eye(len(gram), dtype=gram.dtype)
     Q = identity

@@ -31,13 +31,14 @@ A parameter may come with multipliers of learning rate and weight decay (Caffe's
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from refdet.autograd.tensor import as_array
-from refdet.core.check import Array, check_number, shape_of
+from refdet.core.check import Array, check_flag, check_number, shape_of
 from refdet.nn.module import Module, Parameter, is_array, misfit
 
 
@@ -221,9 +222,9 @@ class SGD(Optimiser):
     ) -> None:
         super().__init__(named_parameters, lr=lr, weight_decay=weight_decay, multipliers=multipliers)
         self.momentum = check_number("SGD", "momentum", momentum, low=0)
-        if nesterov and momentum == 0:
+        self.nesterov = check_flag("SGD", "nesterov", nesterov)
+        if self.nesterov and momentum == 0:
             raise ValueError("SGD: nesterov needs a momentum above 0, got 0")
-        self.nesterov = nesterov
 
     def initial_slots(self, w: Array) -> dict[str, Array]:
         """Return v = 0, or nothing without momentum."""
@@ -290,10 +291,39 @@ def clip_gradients(parameters: Iterable[Parameter], *, max_norm: float) -> float
         if not isinstance(parameter, Parameter):
             raise TypeError(f"clip_gradients: pass net.parameters(), got an element of type {type(parameter).__name__}")
     gradients = [(p, p.grad) for p in parameters if p.grad is not None]
-    norm = math.sqrt(sum(float(np.sum(np.square(g, dtype=np.float64))) for _, g in gradients))
+    norm = joint_norm([g for _, g in gradients])
     if not math.isfinite(norm):
         raise FloatingPointError("clip_gradients: the norm of the gradients is not finite")
     if norm > max_norm:
         for parameter, g in gradients:
-            parameter.grad = g * (max_norm / norm)
+            parameter.grad = as_array(g * (max_norm / norm))
     return norm
+
+
+def joint_norm(gradients: Sequence[Array]) -> float:
+    """Return √Σ g² over all elements of all arrays, in float64; where squares over- or underflow, 2ᵉ √Σ (g / 2ᵉ)².
+
+    2ᵉ is the largest power of two that is not above max |g|.
+
+    >>> round(joint_norm([np.array([3e200]), np.array([4e200])]) / 1e200, 12)
+    5.0
+    """
+    with np.errstate(over="ignore"):
+        squares = sum(float(np.sum(np.square(g, dtype=np.float64))) for g in gradients)
+    if sys.float_info.min <= squares < math.inf:
+        return math.sqrt(squares)
+    largest = float(np.max([float(np.max(np.abs(g))) for g in gradients if g.size], initial=0.0))
+    if largest == 0 or not math.isfinite(largest):
+        return largest
+    scale = power_of_two_below(largest)
+    scaled = (np.divide(g, scale, dtype=np.float64) for g in gradients)
+    return scale * math.sqrt(sum(float(np.sum(np.square(g))) for g in scaled))
+
+
+def power_of_two_below(x: float) -> float:
+    """Return the largest power of two that is at most x > 0.
+
+    >>> power_of_two_below(0.3), power_of_two_below(4.0)
+    (0.25, 4.0)
+    """
+    return math.ldexp(1.0, math.frexp(x)[1] - 1)

@@ -23,6 +23,7 @@ from refdet.core.check import Array, check_flag, check_floating, check_gradient,
 from refdet.core.elementwise import Gradients
 from refdet.core.kernel import kernel
 from refdet.core.summation import total
+from refdet.ops.pooling import read_only
 
 
 class GlobalAvgPool2dResidual(NamedTuple):
@@ -136,11 +137,11 @@ def global_max_pool2d(x: Tensor | Array, *, keepdims: bool = False) -> tuple[Ten
         keepdims: keep the two axes of the plane, with length 1.
 
     Returns:
-        y, (N, C) or (N, C, 1, 1), and the switches, int64 of the same shape: h·W + w of each maximum.
+        y, (N, C) or (N, C, 1, 1), and the switches, int64 of the same shape, read-only: h·W + w of each maximum.
 
     >>> y, switches = global_max_pool2d(np.array([[[[1.0, 4.0], [4.0, 2.0]]]]))
     >>> y.data, switches
     (array([[4.]]), array([[1]]))
     """
     y, *extras = _global_max_pool2d.with_extras(x, keepdims=keepdims)
-    return y, extras[0]
+    return y, read_only(extras[0])

@@ -16,9 +16,9 @@ What `alpha` and an even `size` mean differs:
 So AlexNet's α = 1e-4 is α = 5e-4 in Caffe, torch and ONNX. TensorFlow's `depth_radius` r is "paper" with n = 2r + 1.
 The n in α/n stays n where the window is clipped. onnxruntime refuses an even n, ONNX does not.
 
-Conventions: an empty batch or no channels give an empty output. k = 0 where the window is all zero is 0/0 = NaN (0 for
-β = 0), its gradient too. A NaN makes its window NaN. The sum runs from the lowest channel to the highest, in the
-input's dtype.
+Conventions: an empty batch or no channels give an empty output. k = 0 where the window is all zero is 0/0 = NaN, its
+gradient too. A NaN makes its window NaN. β = 0 is the identity, whatever the window holds, and so is its gradient. The
+sum runs from the lowest channel to the highest, in the input's dtype.
 """
 
 from __future__ import annotations
@@ -158,6 +158,8 @@ def normalise_adjoint(
 ) -> Array:
     """Return dy S^(−β) − 2 α' β x ΣR, where α' is `scale` and `sum_over` gives each element the Σ over its readers."""
     x, base = residual
+    if beta == 0:  # where S is 0, the second term would be 0 · NaN
+        return normalise(dy, base, beta)
     with np.errstate(divide="ignore", invalid="ignore"):  # S = 0
         R = dy * normalise(x, base, beta) / base
         return normalise(dy, base, beta) - 2 * scale * float(beta) * x * sum_over(R)

@@ -6,8 +6,9 @@ Caffe's WITHIN_CHANNEL (`lrn_layer.cpp`), where k is always 1 and α defaults to
 normalisation among the layers that HOG is made of.
 
 Conventions: n = `size` is odd, so that the window has a centre. Pixels outside the map count as 0, and n² stays n² at
-the border. k = 0 where the window is all zero is 0/0 = NaN (0 for β = 0), its gradient too. The sum runs over the rows
-of the window, then over its columns, in the input's dtype.
+the border. k = 0 where the window is all zero is 0/0 = NaN, its gradient too; β = 0 is the identity, whatever the
+window holds, and so is its gradient. The sum runs over the rows of the window, then over its columns, in the input's
+dtype.
 """
 
 from __future__ import annotations

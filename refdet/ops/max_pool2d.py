@@ -33,7 +33,7 @@ from refdet.core.check import Array, check_gradient, check_integer, check_rank, 
 from refdet.core.elementwise import Gradients
 from refdet.core.geometry import Padding, Pair, check_geometry, padding_pairs, pair, window_extent
 from refdet.core.kernel import kernel
-from refdet.ops.pooling import PoolingWindows, add_at_switches, check_windows, output_shape
+from refdet.ops.pooling import PoolingWindows, add_at_switches, check_windows, output_shape, read_only
 
 
 class MaxPool2dResidual(NamedTuple):
@@ -150,7 +150,8 @@ def max_pool2d(
         convention: "torch" or "caffe": which of the overhanging windows are dropped (see the module).
 
     Returns:
-        y, (N, C, Ho, Wo), and the switches, int64 of the same shape: h·W + w of each maximum in its plane of x.
+        y, (N, C, Ho, Wo), and the switches, int64 of the same shape, read-only: h·W + w of each maximum in its plane of
+        x.
 
     The two maxima are the pixels 5 and 7 of 0 … 7:
 
@@ -175,4 +176,4 @@ def max_pool2d(
         ceil_mode=ceil_mode,
         convention=convention,
     )
-    return y, extras[0]
+    return y, read_only(extras[0])

@@ -8,7 +8,8 @@ which is a real pixel only if it lies in the H × W plane. `PoolingWindows.taps`
 order; for each, the windows with a real pixel under that tap form a rectangle, and so do, s apart, their pixels.
 Pooling works on these rectangles, so neither padding nor the overhang of a ceil window is ever stored.
 
-A switch is the index h·W + w of a pixel of an unpadded plane, or −1 for none.
+A switch is the index h·W + w of a pixel of an unpadded plane, or −1 for none. The switches that an op returns are those
+that its gradient reads, and so they are read-only where their array type, like NumPy's, can be.
 """
 
 from __future__ import annotations
@@ -101,6 +102,14 @@ def check_windows(op: str, x: Array, windows: PoolingWindows) -> None:
 def output_shape(x: Array, windows: PoolingWindows) -> tuple[int, ...]:
     """Return (N, C, Ho, Wo)."""
     return (*shape_of(x)[:2], *windows.output_size(x.shape[2:]))
+
+
+def read_only(switches: Array) -> Array:
+    """Return a view that cannot be written to; an array of another library's type as it is."""
+    if isinstance(switches, np.ndarray):
+        switches = switches.view()
+        switches.flags.writeable = False
+    return switches
 
 
 def add_at_switches(values: Array, switches: Array, size: Pair) -> Array:

@@ -43,6 +43,7 @@ from refdet.core.elementwise import Gradients
 from refdet.core.geometry import Pair, pair
 from refdet.core.kernel import kernel
 from refdet.ops.bins import CONVENTIONS, bin_slices, largest_in_bins
+from refdet.ops.pooling import read_only
 from refdet.ops.rois import check_roi_shapes, checked_rois, crop_shape
 
 
@@ -149,8 +150,8 @@ def roi_pool(
         convention: "exact", or "float32-bins" for the bounds that kernels in float32 compute (see the module).
 
     Returns:
-        y, (R, C, PH, PW), and the switches, int64 of the same shape: h·W + w of each maximum in its plane of x, −1 in
-        an empty bin.
+        y, (R, C, PH, PW), and the switches, int64 of the same shape, read-only: h·W + w of each maximum in its plane
+        of x, −1 in an empty bin.
 
     Rows 0 … 2 and columns 1 … 2 of 0 … 11, in 2 × 1 bins that share row 1:
 
@@ -164,4 +165,4 @@ def roi_pool(
     factor = check_number("roi_pool", "scale", scale, low=0, open_low=True)
     regions = checked_rois("roi_pool", rois, n_images=x.shape[0], scale=factor)
     y, *extras = _roi_pool.with_extras(x, regions, output_size=size, scale=factor, convention=convention)
-    return y, extras[0]
+    return y, read_only(extras[0])

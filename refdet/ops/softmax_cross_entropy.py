@@ -14,8 +14,8 @@
 
 Logits are shifted by their largest, so they may be of any size. The logits of an ignored label have no part: a NaN
 there costs nothing, and their gradient is 0, for any D. Logits of −∞ rule a class out; NaN, or a largest logit of ±∞,
-gives NaN, and so does a weight of 0 times an infinite loss. Weights and labels get no gradient. Sums accumulate in the
-dtype of the logits.
+gives NaN, and so does a weight of 0 times an infinite loss. A loss beyond the dtype is ∞. Weights
+and labels get no gradient. Sums accumulate in the dtype of the logits.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _select(logits: Array, labels: Array, weight: Array | None, ignore_label: in
 
 
 def _negative_log_softmax(logits: Array) -> Array:
-    with np.errstate(invalid="ignore"):  # ∞ − ∞ where no class is left
+    with np.errstate(invalid="ignore", over="ignore"):  # ∞ − ∞ where no class is left; the gap of two huge logits is ∞
         shifted = logits - np.amax(logits, axis=1, keepdims=True)
     negative_log_p: Array = np.log(np.sum(np.exp(shifted), axis=1, keepdims=True)) - shifted
     return negative_log_p
@@ -136,12 +136,12 @@ def softmax_cross_entropy_forward(
     """Return Σ_i ℓ_i / D, or ℓ (N, ...) for "none"."""
     selection = _select(logits, labels, weight, ignore_label)
     negative_log_p = np.where(selection.is_label, _negative_log_softmax(logits), np.zeros_like(logits))
-    with np.errstate(invalid="ignore"):  # a weight of 0 times an infinite loss
+    with np.errstate(invalid="ignore", over="ignore"):  # a weight of 0 times an infinite loss; a loss too large
         losses = selection.weight * np.sum(negative_log_p, axis=1)  # (N, ...)
     residual = SoftmaxCrossEntropyResidual(logits, labels, weight) if keep_residual else None
     if normalize == "none":
         return losses, residual
-    with np.errstate(divide="ignore", invalid="ignore"):  # 0/0 for "weight"
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # 0/0 for "weight"; a sum too large
         return np.sum(losses) / _divisor(selection, normalize), residual
 
 

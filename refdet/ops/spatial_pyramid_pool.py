@@ -38,7 +38,7 @@ from refdet.core.check import (
 from refdet.core.elementwise import Gradients
 from refdet.core.kernel import kernel
 from refdet.ops.bins import bin_slices, largest_in_bins
-from refdet.ops.pooling import add_at_switches
+from refdet.ops.pooling import add_at_switches, read_only
 
 Levels = tuple[int, ...]
 
@@ -117,7 +117,8 @@ def spatial_pyramid_pool(x: Tensor | Array, levels: Sequence[int] = (1, 2, 3, 6)
         levels: bins along each axis, grid by grid. The default is SPP-net's for detection, 1 + 4 + 9 + 36 = 50 bins.
 
     Returns:
-        y, (N, C·Σk²), and the switches, int64 of the same shape: h·W + w of each maximum in its plane of x.
+        y, (N, C·Σk²), and the switches, int64 of the same shape, read-only: h·W + w of each maximum in its plane of
+        x.
 
     All of 0 … 8, then its four quarters, which share the middle row and column:
 
@@ -129,4 +130,4 @@ def spatial_pyramid_pool(x: Tensor | Array, levels: Sequence[int] = (1, 2, 3, 6)
         raise TypeError(f"spatial_pyramid_pool: levels must be a sequence of integers, got {levels!r}")
     plain = integers("spatial_pyramid_pool", "levels", levels, count=len(levels), low=1)
     y, *extras = _spatial_pyramid_pool.with_extras(x, levels=plain)
-    return y, extras[0]
+    return y, read_only(extras[0])

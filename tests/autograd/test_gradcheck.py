@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -65,5 +67,8 @@ def test_what_cannot_be_checked_is_refused() -> None:
         gradcheck(lambda x: x, [[1.0]], rng=rng)  # type: ignore[list-item]
     with pytest.raises(TypeError, match="gradcheck: the function must return a Tensor, got ndarray"):
         gradcheck(lambda x: x.data, [np.ones(2)], rng=rng)
+    seed: Any = 0
+    with pytest.raises(TypeError, match=r"gradcheck: rng must be a numpy\.random\.Generator .*, got int"):
+        gradcheck(lambda x: x, [np.ones(2)], rng=seed)
     with pytest.raises(ValueError, match="gradcheck: step must lie in"):
         gradcheck(lambda x: x, [np.ones(2)], rng=rng, step=0.0)

@@ -240,6 +240,22 @@ def test_an_error_on_the_way_leaves_the_graph_whole() -> None:
     np.testing.assert_array_equal(grad(x), [2, 2])
 
 
+def test_the_gradient_of_a_tensor_without_axes_is_an_array_every_time() -> None:
+    x = Tensor(3.0, requires_grad=True)
+    for expected in (6, 12):
+        (x * x).backward()
+        assert isinstance(x.grad, np.ndarray)
+        np.testing.assert_array_equal(x.grad, expected)
+
+
+@pytest.mark.filterwarnings("error")
+def test_gradients_that_add_up_to_infinity_do_so_silently() -> None:
+    x = leaf(1)
+    for _ in range(2):
+        (x * 1 + x).backward(np.array([1e308]))
+    np.testing.assert_array_equal(grad(x), [np.inf])
+
+
 def test_a_key_changed_afterwards_does_not_matter() -> None:
     x, key = leaf(1, 2, 3), np.array([0, 0])
     y = x[key]
@@ -255,6 +271,11 @@ def test_keys_that_do_not_fit_say_so() -> None:
     with pytest.raises(IndexError, match=r"gather: the key .* does not fit x of shape \(3,\)"):
         x[np.array([True, False])]
     assert x[True].shape == (1, 3)  # as NumPy has it
+    for nothing in (np.zeros(0), np.zeros((2, 0)), np.zeros(0, np.float32), Tensor(np.zeros(0))):
+        with pytest.raises(IndexError, match=r"gather: the key .* does not fit x of shape \(3,\): arrays used as ind"):
+            x[nothing]
+    empty: list[Any] = []
+    assert (x[empty].shape, x[[empty]].shape, x[np.zeros(0, int)].shape) == ((0,), (1, 0), (0,))
 
 
 def test_conversion_to_an_array_is_refused_where_a_gradient_would_be_lost() -> None:
@@ -281,6 +302,10 @@ def test_what_a_tensor_can_hold() -> None:
     with pytest.raises(TypeError, match="must be numbers in a regular array"):
         Tensor([[1.0], [1.0, 2.0]])
     np.testing.assert_array_equal(Tensor(np.arange(3)).astype(np.float32).data, np.arange(3, dtype=np.float32))
+    for dtype in (np.float16, np.longdouble, np.bool_):
+        converted = Tensor(np.array([1, 0], dtype)).astype("float32")
+        assert converted.dtype == np.float32
+        np.testing.assert_array_equal(converted.data, [1, 0])
     assert (Tensor(2**53 + 1).item(), int(Tensor(3.0))) == (2**53 + 1, 3)
     with pytest.raises(TypeError, match="data must be numbers"):
         Tensor(["a"])

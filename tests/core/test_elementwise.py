@@ -152,6 +152,39 @@ def test_gradients_at_special_points(function: Callable[[Tensor], Tensor], x: li
     np.testing.assert_array_equal(t.grad, dx)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("op", "inputs", "dy", "params", "expected"),
+    [
+        ("add", [[0.0, 0.0], [0.0]], [1e308, 1e308], {}, [[1e308, 1e308], [np.inf]]),
+        ("subtract", [[0.0, 0.0], [0.0]], [np.inf, -np.inf], {}, [[np.inf, -np.inf], [np.nan]]),
+        ("multiply", [[1e300], [1e300]], [1e300], {}, [[np.inf], [np.inf]]),
+        ("divide", [[1.0], [1e-300]], [1e300], {}, [[np.inf], [-np.inf]]),
+        ("exp", [[1000.0]], [0.0], {}, [[np.nan]]),
+        ("log", [[1e-300]], [1e300], {}, [[np.inf]]),
+        ("sqrt", [[1e-300]], [1e300], {}, [[np.inf]]),
+        ("absolute", [[0.0]], [np.inf], {}, [[np.nan]]),
+        ("power", [[1e200]], [1.0], {"exponent": 3}, [[np.inf]]),
+    ],
+)
+def test_gradients_are_silent(
+    op: str, inputs: list[list[float]], dy: list[float], params: dict[str, Any], expected: list[list[float]]
+) -> None:
+    with np.errstate(over="ignore"):
+        _, residual = KERNELS[f"{op}.forward"](*map(np.array, inputs), keep_residual=True, **params)
+    needs = (True,) * len(inputs)
+    found = KERNELS[f"{op}.backward"](residual, np.array(dy), needs=needs, **params)
+    for gradient, values in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(gradient, values)
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_gradient_of_a_cast_overflows_silently() -> None:
+    x = Tensor(np.ones(1, np.float32), requires_grad=True)
+    x.astype("float64").backward(np.array([1e300]))
+    np.testing.assert_array_equal(x.grad, [np.inf])
+
+
 def test_the_gradient_of_division_does_not_square_the_divisor() -> None:
     """In float32, 1e30² overflows and 1e-30² is 0; 1e30/1e30² and 1e-30/1e-30² are neither."""
     x = Tensor(np.array([1e30, 1e-30], np.float32), requires_grad=True)

@@ -104,6 +104,14 @@ def test_environment_names_the_default(halve: Any, install: Any, monkeypatch: py
     assert halve(3.0) == -1.0
     with use_backend("reference"):
         assert halve(3.0) == 1.5
+    monkeypatch.setenv("REFDET_BACKEND", "")  # as good as none
+    assert halve(3.0) == 1.5
+
+
+@pytest.mark.parametrize("backend", [3, None, {"halve": abs}])
+def test_a_backend_is_a_name_or_a_backend(backend: Any) -> None:
+    with pytest.raises(TypeError, match="use_backend: backend must be a name or a Backend, got"), use_backend(backend):
+        pass
 
 
 class OnDevice:

@@ -37,6 +37,45 @@ def test_singular_values_come_near_one() -> None:
     assert 0.67 < found.min() <= found.max() < 1.22
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("dtype", "exponents"), [("float32", (-120, -80, 66, 126)), ("float64", (-1000, -600, 600, 1000))]
+)
+@pytest.mark.parametrize("shape", [(3, 5), (5, 3)])
+def test_the_step_does_not_depend_on_the_scale(shape: tuple[int, int], dtype: str, exponents: tuple[int, ...]) -> None:
+    G = np.clip(np.random.default_rng(0).standard_normal(shape), -1.9, 1.9).astype(dtype)
+    expected = orthogonalised(G)
+    for exponent in exponents:
+        np.testing.assert_array_equal(orthogonalised(np.ldexp(G, exponent)), expected)
+    for g in (1e20, 1e-20, 1e-24, 1e-45):
+        found = orthogonalised(np.array(g, dtype) * np.eye(*shape, dtype=dtype))
+        np.testing.assert_allclose(found, orthogonalised(np.eye(*shape, dtype=dtype)), rtol=1e-6)
+
+
+def without_the_power_of_two(G: Array) -> Array:
+    """`orthogonalised`, but that G is divided by its norm alone."""
+    X = G.T if G.shape[0] > G.shape[1] else G
+    X = X / np.linalg.norm(X)
+    gram = X @ X.T
+    identity = np.eye(len(gram), dtype=gram.dtype)
+    Q = identity
+    for _ in range(5):
+        P = 3.4445 * identity - 4.775 * gram + 2.0315 * (gram @ gram)
+        Q, gram = P @ Q, P @ gram @ P
+    product: Array = Q @ X
+    return product.T if G.shape[0] > G.shape[1] else product
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(1, 9), (16, 27), (27, 16), (64, 576), (256, 64)])
+def test_the_power_of_two_changes_no_bit(shape: tuple[int, int], dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    for scale in (1e-7, 1e-3, 1.0, 30.0, 1e4):
+        G = (scale * rng.standard_normal(shape) * 10.0 ** rng.uniform(-6, 0, shape)).astype(dtype)
+        G[rng.random(shape) < 0.2] = 0
+        np.testing.assert_array_equal(orthogonalised(G), without_the_power_of_two(G))
+
+
 def test_two_steps_of_a_convolution_and_a_bias() -> None:
     rng = np.random.default_rng(0)
     weight, bias = nn.Parameter(rng.standard_normal((6, 2, 1, 2))), nn.Parameter(np.array([1.0, -2.0]))

@@ -161,6 +161,9 @@ def test_bad_options() -> None:
     w = [("w", parameter(1.0))]
     with pytest.raises(ValueError, match="SGD: nesterov needs a momentum above 0"):
         nn.SGD(w, lr=0.1, nesterov=True)
+    text: Any = "no"
+    with pytest.raises(TypeError, match="SGD: nesterov must be True or False, got 'no'"):
+        nn.SGD(w, lr=0.1, momentum=0.9, nesterov=text)
     with pytest.raises(ValueError, match=r"Adam: betas\[1\] must lie in"):
         nn.Adam(w, betas=(0.9, 1.0))
     with pytest.raises(ValueError, match="multipliers name parameters that do not exist: v"):
@@ -179,6 +182,39 @@ def test_clipping() -> None:
     with pytest.raises(FloatingPointError, match="clip_gradients: the norm of the gradients is not finite"):
         nn.clip_gradients([a, b], max_norm=1.0)
     assert nn.clip_gradients([parameter(1.0)], max_norm=1.0) == 0.0
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [1e200, 1e-200, 1e-160, 5e-324])
+def test_clipping_where_squares_leave_the_range(scale: float) -> None:
+    a, b, empty = parameter(0.0), parameter(0.0), nn.Parameter(np.zeros(0))
+    a.grad, b.grad, empty.grad = np.array([3 * scale]), np.array([-4 * scale]), np.zeros(0)
+    assert nn.clip_gradients([a, b, empty], max_norm=0.5 * scale) == pytest.approx(5 * scale, rel=1e-15, abs=0)
+    if scale > 1e-300:
+        np.testing.assert_allclose([a.grad.item(), b.grad.item()], [0.3 * scale, -0.4 * scale], rtol=1e-15)
+
+
+@pytest.mark.parametrize("bad", [np.nan, -np.inf])
+def test_clipping_what_is_not_finite_beside_what_is_large(bad: float) -> None:
+    a, b = parameter(0.0), parameter(0.0)
+    a.grad, b.grad = np.array([1e200]), np.array([bad])
+    with pytest.raises(FloatingPointError, match="the norm of the gradients is not finite"):
+        nn.clip_gradients([a, b], max_norm=1.0)
+
+
+def test_the_norm_of_ordinary_gradients_keeps_its_bits() -> None:
+    rng = np.random.default_rng(0)
+    for dtype in (np.float32, np.float64):
+        for scale in (1e-6, 1.0, 1e4):
+            w = [nn.Parameter(np.zeros(shape, dtype)) for shape in ((7, 3, 3, 3), (5,), ())]
+            for p in w:
+                p.grad = np.asarray(scale * rng.standard_normal(p.data.shape), dtype)
+            gradients = [p.grad for p in w if p.grad is not None]
+            norm = math.sqrt(sum(float(np.sum(np.square(g, dtype=np.float64))) for g in gradients))
+            assert nn.clip_gradients(w, max_norm=norm / 3) == norm
+            for p, g in zip(w, gradients, strict=True):
+                assert isinstance(p.grad, np.ndarray)
+                np.testing.assert_array_equal(p.grad, g * (norm / 3 / norm))
 
 
 @pytest.mark.oracle

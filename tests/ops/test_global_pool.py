@@ -36,6 +36,13 @@ def test_hand_example() -> None:
     assert switches.dtype == np.int64
 
 
+def test_switches_cannot_be_changed_under_the_gradient() -> None:
+    x = Tensor(np.arange(4.0).reshape(1, 1, 2, 2), requires_grad=True)
+    _, switches = global_max_pool2d(x)
+    with pytest.raises(ValueError, match="read-only"):
+        switches[...] = 0
+
+
 def test_gradients_by_hand() -> None:
     for pool, expected in (
         (global_avg_pool2d, [[2, 2], [2, 2]]),

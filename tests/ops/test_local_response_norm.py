@@ -99,7 +99,15 @@ def test_zero_window_with_zero_k_is_nan() -> None:
     y.backward(np.ones((1, 4)))
     assert x.grad is not None
     assert np.isnan(x.grad[0, 0])
-    np.testing.assert_array_equal(local_response_norm(x, size=3, alpha=1, beta=0, k=0).data, x.data)
+
+
+def test_beta_0_is_the_identity_whatever_the_window_holds() -> None:
+    x = Tensor(np.array([[0.0, 0.0, 0.0, 2.0, np.inf, np.nan]]), requires_grad=True)
+    y = local_response_norm(x, size=3, alpha=1, beta=0, k=0)
+    np.testing.assert_array_equal(y.data, x.data)
+    dy = np.arange(1.0, 7.0).reshape(1, 6)
+    y.backward(dy)
+    np.testing.assert_array_equal(x.grad, dy)
 
 
 def test_nan_spreads_over_its_window_only() -> None:

@@ -68,8 +68,15 @@ def test_zero_window_with_zero_k_is_nan() -> None:
     y.backward(np.ones(y.shape))
     assert x.grad is not None
     assert np.isnan(x.grad.ravel()[0])
-    same = local_response_norm_within_channel(x, size=3, alpha=9, beta=0, k=0)
-    np.testing.assert_array_equal(same.data, x.data)
+
+
+def test_beta_0_is_the_identity_whatever_the_window_holds() -> None:
+    x = Tensor(np.array([[[[0.0, 0.0, 0.0, 2.0, np.inf, np.nan]]]]), requires_grad=True)
+    y = local_response_norm_within_channel(x, size=3, alpha=9, beta=0, k=0)
+    np.testing.assert_array_equal(y.data, x.data)
+    dy = np.arange(1.0, 7.0).reshape(1, 1, 1, 6)
+    y.backward(dy)
+    np.testing.assert_array_equal(x.grad, dy)
 
 
 @pytest.mark.parametrize(

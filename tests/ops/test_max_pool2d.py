@@ -217,6 +217,13 @@ def test_a_ceil_window_may_be_larger_than_the_plane() -> None:
     assert (y.data.item(), switches.item()) == (2, 1)
 
 
+def test_switches_cannot_be_changed_under_the_gradient() -> None:
+    x = Tensor(np.arange(4.0).reshape(1, 1, 2, 2), requires_grad=True)
+    _, switches = max_pool2d(x, 2)
+    with pytest.raises(ValueError, match="read-only"):
+        switches[...] = 0
+
+
 def test_without_gradients_nothing_is_kept() -> None:
     with no_grad():
         y, switches = max_pool2d(Tensor(np.zeros((1, 1, 2, 2)), requires_grad=True), 2)

@@ -60,6 +60,13 @@ def test_deck_sizes() -> None:
         np.testing.assert_array_equal(y.data[0, :, p, q], x[0, :, rows[p], columns[q]].max((1, 2)))
 
 
+def test_switches_cannot_be_changed_under_the_gradient() -> None:
+    x = Tensor(np.arange(4.0).reshape(1, 1, 2, 2), requires_grad=True)
+    _, switches = roi_pool(x, roi(0, 0, 1, 1), 2)
+    with pytest.raises(ValueError, match="read-only"):
+        switches[...] = 0
+
+
 @given(data=st.data(), seed=seeds, dtype=dtypes, layout=layouts)
 def test_against_the_definition(data: st.DataObject, seed: int, dtype: str, layout: str) -> None:
     """Corners in quarters of a pixel around the map, malformed ones and ties of the rounding among them."""

@@ -107,6 +107,20 @@ def test_extreme_logits(dtype: Any) -> None:
     np.testing.assert_array_equal(logits.grad, [[0, 0], [1, -1], [0.5, -0.5]])
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_logits_further_apart_than_the_largest_number(dtype: Any) -> None:
+    most = np.finfo(dtype).max
+    logits = Tensor(np.array([[most, -most], [most, -most]], dtype), requires_grad=True)
+    losses = softmax_cross_entropy(logits, np.array([0, 1]), normalize="none")
+    np.testing.assert_array_equal(losses.data, [0, np.inf])
+    losses.backward(np.ones(2, dtype))
+    np.testing.assert_array_equal(logits.grad, [[0, 0], [1, -1]])
+    apart = np.array([[most, 0], [most, 0]], dtype)
+    for weight in (None, np.array([0, 2], dtype)):
+        assert softmax_cross_entropy(apart, np.array([1, 1]), weight=weight).data == np.inf
+
+
 def test_a_class_ruled_out() -> None:
     """A logit of −∞ is a probability of 0: free for the other classes, infinitely wrong for its own."""
     logits = Tensor(np.array([[0.0, -np.inf], [0.0, -np.inf]]), requires_grad=True)

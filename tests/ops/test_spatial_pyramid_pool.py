@@ -29,6 +29,13 @@ def test_hand_example() -> None:
     np.testing.assert_array_equal(x.grad, [[[[0, 0, 0], [0, 2, 3], [0, 4, 6]]]])
 
 
+def test_switches_cannot_be_changed_under_the_gradient() -> None:
+    x = Tensor(np.arange(4.0).reshape(1, 1, 2, 2), requires_grad=True)
+    _, switches = spatial_pyramid_pool(x, (1, 2))
+    with pytest.raises(ValueError, match="read-only"):
+        switches[...] = 0
+
+
 @given(data=st.data(), seed=seeds, dtype=dtypes, layout=layouts)
 def test_against_the_definition(data: st.DataObject, seed: int, dtype: str, layout: str) -> None:
     rng = np.random.default_rng(seed)

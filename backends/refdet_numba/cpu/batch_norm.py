@@ -89,8 +89,11 @@ def backward(
     if needs[0]:
         dx = np.empty_like(gradient)
         m = max(1, gradient.shape[0] * gradient.shape[2])
-        means = (s / m, t / m) if training else (np.zeros_like(s), np.zeros_like(t))
-        _gradient(gradient, normalised, gain.astype(dx.dtype), *(mean.astype(dx.dtype) for mean in means), dx)
+        gain, mean, mean_product = (v.astype(dx.dtype) for v in (gain, s / m, t / m))
+        if training:
+            _gradient(gradient, normalised, gain, mean, mean_product, dx)
+        else:
+            _scale(gradient, gain, dx)
         dx = dx.reshape(dy.shape)
     return dx, t if needs[1] else None, s if needs[2] else None, None, None
 
@@ -180,3 +183,12 @@ def _gradient(dy: Any, normalised: Any, gain: Any, mean: Any, mean_product: Any,
         for n in range(N):
             for i in range(L):
                 dx[n, c, i] = gain[c] * (dy[n, c, i] - mean[c] - normalised[n, c, i] * mean_product[c])
+
+
+@compiled_parallel
+def _scale(dy: Any, gain: Any, dx: Any) -> None:
+    N, C, L = dy.shape
+    for c in prange(C):
+        for n in range(N):
+            for i in range(L):
+                dx[n, c, i] = gain[c] * dy[n, c, i]
