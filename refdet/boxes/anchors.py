@@ -47,7 +47,7 @@ def _check_base(*, sizes: tuple[float, ...], ratios: tuple[float, ...], base_siz
     positive_numbers("base_anchors", "sizes", sizes)
     positive_numbers("base_anchors", "ratios", ratios)
     if convention == "py-faster":
-        integer("base_anchors", "base_size", base_size, low=1)
+        integer("base_anchors", "base_size", base_size, low=1, int64=True)
     elif base_size is not None:
         raise ValueError(
             f"base_anchors: base_size must be None with convention {convention!r}, whose sizes are in pixels, "
@@ -129,7 +129,7 @@ def base_anchors(
     if convention == "py-faster" and base_size is None:
         base_size = 16
     if base_size is not None:
-        base_size = integer("base_anchors", "base_size", base_size, low=1)
+        base_size = integer("base_anchors", "base_size", base_size, low=1, int64=True)
     return base_anchors_kernel(
         sizes=positive_numbers("base_anchors", "sizes", sizes),
         ratios=positive_numbers("base_anchors", "ratios", ratios),

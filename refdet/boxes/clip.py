@@ -30,7 +30,7 @@ def _check(boxes: Array, *, height: int, width: int, convention: str) -> None:
     check_boxes("clip_boxes", boxes=boxes)
     check_choice("clip_boxes", "convention", convention, CONVENTIONS)
     for name, size in {"height": height, "width": width}.items():
-        integer("clip_boxes", name, size, low=0 if convention == "continuous" else 1)
+        integer("clip_boxes", name, size, low=0 if convention == "continuous" else 1, int64=True)
 
 
 @kernel("clip_boxes", check=_check, portable=True)
@@ -58,6 +58,6 @@ def clip_boxes(boxes: Array, *, height: int, width: int, convention: str = "cont
     >>> clip_boxes(np.array([[-5.0, 10, 25, 45]]), height=30, width=20)
     array([[ 0., 10., 20., 30.]])
     """
-    height = integer("clip_boxes", "height", height, low=0)
-    width = integer("clip_boxes", "width", width, low=0)
+    height = integer("clip_boxes", "height", height, low=0, int64=True)
+    width = integer("clip_boxes", "width", width, low=0, int64=True)
     return clip_boxes_kernel(boxes, height=height, width=width, convention=convention)

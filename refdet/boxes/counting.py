@@ -43,9 +43,9 @@ def count_windows(size: int | Pair, window: int | Pair, *, stride: int | Pair = 
     >>> count_windows((5, 7), 3), count_windows((5, 7), 3, stride=2)
     (15, 6)
     """
-    H, W = integers("count_windows", "size", size, count=2, low=0)
-    h, w = integers("count_windows", "window", window, count=2, low=1)
-    vertical, horizontal = integers("count_windows", "stride", stride, count=2, low=1)
+    H, W = integers("count_windows", "size", size, count=2, low=0, int64=False)
+    h, w = integers("count_windows", "window", window, count=2, low=1, int64=False)
+    vertical, horizontal = integers("count_windows", "stride", stride, count=2, low=1, int64=False)
     if h > H or w > W:
         return 0
     return ((H - h) // vertical + 1) * ((W - w) // horizontal + 1)
@@ -57,6 +57,6 @@ def count_pixels(size: int | Pair, *, n_images: int = 1) -> int:
     >>> count_pixels((2, 3), n_images=10)
     60
     """
-    H, W = integers("count_pixels", "size", size, count=2, low=0)
+    H, W = integers("count_pixels", "size", size, count=2, low=0, int64=False)
     n = integer("count_pixels", "n_images", n_images, low=0)
     return H * W * n

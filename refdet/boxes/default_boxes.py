@@ -109,7 +109,7 @@ def _check(
     clip: str,
 ) -> None:
     op = "default_boxes"
-    integer(op, "image_size", image_size, low=1)
+    integer(op, "image_size", image_size, low=1, int64=True)
     per_map = {"map_sizes": map_sizes, "min_sizes": min_sizes, "max_sizes": max_sizes, "steps": steps, "ratios": ratios}
     if len({len(values) for values in per_map.values()}) != 1:
         lengths = ", ".join(f"{name} {len(values)}" for name, values in per_map.items())
@@ -193,7 +193,7 @@ def default_boxes(
            [0.25 , 0.25 , 0.75 , 0.75 ]])
     """
     op = "default_boxes"
-    size = integer(op, "image_size", image_size, low=1)
+    size = integer(op, "image_size", image_size, low=1, int64=True)
     positions = sequence(op, "map_sizes", map_sizes)
     return default_boxes_kernel(
         image_size=size,

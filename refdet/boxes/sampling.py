@@ -39,6 +39,7 @@ from refdet.core.check import (
     check_choice,
     check_floating,
     check_generator,
+    check_int64,
     check_integer,
     check_number,
     check_rank,
@@ -75,6 +76,7 @@ def sample_balanced(
     n_wanted = as_index(n)
     if n_wanted is None or n_wanted < 0:
         raise ValueError(f"{op}: n must be an integer of at least 0, got {n!r}")
+    check_int64(op, "n", n_wanted)
     fraction = check_number(op, "positive_fraction", positive_fraction, low=0, high=1)
     check_choice(op, "rounding", rounding, ROUNDINGS)
     check_generator(op, rng)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Numbers = Sequence[float] | Array
+LARGEST_INTEGER = 2**63 - 1  # that int64 holds
 
 
 def check_floating(op: str, *, optional: Collection[str] = (), **arrays: Array | None) -> None:
@@ -88,17 +89,28 @@ def check_choice(op: str, name: str, value: object, choices: Collection[str]) ->
 
 
 def check_number(
-    op: str, name: str, value: float, *, low: float = -math.inf, high: float = math.inf, open_low: bool = False
+    op: str,
+    name: str,
+    value: float,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    open_low: bool = False,
+    infinite: bool = False,
 ) -> float:
     """Return `value` as a float; refuse what is not a finite number in [low, high], or (low, high] with `open_low`.
 
-    A float of Python's takes the dtype of the array it meets, a scalar of NumPy's may change it.
+    With `infinite`, ±∞ are numbers too. A float of Python's takes the dtype of the array it meets, a scalar of NumPy's
+    may change it.
     """
     try:
-        finite = not isinstance(value, bool) and isinstance(value, numbers.Real) and math.isfinite(value)
+        is_number = not isinstance(value, bool) and isinstance(value, numbers.Real) and not math.isnan(value)
+        finite = is_number and math.isfinite(value)
     except OverflowError:  # an integer beyond the largest float
-        finite = False
-    if not finite:
+        is_number = finite = False
+    if infinite and not is_number:
+        raise ValueError(f"{op}: {name} must be a number, got {value!r}")
+    if not infinite and not finite:
         raise ValueError(f"{op}: {name} must be a finite number, got {value!r}")
     if value < low or value > high or (open_low and value == low):
         interval = f"{'(' if open_low or low == -math.inf else '['}{low:g}, {high:g}{')' if high == math.inf else ']'}"
@@ -131,18 +143,23 @@ def check_axis(op: str, axis: int, ndim: int) -> int:
     return i_axis % ndim
 
 
-def integer(op: str, name: str, value: Any, *, low: int) -> int:
-    """Return a single integer; refuse anything below `low`."""
+def integer(op: str, name: str, value: Any, *, low: int, int64: bool = False) -> int:
+    """Return a single integer; refuse anything below `low`, and with `int64` what that does not hold."""
     index = as_index(value)
     if index is None:
         raise TypeError(f"{op}: {name} must be an integer, got {value!r}")
     if index < low:
         raise ValueError(f"{op}: {name} must be at least {low}, got {value!r}")
+    if int64:
+        check_int64(op, name, index)
     return index
 
 
-def integers(op: str, name: str, value: Any, *, count: int, low: int) -> tuple[int, ...]:
-    """Return one integer for each of `count` axes from an int or a sequence; refuse anything below `low`."""
+def integers(op: str, name: str, value: Any, *, count: int, low: int, int64: bool = True) -> tuple[int, ...]:
+    """Return one integer for each of `count` axes from an int or a sequence; refuse anything below `low`.
+
+    No axis is longer than `int64` holds; what else may be, such as a seed, is asked for without it.
+    """
     several = value.ndim == 1 if isinstance(value, np.ndarray) else isinstance(value, Sequence)
     values = list(value) if several and not isinstance(value, (str, bytes)) else [value] * count
     if len(values) != count:
@@ -152,14 +169,28 @@ def integers(op: str, name: str, value: Any, *, count: int, low: int) -> tuple[i
         raise TypeError(f"{op}: {name} must hold integers, got {value!r}")
     if min(found, default=low) < low:
         raise ValueError(f"{op}: {name} must be at least {low}, got {value!r}")
+    if int64:
+        check_int64(op, name, max(found, default=low))
     return tuple(found)
+
+
+def check_int64(op: str, name: str, value: int) -> None:
+    """Refuse an integer above the largest that int64 holds; digits that nobody would read are not shown."""
+    if value > LARGEST_INTEGER:
+        shown = str(value) if value.bit_length() <= 128 else f"one of {value.bit_length()} bits"
+        raise ValueError(f"{op}: {name} must fit into int64, got {shown}")
+
+
+def check_sequence(op: str, name: str, values: Any) -> None:
+    """Refuse what is no list, tuple or array, such as a single number, and text."""
+    single = values.ndim == 0 if isinstance(values, np.ndarray) else not isinstance(values, Sequence)
+    if single or isinstance(values, (str, bytes)):
+        raise TypeError(f"{op}: {name} must be a sequence, got {values!r}")
 
 
 def sequence(op: str, name: str, values: Any) -> list[Any]:
     """Return the entries of a list, tuple or array; refuse a single number, and text."""
-    single = values.ndim == 0 if isinstance(values, np.ndarray) else not isinstance(values, Sequence)
-    if single or isinstance(values, (str, bytes)):
-        raise TypeError(f"{op}: {name} must be a sequence, got {values!r}")
+    check_sequence(op, name, values)
     return list(values)
 
 
@@ -172,7 +203,7 @@ def as_index(value: Any) -> int | None:
     """Return a Python or NumPy integer as an int; None for anything else, truth values included."""
     if type(value) is int:  # nearly always, and much faster than the rest
         return value
-    if isinstance(value, (bool, np.bool_)) or np.ndim(value) > 0:
+    if isinstance(value, (bool, np.bool_)) or getattr(value, "ndim", 0) > 0:
         return None
     try:
         return operator.index(value)

@@ -37,7 +37,7 @@ Transform = Callable[[Sample, np.random.Generator], Sample]
 POLL_SECONDS = 0.1  # how long a thread with a finished item waits before it looks whether anybody still wants it
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
     """Samples, and their images as one array: padded at the bottom and the right with zeros, the mean colour.
 

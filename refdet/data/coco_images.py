@@ -28,7 +28,7 @@ from refdet.data.coco_entries import CocoError, CocoImage, Progress
 from refdet.data.images import read_image
 from refdet.data.lazy_sequence import LazySequence
 from refdet.data.sample import BACKGROUND, Sample
-from refdet.masks.rle import rle_decode
+from refdet.masks.rle import area_of_counts, rle_decode
 
 
 class CocoImages(LazySequence[Sample]):
@@ -49,7 +49,8 @@ class CocoImages(LazySequence[Sample]):
         joint_names: of the keypoints; empty where they are not read.
         n_objects: how many objects there are in all pictures, crowds included.
         n_left_out: how many objects were left out.
-        n_without_mask: how many objects have an empty mask, where masks are read; the file may give none for them.
+        n_without_mask: how many of the `n_objects` have an empty mask, where masks are read; the file may give none for
+            them.
     """
 
     def __init__(
@@ -77,9 +78,10 @@ class CocoImages(LazySequence[Sample]):
             self._refuse_box(dataset, int(np.argmin(is_usable)))
         self.n_left_out = int(np.count_nonzero(~is_usable))
         self.n_objects = len(is_usable) - self.n_left_out
-        self.n_without_mask = sum(len(mask.counts) < 2 for mask in self._truths.masks or ())
+        rows, encoded = np.flatnonzero(is_usable).tolist(), self._truths.masks
+        self.n_without_mask = 0 if encoded is None else sum(area_of_counts(encoded[row].counts) == 0 for row in rows)
         self._rows: dict[int, list[int]] = {}
-        for row in np.flatnonzero(is_usable).tolist():
+        for row in rows:
             self._rows.setdefault(int(self._truths.image_ids[row]), []).append(row)
         self._folder = self._folder_of_pictures() if folder is None else Path(folder)
 

@@ -46,11 +46,14 @@ def read_image(path: Path | str) -> Array:
 
 def image_size(path: Path | str) -> tuple[int, int]:
     """Return (height, width) of the picture in a file, upright, without unpacking it."""
-    from PIL import ExifTags
+    from PIL import ExifTags, TiffImagePlugin
 
     with _opened(path) as file:
+        width, height = file.size
+        if isinstance(file, TiffImagePlugin.TiffImageFile):  # whose size some versions of Pillow turn as they open it
+            width, height = file.tag_v2[TiffImagePlugin.IMAGEWIDTH], file.tag_v2[TiffImagePlugin.IMAGELENGTH]
         turned = file.getexif().get(ExifTags.Base.Orientation) in TURNED
-        return (file.width, file.height) if turned else (file.height, file.width)
+        return (width, height) if turned else (height, width)
 
 
 @contextmanager
@@ -82,7 +85,10 @@ def _as_rgb(image: PillowImage) -> Array:
     from PIL import Image
 
     if image.mode.startswith("I"):
-        grey = (np.clip(np.asarray(image), 0, 65535).astype(np.uint32) >> 8).astype(np.uint8)
+        values = np.asarray(image)
+        grey = (np.clip(values, 0, 65535).astype(np.uint32) >> 8).astype(np.uint8)
+        if image.has_transparency_data:  # the one value, of all 16 bits, that a PNG file says is transparent
+            grey[values == image.info["transparency"]] = 255
         return np.repeat(grey[:, :, None], 3, axis=2)
     if image.has_transparency_data:
         rgba = image.convert("RGBA")

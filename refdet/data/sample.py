@@ -13,7 +13,7 @@ BACKGROUND = "background"  # the name of class 0
 KINDS = {"u": "unsigned integers", "i": "integers", "f": "floats", "b": "booleans"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sample:
     """A picture of H × W pixels with R objects; what is optional is None where it is unknown.
 

@@ -41,7 +41,7 @@ LEAST_VISIBLE = 0.4
 ATTEMPTS = 40  # to place one object, before the scene does without it
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scene(Sample):
     """A `Sample` whose masks and label map are known: a picture and what is on it, objects from back to front.
 
@@ -89,7 +89,7 @@ class Shapes(LazySequence[Scene]):
 def make_scene(seed: int, number: int, *, size: tuple[int, int] = DEFAULT_SIZE) -> Scene:
     """Return scene `number` of the data set with this seed, (height, width) = `size`, at least 32 × 32."""
     H, W = checked_size("make_scene", size)
-    seeds = integers("make_scene", "seed and number", (seed, number), count=2, low=0)
+    seeds = integers("make_scene", "seed and number", (seed, number), count=2, low=0, int64=False)
     stream = RandomStream(*seeds, H, W)
     canvas = Canvas(stream, H, W)
     placed: list[_Placed] = []
@@ -122,7 +122,7 @@ def tight_box(mask: Array) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Placed:
     name: str
     centre: tuple[float, float]  # (y, x)

@@ -64,7 +64,7 @@ class StickFigures(LazySequence[Sample]):
 def make_figure(seed: int, number: int, *, size: tuple[int, int] = DEFAULT_SIZE) -> Sample:
     """Return picture `number` of the data set with this seed, (height, width) = `size`, at least 32 × 32."""
     H, W = checked_size("make_figure", size)
-    seeds = integers("make_figure", "seed and number", (seed, number), count=2, low=0)
+    seeds = integers("make_figure", "seed and number", (seed, number), count=2, low=0, int64=False)
     stream = RandomStream(*seeds, H, W)
     canvas = Canvas(stream, H, W)
     is_front = stream.chance(0.6)

@@ -29,6 +29,7 @@ from refdet import ops
 from refdet.autograd.tensor import no_grad
 from refdet.core.check import (
     Array,
+    as_index,
     check_choice,
     check_generator,
     check_number,
@@ -36,6 +37,7 @@ from refdet.core.check import (
     check_shape,
     integer,
     integers,
+    sequence,
     shape_of,
 )
 from refdet.data.sample import Sample, check_sample
@@ -78,6 +80,10 @@ def resize(sample: AnySample, size: tuple[int, int]) -> AnySample:
     """
     check_sample("resize", "sample", sample)
     H, W = integers("resize", "size", size, count=2, low=1)
+    if 0 in sample.size:
+        raise ValueError(
+            f"resize: {sample.name} must have a pixel, got a picture of {sample.size[0]} × {sample.size[1]}"
+        )
     ratio = np.array([W / sample.size[1], H / sample.size[0]])
     areas = sample.areas
     with no_grad():
@@ -220,9 +226,10 @@ def network_input(image: Array, *, mean: Sequence[float], order: str) -> Array:
     check_choice("network_input", "order", order, ("RGB", "BGR"))
     check_rank("network_input", "image", image, "H, W, 3")
     check_shape("network_input", "image", image, (*shape_of(image)[:2], 3), "three channels")
-    if np.shape(mean) != (3,):
+    listed = sequence("network_input", "mean", mean)
+    if len(listed) != 3:
         raise ValueError(f"network_input: mean must have 3 numbers, got {mean!r}")
-    means = np.array([check_number("network_input", "mean", number) for number in mean], np.float32)
+    means = np.array([check_number("network_input", "mean", number) for number in listed], np.float32)
     channels = image if order == "RGB" else image[:, :, ::-1]
     return np.ascontiguousarray((channels.astype(np.float32) - means).transpose(2, 0, 1))
 
@@ -236,15 +243,24 @@ def _mirrored_joints(sample: Sample, swapped: Sequence[int] | None) -> dict[str,
     if sample.joints is None:
         return {}
     K = sample.joints.shape[1]
-    if swapped is None or sorted(swapped) != list(range(K)) or any(swapped[swapped[j]] != j for j in range(K)):
+    order = _listed_integers(swapped)
+    if order is None or sorted(order) != list(range(K)) or any(order[order[j]] != j for j in range(K)):
         raise ValueError(
             f"mirror: {sample.name} has {K} joints, so that swapped must be an order of 0 … {K - 1} that undoes "
             f"itself, got {swapped!r}"
         )
-    joints = sample.joints[:, swapped]
+    joints = sample.joints[:, order]
     joints[:, :, 0] = sample.size[1] - joints[:, :, 0]
     visible = sample.joints_visible
-    return {"joints": joints, "joints_visible": None if visible is None else visible[:, swapped]}
+    return {"joints": joints, "joints_visible": None if visible is None else visible[:, order]}
+
+
+def _listed_integers(values: object) -> list[int] | None:
+    """Return the entries of a list, tuple or array of integers; None for anything else."""
+    if not isinstance(values, Sequence) and not (isinstance(values, np.ndarray) and values.ndim == 1):
+        return None
+    found = [i for i in map(as_index, values) if i is not None]
+    return found if len(found) == len(values) else None
 
 
 def _planes(image: Array) -> Array:

@@ -10,7 +10,7 @@ Conventions:
 - A pixel is what the old picture has where its centre comes from: interpolated bilinearly between the centres of the
   old ones, and beyond the outermost of these what they are. The image becomes float32.
 - Of masks and label maps it is the pixel which that place lies in, half-open; there is no mask outside the old picture,
-  and the label there is 255, "ignore".
+  and the label there is 255, "ignore". A label map of int8, which does not hold 255, is refused.
 - The box of an object with a mask is the smallest one around its turned mask. Otherwise, and for proposals, it is the
   smallest one around the four turned corners, clipped: its sides are 1.28 times as long for a square and 20°.
 - Objects and proposals of which nothing is left in the picture are left out. Joints keep their place even outside, but
@@ -50,6 +50,7 @@ def turn(sample: AnySample, degrees: float) -> AnySample:
     array([[3., 0., 4., 4.]], dtype=float32)
     """
     check_sample("turn", "sample", sample)
+    _check_labels("turn", sample)
     by = _Turning(math.radians(check_number("turn", "degrees", degrees)), sample.size)
     places = by.origins()
     joints, visible, proposals = sample.joints, sample.joints_visible, sample.proposals
@@ -94,6 +95,16 @@ def random_turn(sample: AnySample, rng: np.random.Generator, *, degrees: float) 
     check_generator("random_turn", rng)
     largest = check_number("random_turn", "degrees", degrees, low=0, high=180)
     return turn(sample, rng.uniform(-largest, largest))
+
+
+def _check_labels(op: str, sample: Sample) -> None:
+    """Refuse a label map whose dtype does not hold the label of what was outside the picture."""
+    labels = sample.label_map
+    if labels is not None and np.iinfo(labels.dtype).max < IGNORED:
+        raise TypeError(
+            f"{op}: the label map of {sample.name} must be of a dtype that holds {IGNORED}, the label of what was "
+            f"outside, got {labels.dtype.name}; convert it with astype"
+        )
 
 
 class _Turning(NamedTuple):

@@ -30,7 +30,7 @@ from refdet.data.files import MOST_SIDE, read_bytes, write_bytes
 from refdet.data.images import read_image
 from refdet.data.lazy_sequence import LazySequence
 from refdet.data.sample import BACKGROUND, Sample
-from refdet.data.voc_entries import Progress, VocError, as_float, checked_text, lines_of, to_pixels
+from refdet.data.voc_entries import Progress, VocError, as_float, check_lengths, checked_text, lines_of, to_pixels
 
 VOC_CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
@@ -38,7 +38,7 @@ VOC_CLASSES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class VocAnnotation:
     """What one annotation file says of one picture with R objects.
 
@@ -93,14 +93,14 @@ def write_voc_annotation(path: Path | str, annotation: VocAnnotation) -> None:
     fraction, to which 1 was added. Names that XML would change and boxes without area are refused, and a path that
     cannot be written, in a folder that is not there for instance, as a `VocError`.
     """
+    columns = {name: getattr(annotation, name) for name in ("names", "boxes", "difficult", "truncated")}
+    check_lengths("write_voc_annotation", **columns)
     root = Element("annotation")
     SubElement(root, "filename").text = checked_text(annotation.file_name)
     size = SubElement(root, "size")
     for tag, side in zip(("height", "width", "depth"), (*annotation.size, 3), strict=True):
         SubElement(size, tag).text = str(side)
-    for name, box, difficult, truncated in zip(
-        annotation.names, annotation.boxes, annotation.difficult, annotation.truncated, strict=True
-    ):
+    for name, box, difficult, truncated in zip(*columns.values(), strict=True):
         element = SubElement(root, "object")
         SubElement(element, "name").text = checked_text(name)
         SubElement(element, "truncated").text = str(int(truncated))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from pathlib import Path
 
 from refdet.core.check import Array
@@ -35,6 +35,13 @@ def to_pixels(box: Array) -> tuple[str, ...]:
     if not (all(map(math.isfinite, (x1, y1, x2, y2))) and x1 < x2 and y1 < y2):
         raise ValueError(f"VOC: a box must be finite and have an area to be written, got {x1:g} {y1:g} {x2:g} {y2:g}")
     return tuple(f"{v:.0f}" if v.is_integer() else repr(v) for v in (x1 + 1, y1 + 1, x2, y2))
+
+
+def check_lengths(what: str, **columns: Sized) -> None:
+    """Refuse columns of which one has more entries than another."""
+    if len({len(column) for column in columns.values()}) > 1:
+        lengths = ", ".join(f"{name} {len(column)}" for name, column in columns.items())
+        raise ValueError(f"{what}: every column must have one entry for each box, got {lengths}")
 
 
 def lines_of(path: Path) -> list[tuple[int, str]]:

@@ -16,10 +16,10 @@ import numpy as np
 
 from refdet.core.check import Array
 from refdet.data.files import make_folder, write_bytes
-from refdet.data.voc_entries import VocError, as_float, lines_of, to_pixels
+from refdet.data.voc_entries import VocError, as_float, check_lengths, lines_of, to_pixels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class VocResults:
     """D detections of one class, in the order of the file.
 
@@ -72,6 +72,7 @@ def _results_text(name: str, results: VocResults) -> str:
         raise ValueError(
             f"write_voc_results: a class must have a name without spaces, slashes, underscores, got {name!r}"
         )
+    check_lengths(f"write_voc_results: {name}", image_ids=results.image_ids, scores=results.scores, boxes=results.boxes)
     lines = []
     for image_id, score, box in zip(results.image_ids, results.scores, results.boxes, strict=True):
         if not re.fullmatch(r"\S+", image_id) or not math.isfinite(score):

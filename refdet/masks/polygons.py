@@ -17,6 +17,8 @@ Conventions:
   of the image, it is one fine step off.
 - The outline is closed; its direction does not matter. Where it crosses itself, the even-odd rule holds. Whatever lies
   outside the image is cut off. A polygon without inner pixels gives an empty mask.
+- The work grows with the number of sides and the columns that they cross, not with their length. Coordinates of up to
+  ±1,000,000 are accepted.
 - Because crossings are counted along all columns one after the other, a crossing at the lower end of a column and one
   at the upper end of the next cancel, which is what makes runs around the end of a column.
 """
@@ -24,18 +26,18 @@ Conventions:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from refdet.core.check import Array, shape_of
+from refdet.core.check import Array, check_int64, check_sequence, shape_of
 from refdet.core.geometry import Pair, pair
 from refdet.masks.rle import RLE, counts_of_changes, rle_merge
 
 SCALE = 5  # fine columns to a pixel; odd, so that one of them is in the middle
-# The largest coordinate that is accepted: the number of fine points grows with the length of the outline, and that of a
-# triangle of this size takes 0.7 GB.
-LARGEST = 1e6
+MIDDLE = SCALE // 2  # of the fine columns of a pixel the one whose border to the next goes through its middle
+LARGEST = 1e6  # coordinate; up to it the rounding errors of a chain are far below a step
+CHUNK_ELEMENTS = 2**20  # crossings that are computed at a time
 
 
 def polygon_to_rle(polygon: Any, size: Pair) -> RLE:
@@ -54,16 +56,15 @@ def polygon_to_rle(polygon: Any, size: Pair) -> RLE:
     RLE(counts=array([3, 1, 1, 1, 2]), size=(2, 4))
     """
     H, W = pair("polygon_to_rle", "size", size, low=0)
-    u, v = _outline(vertices_of(polygon))
-    changed = np.flatnonzero(u[1:] != u[:-1])
-    border = np.minimum(u[1:], u[:-1])[changed]  # fine column before the border that is crossed
-    x = (border + 0.5) / SCALE - 0.5
-    through_middle = (x == np.floor(x)) & (x >= 0) & (x <= W - 1)
-    y = (np.minimum(v[1:], v[:-1])[changed] + 0.5) / SCALE - 0.5
-    row = np.ceil(np.clip(y, 0, H))
-    crossings = (x * H + row)[through_middle].astype(np.int64)
-    positions, n_crossings = np.unique(crossings, return_counts=True)
-    changes = positions[n_crossings % 2 == 1]
+    check_int64("polygon_to_rle", "H·W", H * W)
+    sides = _sides(vertices_of(polygon), W)
+    n_together = max(1, CHUNK_ELEMENTS // max(1, sides.n_crossings.max(initial=0)))
+    changes = np.zeros(0, np.int64)
+    for first in range(0, len(sides.low), n_together):
+        some = _Sides(*(column[first : first + n_together] for column in sides))
+        crossings = np.concatenate([changes, _crossings(some, H)])
+        positions, n_crossings = np.unique(crossings, return_counts=True)
+        changes = positions[n_crossings % 2 == 1]
     return RLE(counts_of_changes(changes[changes < H * W], H * W), (H, W))
 
 
@@ -75,6 +76,7 @@ def polygons_to_rle(polygons: Sequence[Any], size: Pair) -> RLE:
     >>> polygons_to_rle([[1, 1, 2, 1, 2, 2, 1, 2], [2, 1, 3, 1, 3, 2, 2, 2]], (2, 4))
     RLE(counts=array([3, 1, 1, 1, 2]), size=(2, 4))
     """
+    check_sequence("polygons_to_rle", "polygons", polygons)
     if len(polygons) == 0:
         raise ValueError("polygons_to_rle: at least one polygon is needed")
     return rle_merge([polygon_to_rle(polygon, size) for polygon in polygons])
@@ -111,24 +113,60 @@ def vertices_of(polygon: Any) -> Array:
     return points
 
 
-def _outline(vertices: Array) -> tuple[Array, Array]:
-    """Return the fine columns u and rows v of all points of the outline, one after the other."""
+class _Sides(NamedTuple):
+    """The sides of a polygon that pass through the middle of a pixel column, on the fine grid."""
+
+    low: Array  # (S, 2) the end (u, v) of the smaller long coordinate: that of the larger extent, one step a point
+    slope: Array  # (S,) of the short coordinate, a step
+    n_steps: Array  # (S,)
+    is_steep: Array  # (S,) whether v is the long coordinate
+    first: Array  # (S,) the first pixel column whose middle is passed through
+    n_crossings: Array  # (S,) the number of those
+
+
+def _sides(vertices: Array, W: int) -> _Sides:
+    """Return the sides that matter in a mask of W columns."""
     corners = np.trunc(SCALE * vertices + 0.5)
     ends = np.roll(corners, -1, axis=0)
     dx, dy = np.abs(ends - corners).T
-    steep = dx < dy
-    # long and short: the coordinate of larger extent, which advances by one a point, and the other one
-    long, short = np.where(steep, 1, 0), np.where(steep, 0, 1)
-    side = np.arange(len(corners))
+    is_steep = dx < dy
+    # of both ends, how many columns have their middle to the left: the side passes through those between
+    n_left = np.clip((np.stack([corners[:, 0], ends[:, 0]]) + MIDDLE) // SCALE, 0, W).astype(np.int64)
+    first, stop = n_left.min(axis=0), n_left.max(axis=0)
+    s = np.flatnonzero(first < stop)
+    corners, ends, is_steep = corners[s], ends[s], is_steep[s]
+    long = is_steep.astype(np.int64)
+    side = np.arange(len(s))
     backwards = corners[side, long] > ends[side, long]  # a side is computed in ascending order of its long coordinate
     low, high = np.where(backwards[:, None], (ends, corners), (corners, ends))
-    n_steps = np.maximum(dx, dy).astype(np.int64)
-    slope = (high[side, short] - low[side, short]) / np.maximum(n_steps, 1)
+    n_steps = np.maximum(dx, dy)[s]
+    slope = (high[side, 1 - long] - low[side, 1 - long]) / n_steps
+    return _Sides(low, slope, n_steps, is_steep, first[s], (stop - first)[s])
 
-    n_points = n_steps + 1
-    of = np.repeat(side, n_points)  # the side of each point
-    step = np.arange(len(of)) - np.repeat(np.cumsum(n_points) - n_points, n_points)
-    step = np.where(backwards[of], n_steps[of] - step, step)
-    on_long = low[of, long[of]] + step
-    on_short = np.trunc(low[of, short[of]] + slope[of] * step + 0.5)
-    return np.where(steep[of], on_short, on_long), np.where(steep[of], on_long, on_short)
+
+def _crossings(sides: _Sides, H: int) -> Array:
+    """Return where the values of a mask of H rows change, in the order of its encoding; a place may come twice.
+
+    Every side passes through the middle of a column once: u never goes back, nor by more than 1 a step.
+    """
+    n = sides.n_crossings
+    of = np.repeat(np.arange(len(n)), n)  # the side of each crossing
+    x = sides.first[of] + np.arange(len(of)) - np.repeat(np.cumsum(n) - n, n)
+    border = SCALE * x + MIDDLE  # the fine column before the border that is crossed
+    (u, v), slope, is_steep = sides.low[of].T, sides.slope[of], sides.is_steep[of]
+
+    def short(start: Array, step: Array) -> Array:
+        rounded: Array = np.trunc(start + slope * step + 0.5)
+        return rounded
+
+    # steep: where u meets the border behind it; the quotient is rounded, so that it may be one step before or behind
+    goes_left = slope < 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        meeting = np.where(is_steep, (border + 0.5 - u) / slope, 0)
+    step = np.clip(np.floor(meeting), 0, sides.n_steps[of] - 1)
+    step -= (short(u, step) > border) != goes_left
+    step += (short(u, step + 1) > border) == goes_left
+    upper = np.where(is_steep, v + step, np.minimum(short(v, border - u), short(v, border - u + 1)))
+    y = (upper + 0.5) / SCALE - 0.5
+    places: Array = x * H + np.ceil(np.clip(y, 0, H)).astype(np.int64)
+    return places

@@ -24,16 +24,25 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refdet.core.check import Array, check_integer, check_rank, is_array, not_an_array
+from refdet.core.check import Array, check_integer, check_rank, check_sequence, is_array, not_an_array
 from refdet.core.geometry import Pair, pair
 from refdet.core.kernel import kernel
 
 
 class RLE(NamedTuple):
-    """A mask by the lengths of its runs."""
+    """A mask by the lengths of its runs. Two are equal if their runs and sizes are: empty runs make a difference."""
 
     counts: Array  # (n,) int64, false first
     size: Pair  # (H, W)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RLE) and self.size == other.size and np.array_equal(self.counts, other.counts)
+
+    def __ne__(self, other: object) -> bool:  # that of tuples would compare arrays
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((self.size, tuple(np.ravel(self.counts).tolist())))
 
 
 def check_rle(op: str, name: str, rle: RLE) -> None:
@@ -57,7 +66,8 @@ def check_rle(op: str, name: str, rle: RLE) -> None:
 
 def check_same_size(op: str, masks: Sequence[RLE]) -> Pair:
     """Return the size of all masks, each of which is checked; refuse several sizes, or no mask at all."""
-    if not masks:
+    check_sequence(op, "masks", masks)
+    if len(masks) == 0:
         raise ValueError(f"{op}: at least one mask is needed")
     for i, rle in enumerate(masks):
         check_rle(op, f"mask {i}", rle)
@@ -197,17 +207,17 @@ def rle_intersect(masks: Sequence[RLE]) -> RLE:
     >>> rle_intersect([RLE(np.array([0, 3, 1]), (2, 2)), RLE(np.array([2, 2]), (2, 2))])
     RLE(counts=array([2, 1, 1]), size=(2, 2))
     """
-    return _at_least("rle_intersect", masks, len(masks))
+    return _at_least("rle_intersect", masks, None)
 
 
-def _at_least(op: str, masks: Sequence[RLE], n: int) -> RLE:
-    """Return where at least n of the masks are true."""
+def _at_least(op: str, masks: Sequence[RLE], n: int | None) -> RLE:
+    """Return where at least n of the masks are true, or all of them."""
     H, W = check_same_size(op, masks)
     starts, stops = (np.concatenate(ends) for ends in zip(*(true_runs(rle.counts) for rle in masks), strict=True))
     positions, entry = np.unique(np.concatenate([starts, stops]), return_inverse=True)
     steps = np.repeat([1, -1], [len(starts), len(stops)])
     n_true = np.cumsum(np.bincount(entry, steps, len(positions)))  # how many masks are true from each position on
-    is_true = n_true >= n
+    is_true = n_true >= (len(masks) if n is None else n)
     was_true = np.concatenate([[False], is_true[:-1]])
     changes = positions[is_true != was_true]
     return RLE(counts_of_changes(changes[changes < H * W], H * W), (H, W))

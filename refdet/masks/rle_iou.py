@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from refdet.core.check import Array, check_booleans, check_integer, check_rank, check_shape
+from refdet.core.check import Array, check_booleans, check_integer, check_rank, check_sequence, check_shape
 from refdet.core.geometry import Pair
 from refdet.core.kernel import kernel
 from refdet.masks.rle import RLE, check_counts, check_same_size
@@ -126,6 +126,8 @@ def rle_iou(detections: Sequence[RLE], ground_truths: Sequence[RLE], crowd: Arra
     >>> rle_iou([d], [g, g], np.array([False, True]))
     array([[0.2       , 0.33333333]])
     """
+    check_sequence("rle_iou", "detections", detections)
+    check_sequence("rle_iou", "ground_truths", ground_truths)
     masks = [*detections, *ground_truths]
     size = check_same_size("rle_iou", masks) if masks else (0, 0)
     return rle_iou_kernel(*ragged(detections), *ragged(ground_truths), crowd, size=size)

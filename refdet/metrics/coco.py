@@ -43,7 +43,7 @@ from refdet.metrics.coco_settings import CONVENTIONS, Settings, canonical_settin
 from refdet.metrics.coco_similarity import similarity_of_kind
 from refdet.metrics.coco_verdicts import Candidates, Progress, Truths, candidates, judge
 from refdet.metrics.object_keypoint_similarity import COCO_SIGMAS
-from refdet.metrics.records import Detections, GroundTruths
+from refdet.metrics.records import Detections, GroundTruths, check_records
 
 
 def evaluate_coco(
@@ -95,12 +95,7 @@ def evaluate_coco(
     >>> round(evaluation.stats["AP50"], 6) == round(51 / 101, 6)
     True
     """
-    for name, records, wanted in (
-        ("ground_truths", ground_truths, GroundTruths),
-        ("detections", detections, Detections),
-    ):
-        if not isinstance(records, wanted):
-            raise TypeError(f"evaluate_coco: {name} must be {wanted.__name__}, got {type(records).__name__}")
+    check_records("evaluate_coco", ground_truths, detections)
     check_choice("evaluate_coco", "convention", convention, CONVENTIONS)
     settings = canonical_settings(
         kind=kind,

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refdet.core.check import Array, check_choice, check_number, integers, sequence
+from refdet.core.check import Array, check_choice, check_number, integer, integers, sequence
 from refdet.metrics.coco_evaluation import Range
 from refdet.metrics.coco_match import COCO_THRESHOLDS
 
@@ -54,8 +54,8 @@ def canonical_settings(
     check_choice("evaluate_coco", "kind", kind, KINDS)
     return Settings(
         kind,
-        _ids("image_ids", image_ids),
-        _ids("category_ids", category_ids),
+        canonical_ids("evaluate_coco", "image_ids", image_ids),
+        canonical_ids("evaluate_coco", "category_ids", category_ids),
         _fractions("iou_thresholds", COCO_THRESHOLDS if iou_thresholds is None else iou_thresholds),
         _fractions("recall_thresholds", COCO_RECALLS if recall_thresholds is None else recall_thresholds),
         _numbers_of_detections(COCO_MAX_DETECTIONS[kind] if max_detections is None else max_detections),
@@ -63,17 +63,19 @@ def canonical_settings(
     )
 
 
-def _ids(name: str, values: Sequence[int]) -> Array:
+def canonical_ids(op: str, name: str, values: Sequence[int]) -> Array:
     """Return ids in ascending order; refuse what is no integer, and an id that comes twice."""
-    listed = sequence("evaluate_coco", name, values)
-    try:
-        found = np.sort(np.array(integers("evaluate_coco", name, listed, count=len(listed), low=-(2**63)), np.int64))
-    except OverflowError as error:
-        raise ValueError(f"evaluate_coco: {name} must fit into int64, got {max(listed)}") from error
+    listed = sequence(op, name, values)
+    found = np.sort(np.array(integers(op, name, listed, count=len(listed), low=-(2**63)), np.int64))
     repeated = found[1:][found[1:] == found[:-1]]
     if repeated.size:
-        raise ValueError(f"evaluate_coco: {name} must be different, got {repeated[0]} more than once")
+        raise ValueError(f"{op}: {name} must be different, got {repeated[0]} more than once")
     return found
+
+
+def number_of_detections(op: str, value: int) -> int:
+    """Return how many detections of each image and category are looked at; refuse anything but a positive integer."""
+    return integer(op, "max_detections", value, low=1)
 
 
 def _fractions(name: str, values: Sequence[float]) -> tuple[float, ...]:

@@ -27,11 +27,11 @@ import numpy as np
 
 from refdet.core.check import Array, check_choice, check_number
 from refdet.metrics.coco_match import coco_match_kernel
-from refdet.metrics.coco_settings import KINDS
+from refdet.metrics.coco_settings import KINDS, canonical_ids, number_of_detections
 from refdet.metrics.coco_verdicts import Progress
 from refdet.metrics.image_overlaps import best_rows, category_positions, ignored_truths, image_batches
 from refdet.metrics.object_keypoint_similarity import COCO_SIGMAS
-from refdet.metrics.records import Detections, GroundTruths
+from refdet.metrics.records import Detections, GroundTruths, check_records
 from refdet.metrics.segmentation import confusion_matrix_kernel
 
 
@@ -53,11 +53,11 @@ def detection_confusion(
     Args:
         ground_truths: of all images and categories.
         detections: likewise, in any order.
-        category_ids: the K categories; class 1 + k is the k-th of them in ascending order.
+        category_ids: the K categories, all different; class 1 + k is the k-th of them in ascending order.
         kind: "bbox", "segm" or "keypoints": what the overlap is.
         threshold: the least overlap of a match, in [0, 1].
         min_score: the least score of a detection that is looked at; −inf is all of them, NaN is refused.
-        max_detections: how many detections of each image and category are looked at, the best.
+        max_detections: how many detections of each image and category are looked at, the best; at least 1.
         ignored: (A,) booleans: ground truths that need not be found, beside the crowds; None is none.
         sigmas: one per keypoint; read for keypoints alone.
         progress: called with the number of images that are done, and of all.
@@ -75,17 +75,18 @@ def detection_confusion(
            [1, 0, 1],
            [0, 0, 0]])
     """
+    check_records("detection_confusion", ground_truths, detections)
     check_choice("detection_confusion", "kind", kind, KINDS)
     threshold = check_number("detection_confusion", "threshold", threshold, low=0, high=1)
-    if np.isnan(min_score):
-        raise ValueError(f"detection_confusion: min_score must be a number, got {min_score!r}")
-    categories = np.sort(np.array(category_ids, np.int64))
+    least = check_number("detection_confusion", "min_score", min_score, infinite=True)
+    limit = number_of_detections("detection_confusion", max_detections)
+    categories = canonical_ids("detection_confusion", "category_ids", category_ids)
     true = 1 + category_positions("detection_confusion: ground_truths", ground_truths, categories)
     predicted = 1 + category_positions("detection_confusion: detections", detections, categories)
     is_ignored = ignored_truths("detection_confusion", ground_truths, kind, ignored)
 
-    rows = best_rows(detections, max_detections)
-    rows = rows[detections.scores[rows] >= min_score]
+    rows = best_rows(detections, limit)
+    rows = rows[detections.scores[rows] >= least]
     taken_for = np.zeros(len(ground_truths), np.int64)  # the predicted class of each object
     is_alarm = np.zeros(len(detections), bool)
     is_alarm[rows] = True

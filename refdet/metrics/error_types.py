@@ -50,11 +50,11 @@ import numpy as np
 from refdet.core.check import Array, check_choice, check_number
 from refdet.metrics.coco_accumulate import curve_of
 from refdet.metrics.coco_match import ALMOST_ONE, coco_match_kernel
-from refdet.metrics.coco_settings import COCO_RECALLS, KINDS
+from refdet.metrics.coco_settings import COCO_RECALLS, KINDS, canonical_ids, number_of_detections
 from refdet.metrics.coco_verdicts import FALSE_POSITIVE, IGNORED, TRUE_POSITIVE, Progress
 from refdet.metrics.image_overlaps import best_rows, category_positions, ignored_truths, image_batches
 from refdet.metrics.object_keypoint_similarity import COCO_SIGMAS
-from refdet.metrics.records import Detections, GroundTruths
+from refdet.metrics.records import Detections, GroundTruths, check_records
 
 ERRORS = ("classification", "localisation", "both", "duplicate", "background", "missed")
 OUTCOMES = ("correct", *ERRORS[:-1], "ignored")  # of a detection
@@ -98,11 +98,11 @@ def error_types(
     Args:
         ground_truths: of all images and categories.
         detections: likewise, in any order.
-        category_ids: the categories, of which the mean is taken.
+        category_ids: the categories, all different, of which the mean is taken.
         kind: "bbox", "segm" or "keypoints": what the overlap is.
         threshold: t_f, the least overlap of a match.
         background_threshold: t_b, above 0 and at most t_f.
-        max_detections: how many detections of each image and category are looked at, the best.
+        max_detections: how many detections of each image and category are looked at, the best; at least 1.
         ignored: (A,) booleans: ground truths that need not be found, beside the crowds; None is none.
         sigmas: one per keypoint; read for keypoints alone.
         progress: called with the number of images that are done, and of all.
@@ -116,17 +116,19 @@ def error_types(
     >>> [OUTCOMES[i] for i in errors.outcomes], errors.counts["missed"]
     (['correct', 'background', 'classification'], 0)
     """
+    check_records("error_types", ground_truths, detections)
     check_choice("error_types", "kind", kind, KINDS)
     check_number("error_types", "threshold", threshold, low=0, high=1)
     check_number("error_types", "background_threshold", background_threshold, low=0, high=threshold)
     if background_threshold == 0:
         raise ValueError("error_types: background_threshold must be above 0, which every pair of boxes has")
-    categories = np.sort(np.array(category_ids, np.int64))
+    limit = number_of_detections("error_types", max_detections)
+    categories = canonical_ids("error_types", "category_ids", category_ids)
     true = category_positions("error_types: ground_truths", ground_truths, categories)
     predicted = category_positions("error_types: detections", detections, categories)
     is_ignored = ignored_truths("error_types", ground_truths, kind, ignored)
 
-    rows = best_rows(detections, max_detections)
+    rows = best_rows(detections, limit)
     outcomes = np.full(len(detections), NOT_LOOKED_AT, np.int8)
     outcomes[rows] = BACKGROUND  # also in an image without objects
     meant = np.full(len(detections), -1, np.int64)  # the object that a detection matches or an error is about

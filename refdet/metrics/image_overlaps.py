@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refdet.core.check import Array, shape_of
+from refdet.core.check import Array, is_array, not_an_array, shape_of
 from refdet.metrics.coco_similarity import similarity_of_kind
 from refdet.metrics.coco_verdicts import Progress, batches, candidates, shared_problems
 from refdet.metrics.records import Detections, GroundTruths
@@ -57,9 +57,7 @@ def best_rows(detections: Detections, limit: int) -> Array:
 
 
 def category_positions(name: str, records: GroundTruths | Detections, category_ids: Array) -> Array:
-    """Return where the category of each row stands among the ids, which ascend; an unknown one is an error."""
-    if (np.diff(category_ids) == 0).any():
-        raise ValueError(f"{name}: category_ids must be different, got {category_ids.tolist()}")
+    """Return where the category of each row stands among the ids, which ascend; refuse an unknown one by its row."""
     positions = np.minimum(np.searchsorted(category_ids, records.category_ids), max(len(category_ids) - 1, 0))
     known = category_ids[positions] == records.category_ids if len(category_ids) else np.zeros(len(records), bool)
     if not known.all():
@@ -77,10 +75,12 @@ def ignored_truths(name: str, ground_truths: GroundTruths, kind: str, ignored: A
     if kind == "keypoints" and ground_truths.n_keypoints is not None:
         found |= ground_truths.n_keypoints == 0
     if ignored is not None:
-        if np.asarray(ignored).dtype != np.bool_ or shape_of(ignored) != (len(ground_truths),):
+        if not is_array(ignored):
+            raise not_an_array(name, "ignored", ignored)
+        if ignored.dtype != np.bool_ or shape_of(ignored) != (len(ground_truths),):
             raise ValueError(
                 f"{name}: ignored must be one boolean for each of {len(ground_truths)} ground truths, got "
-                f"{np.asarray(ignored).dtype.name} of shape {shape_of(ignored)}"
+                f"{ignored.dtype.name} of shape {shape_of(ignored)}"
             )
         found |= ignored
     return found

@@ -23,12 +23,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from refdet.core.check import Array, as_index, shape_of
+from refdet.core.check import LARGEST_INTEGER, Array, as_index, shape_of
 from refdet.masks.rle import RLE, area_of_counts, box_of_counts, check_rle
 
 _DTYPES = {"integers": np.int64, "numbers": np.float64, "booleans": np.bool_}
 _ACCEPTED = {"integers": "iu", "numbers": "fiu", "booleans": "biu", "integers or strings": "iuUSO"}  # names of anything
-LARGEST_INTEGER = np.iinfo(np.int64).max
 RowShape = tuple[int | None, ...]  # None is any length
 
 
@@ -103,6 +102,8 @@ class Columns:
 
 def _checked_masks(record: str, masks: Iterable[RLE]) -> tuple[RLE, ...]:
     """Return the masks; refuse what is none by its row."""
+    if not isinstance(masks, Iterable):
+        raise TypeError(f"{record}: masks must be a sequence of RLE, got {type(masks).__name__}")
     found = tuple(masks)
     for i, rle in enumerate(found):
         check_rle(record, f"the mask of row {i}", rle)
@@ -266,6 +267,8 @@ class Task:
     def __post_init__(self) -> None:
         for field in ("image_ids", "category_ids"):
             ids = getattr(self, field)
+            if not isinstance(ids, Iterable):
+                raise TypeError(f"Task: {field} must be a sequence, got {ids!r}")
             indices = [as_index(i) for i in ids]
             if None in indices:
                 raise TypeError(f"Task: {field} must hold integers, got {ids!r}")
@@ -273,3 +276,13 @@ class Task:
             if len(found) != len(indices):
                 raise ValueError(f"Task: {field} holds an id twice")
             object.__setattr__(self, field, tuple(found))
+
+
+def check_records(op: str, ground_truths: object, detections: object) -> None:
+    """Refuse what is no `GroundTruths` and no `Detections`, also the one in the other's place."""
+    for name, records, wanted in (
+        ("ground_truths", ground_truths, GroundTruths),
+        ("detections", detections, Detections),
+    ):
+        if not isinstance(records, wanted):
+            raise TypeError(f"{op}: {name} must be {wanted.__name__}, got {type(records).__name__}")

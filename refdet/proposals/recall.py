@@ -17,7 +17,7 @@ import numpy as np
 
 from refdet.boxes.check import check_boxes
 from refdet.boxes.iou import box_iou
-from refdet.core.check import Array, check_number
+from refdet.core.check import Array, check_number, check_sequence
 
 
 def proposal_recall(proposals: Sequence[Array], truths: Sequence[Array], *, iou: float = 0.7) -> float:
@@ -37,6 +37,8 @@ def proposal_recall(proposals: Sequence[Array], truths: Sequence[Array], *, iou:
     0.5
     """
     check_number("proposal_recall", "iou", iou, low=0, high=1)
+    check_sequence("proposal_recall", "proposals", proposals)
+    check_sequence("proposal_recall", "truths", truths)
     if len(proposals) != len(truths):
         raise ValueError(
             f"proposal_recall: proposals and truths must be of the same pictures, got {len(proposals)} "

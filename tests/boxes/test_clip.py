@@ -78,6 +78,7 @@ def test_sizes_of_numpy_keep_the_dtype() -> None:
         (np.zeros((2, 4), int), {}, TypeError, "clip_boxes: boxes must be float32 or float64, got int64"),
         (EVERYWHERE, {"height": -1}, ValueError, "clip_boxes: height must be at least 0, got -1"),
         (EVERYWHERE, {"width": -20}, ValueError, "clip_boxes: width must be at least 0, got -20"),
+        (EVERYWHERE, {"width": 10**400}, ValueError, "clip_boxes: width must fit into int64, got one of 1329 bits"),
         (EVERYWHERE, {"width": 2.5}, TypeError, "clip_boxes: width must be an integer, got 2.5"),
         (EVERYWHERE, {"width": 0, "convention": "legacy"}, ValueError, "width must be at least 1, got 0"),
         (EVERYWHERE, {"height": 0, "convention": "matlab"}, ValueError, "height must be at least 1, got 0"),
@@ -92,3 +93,5 @@ def test_bad_input(boxes: Any, options: dict[str, Any], error: type[Exception], 
 def test_the_kernel_refuses_what_the_function_refuses() -> None:
     with pytest.raises(ValueError, match="clip_boxes: height must be at least 0"):
         clip_boxes_kernel(EVERYWHERE, height=-1, width=5, convention="continuous")
+    with pytest.raises(ValueError, match="clip_boxes: width must fit into int64"):
+        clip_boxes_kernel(EVERYWHERE, height=1, width=10**400, convention="continuous")

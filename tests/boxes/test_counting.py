@@ -32,6 +32,10 @@ def test_deck_000_complexity() -> None:
     assert round(ratio, 2) == 167.25
 
 
+def test_integers_have_no_end() -> None:
+    assert count_windows(10**30, 1) == count_pixels(10**30) == 10**60
+
+
 @given(H=small, W=small)
 def test_boxes_by_brute_force(H: int, W: int) -> None:
     boxes = [

@@ -187,6 +187,7 @@ def test_against_opencv(maps: DefaultBoxMaps, clip: bool) -> None:
         ({"map_sizes": (-1,)}, ValueError, "map_sizes must be at least 0"),
         ({"map_sizes": (1.5,)}, TypeError, "map_sizes must hold integers"),
         ({"image_size": 0}, ValueError, "default_boxes: image_size must be at least 1, got 0"),
+        ({"image_size": 10**400}, ValueError, "default_boxes: image_size must fit into int64, got one of 1329 bits"),
         ({"image_size": -300}, ValueError, "default_boxes: image_size must be at least 1, got -300"),
         ({"min_sizes": (0,)}, ValueError, r"min_sizes must lie in \(0, inf\), got 0"),
         ({"max_sizes": (None,)}, ValueError, "max_sizes must be a finite number, got None"),

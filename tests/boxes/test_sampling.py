@@ -140,6 +140,7 @@ def test_ties_and_nan_of_losses() -> None:
         ({"labels": np.zeros(3)}, TypeError, "sample_balanced: labels must be an integer array, got float64"),
         ({"labels": np.zeros((3, 1), int)}, ValueError, r"sample_balanced: labels must have rank 1 \(N\)"),
         ({"n": -1}, ValueError, "sample_balanced: n must be an integer of at least 0, got -1"),
+        ({"n": 10**400}, ValueError, "sample_balanced: n must fit into int64, got one of 1329 bits"),
         ({"n": 2.5}, ValueError, "sample_balanced: n must be an integer of at least 0, got 2.5"),
         ({"positive_fraction": 1.5}, ValueError, r"positive_fraction must lie in \[0, 1\], got 1.5"),
         ({"rounding": "ceil"}, ValueError, "rounding must be one of 'round', 'floor', got 'ceil'"),

@@ -91,6 +91,39 @@ def test_arrays_of_integers_are_sequences_and_nothing_else_is_an_integer() -> No
             check.integers("op", "stride", value, count=2, low=1)
 
 
+def test_integers_that_int64_does_not_hold() -> None:
+    assert check.integers("op", "size", (2**63 - 1, 0), count=2, low=0) == (2**63 - 1, 0)
+    assert check.integers("op", "seed", (2**63, 10**400), count=2, low=0, int64=False) == (2**63, 10**400)
+    assert check.integer("op", "seed", 10**400, low=0) == 10**400
+    with pytest.raises(ValueError, match=r"op: size must fit into int64, got 9223372036854775808$"):
+        check.integers("op", "size", (1, 2**63), count=2, low=0)
+    for value in (10**400, 10**5000):  # of the latter Python makes no text
+        expected = f"op: size must fit into int64, got one of {value.bit_length()} bits$"
+        with pytest.raises(ValueError, match=expected):
+            check.integers("op", "size", value, count=2, low=0)
+        with pytest.raises(ValueError, match=expected):
+            check.integer("op", "size", value, low=0, int64=True)
+
+
+def test_ragged_lists_are_no_integers() -> None:
+    assert check.as_index([[1, 2], [3]]) is None
+    assert check.as_index(np.array([3])) is None
+    with pytest.raises(TypeError, match=r"op: k must be an integer, got \[\[1, 2\], \[3\]\]"):
+        check.integer("op", "k", [[1, 2], [3]], low=0)
+    with pytest.raises(TypeError, match=r"op: stride must hold integers, got \[\[1, 2\], \[3\]\]"):
+        check.integers("op", "stride", [[1, 2], [3]], count=2, low=0)
+
+
+def test_numbers_that_may_be_infinite() -> None:
+    for value in (-np.inf, np.inf, 0.5, 3):
+        assert check.check_number("op", "min_score", value, infinite=True) == value
+    for bad in (np.nan, None, "0.5", True, 10**400, np.zeros(1)):
+        with pytest.raises(ValueError, match="op: min_score must be a number, got "):
+            check.check_number("op", "min_score", bad, infinite=True)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"op: min_score must lie in \[0, inf\), got -inf"):
+        check.check_number("op", "min_score", -np.inf, low=0, infinite=True)
+
+
 def test_one_integer() -> None:
     assert check.integer("op", "k", np.int16(3), low=3) == 3
     for value in (3.0, True, "3", [3], np.array([3]), None):
@@ -106,6 +139,8 @@ def test_a_sequence_is_no_number_and_no_text() -> None:
     for value in (3, "12", np.array(3), None):
         with pytest.raises(TypeError, match="op: sizes must be a sequence, got "):
             check.sequence("op", "sizes", value)
+        with pytest.raises(TypeError, match="op: sizes must be a sequence, got "):
+            check.check_sequence("op", "sizes", value)
     with pytest.raises(ValueError, match=r"op: sizes must lie in \(0, inf\), got 0"):
         check.positive_numbers("op", "sizes", (1, 0))
 

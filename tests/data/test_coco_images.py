@@ -130,6 +130,24 @@ def test_areas_are_those_of_the_file_or_else_of_the_box_in_it(file: Path) -> Non
     assert nine.areas.tolist() == [32]  # that of the object which is left
 
 
+def test_objects_without_a_mask_are_counted(file: Path) -> None:
+    """However the empty mask is written; not those that are left out, nor where masks are not read."""
+    assert CocoImages(file, masks=True).n_without_mask == 0
+    first, *rest = CONTENT["annotations"]
+    for segmentation in (
+        [],
+        [[20, 20, 22, 20, 22, 22]],
+        *({"size": [8, 12], "counts": c} for c in ([96], [96, 0], [9, 0, 87])),
+    ):
+        empty = {**first, "segmentation": segmentation}
+        write(file, {**CONTENT, "annotations": [empty, *rest]})
+        assert CocoImages(file, masks=True).n_without_mask == 1
+        assert CocoImages(file).n_without_mask == 0
+        write(file, {**CONTENT, "annotations": [{**empty, "bbox": [1, 2, 0, 4]}, *rest]})
+        images = CocoImages(file, masks=True, leave_out_unusable=True)
+        assert (images.n_left_out, images.n_objects, images.n_without_mask) == (1, 2, 0)
+
+
 @pytest.mark.parametrize("box", [[1, 2, 0, 4], [1, 2, 3, 0], [12, 0, 3, 3], [0, -5, 3, 5], [-9, 0, 9, 3]])
 def test_a_box_without_area_is_refused_by_its_picture(file: Path, box: list[float]) -> None:
     write(file, with_box(box))

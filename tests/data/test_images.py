@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from refdet.data import images
 from refdet.data.images import ImageError, image_size, read_image
@@ -42,12 +42,42 @@ def test_transparency_is_laid_over_white(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(tmp_path / "t.png")[0], [[255, 0, 0], [255, 255, 255]])
 
 
+def test_a_transparent_grey_of_sixteen_bits(tmp_path: Path) -> None:
+    """All 16 bits say what is transparent, not the upper eight alone."""
+    Image.fromarray(np.array([[0x1234, 0x1235]], np.uint16)).save(tmp_path / "g.png", transparency=0x1234)
+    np.testing.assert_array_equal(read_image(tmp_path / "g.png")[0], [[255] * 3, [0x12] * 3])
+
+
 def test_a_camera_that_was_turned(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # the first row is the right side
     Image.fromarray(RED_BLUE).save(tmp_path / "e.png", exif=exif)
     np.testing.assert_array_equal(read_image(tmp_path / "e.png"), [[[255, 0, 0]], [[0, 0, 255]]])
     assert image_size(tmp_path / "e.png") == (2, 1)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("ending", ["png", "jpg", "tiff", "webp"])
+def test_the_size_is_that_of_the_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, orientation: int
+) -> None:
+    """Also where Pillow tells the size of a TIFF file, before it is unpacked, as it is stored, and as it will be."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"a.{ending}"
+    Image.new("RGB", (5, 3)).save(path, exif=exif)
+    expected = (5, 3) if orientation > 4 else (3, 5)
+    assert read_image(path).shape[:2] == image_size(path) == expected
+    for told in ((5, 3), (3, 5)):
+        monkeypatch.setattr(TiffImagePlugin.TiffImageFile, "size", told, raising=False)
+        assert image_size(path) == expected
+
+
+def test_an_orientation_in_words(tmp_path: Path) -> None:
+    """XMP's, which Pillow reads where there is none in EXIF."""
+    words = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    Image.new("RGB", (5, 3)).save(tmp_path / "a.tiff", tiffinfo={700: words})
+    assert read_image(tmp_path / "a.tiff").shape[:2] == image_size(tmp_path / "a.tiff")
 
 
 def test_files_that_are_refused(tmp_path: Path) -> None:

@@ -246,6 +246,18 @@ def test_an_epoch_of_the_synthetic_sets() -> None:
         assert sorted(s.name for batch in made for s in batch.samples) == [s.name for s in samples]
 
 
+def test_samples_and_batches_are_themselves() -> None:
+    """Which arrays are equal is for those to say who compare them."""
+    for one, other in (
+        (sample_of_scene(), sample_of_scene()),
+        (sample_of_figure(), sample_of_figure()),
+        (as_batch([sample_of_scene()], mean=(0, 0, 0)), as_batch([sample_of_scene()], mean=(0, 0, 0))),
+    ):
+        assert one != other
+        assert one in [other, one]
+        assert len({one, other}) == 2
+
+
 def test_a_batch_makes_each_item_once() -> None:
     made: list[int] = []
 
@@ -350,6 +362,13 @@ def test_bad_input() -> None:
         mirror(sample_of_figure())
     with pytest.raises(ValueError, match="so that swapped must be an order of 0 … 13 that undoes itself"):
         mirror(sample_of_figure(), swapped=(1, 2, 0, *range(3, 14)))
+    for swapped in (5, "01", [[1, 2], [3]], [0.0, *range(1, 14)], np.eye(14), np.array(3)):
+        with pytest.raises(ValueError, match="so that swapped must be an order of 0 … 13 that undoes itself, got "):
+            mirror(sample_of_figure(), swapped=swapped)  # type: ignore[arg-type]
+    for size in ((0, 5), (5, 0)):
+        empty = Sample("a", np.zeros((*size, 3), np.uint8), sample.boxes[:0], sample.classes[:0], sample.difficult[:0])
+        with pytest.raises(ValueError, match=f"resize: a must have a pixel, got a picture of {size[0]} × {size[1]}"):
+            resize(empty, (4, 4))
     with pytest.raises(TypeError, match="sample 'a': classes must be an array, got NoneType"):
         Sample("a", sample.image, sample.boxes, None, sample.difficult)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="sample 'a': classes must hold integers or unsigned integers, got float64"):
@@ -380,6 +399,10 @@ def test_bad_input() -> None:
         network_input(sample.image, mean=(0, 0, 0), order="rgb")
     with pytest.raises(ValueError, match="mean must have 3 numbers"):
         network_input(sample.image, mean=(0,), order="RGB")
+    with pytest.raises(TypeError, match="network_input: mean must be a sequence, got 0"):
+        network_input(sample.image, mean=0, order="RGB")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="network_input: mean must have 3 numbers"):
+        network_input(sample.image, mean=[[1, 2], [3]], order="RGB")  # type: ignore[list-item]
     with pytest.raises(ValueError, match="there must be at least one sample"):
         as_batch([], mean=(0, 0, 0))
     with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):

@@ -138,6 +138,22 @@ def test_random_turns_stay_within_their_range() -> None:
     assert -20 <= min(angles) < -10 < 10 < max(angles) <= 20
 
 
+def test_a_label_map_that_does_not_hold_255() -> None:
+    for dtype in (np.uint8, np.int16, np.int64):
+        found = turn(sample([], label_map=np.ones((10, 14), dtype)), 45).label_map
+        assert found is not None
+        assert found.dtype == dtype
+        assert found[0, 0] == IGNORED
+    message = r"turn: the label map of a\.jpg must be of a dtype that holds 255, .* got int8; convert it with astype"
+    with pytest.raises(TypeError, match=message):
+        turn(sample([], label_map=np.ones((10, 14), np.int8)), 45)
+
+
+@pytest.mark.parametrize("size", [(0, 5), (5, 0)])
+def test_a_picture_without_pixels(size: tuple[int, int]) -> None:
+    assert turn(sample([], size=size, label_map=np.ones(size, int)), 45).size == size
+
+
 def test_arguments() -> None:
     with pytest.raises(TypeError, match="turn: sample must be a Sample, got str"):
         turn("a.jpg", 3)  # type: ignore[type-var]

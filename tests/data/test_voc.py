@@ -238,6 +238,28 @@ def test_what_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_columns_of_other_lengths(tmp_path: Path) -> None:
+    boxes, flags = np.array([[0.0, 1.0, 3.0, 4.0]] * 2), np.zeros(2, bool)
+    message = (
+        "write_voc_results: dog: every column must have one entry for each box, got image_ids 1, scores 3, boxes 2"
+    )
+    with pytest.raises(ValueError, match=message):
+        write_voc_results(tmp_path, {"dog": VocResults(("a",), np.ones(3), boxes)})
+    message = "write_voc_annotation: every column must have .* got names 1, boxes 2, difficult 2, truncated 2"
+    with pytest.raises(ValueError, match=message):
+        write_voc_annotation(tmp_path / "a.xml", VocAnnotation("a", "a.jpg", (9, 9), ("dog",), boxes, flags, flags))
+    assert not list(tmp_path.iterdir())
+
+
+def test_records_are_themselves() -> None:
+    boxes, flags = np.array([[0.0, 1.0, 3.0, 4.0]] * 2), np.zeros(2, bool)
+    results = [VocResults(("a", "b"), np.ones(2), boxes) for _ in range(2)]
+    annotations = [VocAnnotation("a", "a.jpg", (9, 9), ("cat", "dog"), boxes, flags, flags) for _ in range(2)]
+    assert results[0] != results[1]
+    assert annotations[0] != annotations[1]
+    assert len({*results, *annotations}) == 4
+
+
 def test_where_results_are_written(tmp_path: Path) -> None:
     results = {"dog": VocResults(("a",), np.ones(1), np.array([[0.0, 1.0, 3.0, 4.0]]))}
     write_voc_results(tmp_path / "made" / "now", results)

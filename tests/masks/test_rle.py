@@ -168,7 +168,23 @@ def test_bad_masks() -> None:
         rle_encode_kernel(np.zeros(3, bool))
 
 
+def test_masks_are_equal_by_their_runs_and_sizes() -> None:
+    one, same = rle(1, 3, size=(2, 2)), RLE(np.array([1, 3], np.uint8), (2, 2))
+    others = (rle(1, 3, size=(4, 1)), rle(2, 2, size=(2, 2)), rle(1, 3, 0, size=(2, 2)), rle(4, size=(2, 2)))
+    assert one == same
+    assert (one != same) is False
+    assert hash(one) == hash(same)
+    assert one in [*others, same]
+    for other in (*others, tuple(one), None):
+        assert one != other
+        assert (one == other) is False
+    assert len({one, same, *others}) == 5
+
+
 def test_bad_unions() -> None:
+    for op in (rle_merge, rle_intersect):
+        with pytest.raises(TypeError, match=f"{op.__name__}: masks must be a sequence, got 5"):
+            op(5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"rle_merge: at least one mask is needed"):
         rle_merge([])
     with pytest.raises(ValueError, match=r"rle_intersect: masks must have one size, got \(2, 3\) and, of mask 1, \(3,"):

@@ -104,6 +104,8 @@ def test_against_pycocotools(seed: int, n: int, m: int) -> None:
             r"rle_iou: crowd must be a boolean array, got int",
         ),
         (([pixels(0, 1)], [pixels(0, 1)], [True]), TypeError, r"rle_iou: crowd must be an array, got list"),
+        ((5, [pixels(0, 1)]), TypeError, r"rle_iou: detections must be a sequence, got 5"),
+        (([pixels(0, 1)], None), TypeError, r"rle_iou: ground_truths must be a sequence, got None"),
         (([RLE(np.array([11]), (4, 3))], []), ValueError, r"rle_iou: the counts of mask 0 must sum to H·W = 12"),
     ],
 )

@@ -31,7 +31,8 @@ def confusion(objects: list[tuple[int, Any]], found: list[tuple[int, Any, float]
         [s for *_, s in found],
         [b for _, b, _ in found],
     )
-    matrix: list[list[int]] = detection_confusion(truths, detections, category_ids=[DOG, CAT], **options).tolist()
+    found_as: Array = detection_confusion(truths, detections, **{"category_ids": [DOG, CAT], **options})
+    matrix: list[list[int]] = found_as.tolist()
     return matrix
 
 
@@ -137,12 +138,41 @@ def test_progress() -> None:
         ({"kind": "box"}, "detection_confusion: kind must be one of"),
         ({"threshold": -1}, "detection_confusion: threshold must lie in"),
         ({"min_score": np.nan}, "detection_confusion: min_score must be a number, got nan"),
+        ({"min_score": None}, "detection_confusion: min_score must be a number, got None"),
+        ({"min_score": "0.5"}, "detection_confusion: min_score must be a number, got '0.5'"),
+        ({"max_detections": 0}, "detection_confusion: max_detections must be at least 1, got 0"),
+        ({"max_detections": -1}, "detection_confusion: max_detections must be at least 1, got -1"),
+        ({"category_ids": [CAT, CAT]}, "detection_confusion: category_ids must be different, got 3 more than once"),
         ({"ignored": np.zeros((1, 1), bool)}, "detection_confusion: ignored must be one boolean for each of 1"),
     ],
 )
 def test_bad_input(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         confusion([(CAT, HERE)], [], **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_detections": np.nan}, "detection_confusion: max_detections must be an integer, got nan"),
+        ({"max_detections": True}, "detection_confusion: max_detections must be an integer, got True"),
+        ({"max_detections": 1.5}, r"detection_confusion: max_detections must be an integer, got 1\.5"),
+        ({"category_ids": [3.7]}, r"detection_confusion: category_ids must hold integers, got \[3\.7\]"),
+        ({"category_ids": ["3"]}, r"detection_confusion: category_ids must hold integers, got \['3'\]"),
+        ({"ignored": [False]}, "detection_confusion: ignored must be an array, got list"),
+    ],
+)
+def test_settings_of_another_type(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        confusion([(CAT, HERE)], [], **options)
+
+
+def test_records_in_the_place_of_others() -> None:
+    data = data_set(np.random.default_rng(7), "bbox")
+    with pytest.raises(TypeError, match="detection_confusion: ground_truths must be GroundTruths, got Detections"):
+        detection_confusion(data.detections, data.ground_truths, category_ids=data.category_ids)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="detection_confusion: detections must be Detections, got list"):
+        detection_confusion(data.ground_truths, [], category_ids=data.category_ids)  # type: ignore[arg-type]
 
 
 def test_an_unknown_category() -> None:

@@ -254,13 +254,41 @@ def test_counts_of_tide(kind: str, counts: tuple[int, ...], ap: float) -> None:
         ({"background_threshold": 0}, "error_types: background_threshold must be above 0"),
         ({"ignored": np.zeros(2, bool)}, r"error_types: ignored must be one boolean for each of 1 .* shape \(2,\)"),
         ({"ignored": np.zeros(1, int)}, "error_types: ignored must be one boolean for each of 1 .* int64"),
-        ({"category_ids": [CAT, CAT]}, "error_types: ground_truths: category_ids must be different"),
+        ({"category_ids": [CAT, CAT]}, "error_types: category_ids must be different, got 3 more than once"),
+        ({"category_ids": [CAT, 2**63]}, "error_types: category_ids must fit into int64, got 9223372036854775808"),
+        ({"max_detections": 0}, "error_types: max_detections must be at least 1, got 0"),
+        ({"max_detections": -1}, "error_types: max_detections must be at least 1, got -1"),
         ({"category_ids": [DOG]}, "error_types: ground_truths row 0 has category_id 3, which is not among the 1"),
     ],
 )
 def test_bad_input(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         error_types(truths((CAT, box(0))), found((CAT, box(0))), **{"category_ids": [CAT, DOG], **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_detections": np.nan}, "error_types: max_detections must be an integer, got nan"),
+        ({"max_detections": True}, "error_types: max_detections must be an integer, got True"),
+        ({"max_detections": 1.5}, r"error_types: max_detections must be an integer, got 1\.5"),
+        ({"category_ids": [CAT, 3.7]}, r"error_types: category_ids must hold integers, got \[3, 3\.7\]"),
+        ({"category_ids": ["3"]}, r"error_types: category_ids must hold integers, got \['3'\]"),
+        ({"category_ids": CAT}, "error_types: category_ids must be a sequence, got 3"),
+        ({"ignored": [False]}, "error_types: ignored must be an array, got list"),
+    ],
+)
+def test_settings_of_another_type(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        error_types(truths((CAT, box(0))), found((CAT, box(0))), **{"category_ids": [CAT, DOG], **options})
+
+
+def test_records_in_the_place_of_others() -> None:
+    objects, detections = truths((CAT, box(0))), found((CAT, box(0)))
+    with pytest.raises(TypeError, match="error_types: ground_truths must be GroundTruths, got Detections"):
+        error_types(detections, objects, category_ids=[CAT])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="error_types: detections must be Detections, got GroundTruths"):
+        error_types(objects, objects, category_ids=[CAT])  # type: ignore[arg-type]
 
 
 def test_keypoints_are_compared_by_their_similarity() -> None:

@@ -118,6 +118,8 @@ def test_task_sorts_its_ids() -> None:
         Task((3, 3), ())
     with pytest.raises(TypeError, match=r"Task: category_ids must hold integers, got \(1.5,\)"):
         Task((3,), (1.5,))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="Task: image_ids must be a sequence, got 3"):
+        Task(3, (1,))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -141,6 +143,7 @@ def test_task_sorts_its_ids() -> None:
         ({"is_crowd": [0, 2]}, ValueError, r"is_crowd of row 1 must be 0 or 1, or a boolean, got 2"),
         ({"is_crowd": [-1, 1]}, ValueError, r"is_crowd of row 0 must be 0 or 1, or a boolean, got -1"),
         ({"is_crowd": [0.0, 1.0]}, TypeError, r"is_crowd must hold booleans, or integers that are 0 or 1, got float64"),
+        ({"masks": 1}, TypeError, r"masks must be a sequence of RLE, got int"),
         ({"masks": (MASK,)}, ValueError, r"masks has 1 rows, ids 2"),
         ({"masks": (MASK, RLE(np.array([4]), (3, 2)))}, ValueError, r"the counts of the mask of row 1 must sum to H·W"),
         ({"keypoints": np.zeros((2, 3))}, ValueError, r"keypoints must have shape \(rows, any, 3\), got \(2, 3\)"),

@@ -48,5 +48,9 @@ def test_bad_input() -> None:
         proposal_recall([boxes], [np.zeros((1, 5))])
     with pytest.raises(ValueError, match="proposals and truths must be of the same pictures, got 1 and 0 of them"):
         proposal_recall([np.zeros((0, 4))], [])
+    with pytest.raises(TypeError, match="proposal_recall: proposals must be a sequence, got 3"):
+        proposal_recall(3, [boxes])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="proposal_recall: truths must be a sequence, got None"):
+        proposal_recall([boxes], None)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="proposal_recall: iou must lie in"):
         proposal_recall([], [], iou=70)
