@@ -155,6 +155,8 @@ class Entry:
     def keypoints(self, n: int | None) -> list[list[float]]:
         """Return n keypoints, (x, y, visibility), or any number but none."""
         values = self.numbers("keypoints")
+        if n == 0 and values:
+            self.refuse('has keypoints, but no category has a list of their names; add "keypoints" to its own')
         if len(values) != 3 * n if n is not None else not values or len(values) % 3:
             wanted = "three numbers for each keypoint" if n is None else f"{3 * n} numbers, three for each keypoint"
             self.refuse(f"keypoints must be {wanted}, got {len(values)}")

@@ -1,9 +1,9 @@
 """Reading a picture as everything here wants it: (height, width, 3), red first, uint8, upright.
 
 Pillow reads the file. Then: the orientation that a camera noted in EXIF is applied; a palette and greys become RGB, and
-so does CMYK, without its colour profile; of 16 bits the upper eight are kept, and what exceeds 16 bits is clipped to
-them; what is transparent is laid over white. Of the several pictures that a camera stores in one JPEG file (MPO) the
-first is read; other files with several are refused.
+so does CMYK, without its colour profile; of 16 bits the upper eight are kept; what is transparent is laid over white.
+Of the several pictures that a camera stores in one JPEG file (MPO) the first is read. Other files with several are
+refused, and so are pictures of 32-bit integers or floating-point numbers.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from refdet.data.files import why_unreadable
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
+IN_16_BITS = ("PNG", "PPM")  # formats whose grey Pillow may hold in 32 bits, though there are 16 in the file
 MOST_PIXELS = 80_000_000  # a picture larger than this is refused before it is unpacked
 TURNED = (5, 6, 7, 8)  # the orientations of EXIF that exchange height and width
 
@@ -39,8 +40,9 @@ def read_image(path: Path | str) -> Array:
         if n_frames > 1 and file.format != "MPO":
             raise ImageError(f"{path}: has {n_frames} frames; give one of them")
         upright = ImageOps.exif_transpose(file)
-        if upright.mode == "F":
-            raise ImageError(f"{path}: floating-point pictures have no agreed range; convert them to 8 bits first")
+        if upright.mode == "F" or (upright.mode == "I" and file.format not in IN_16_BITS):
+            kind = "floating-point pictures" if upright.mode == "F" else "pictures of 32-bit integers"
+            raise ImageError(f"{path}: {kind} have no agreed range; convert them to 8 bits first")
         return _as_rgb(upright)
 
 
@@ -86,7 +88,7 @@ def _as_rgb(image: PillowImage) -> Array:
 
     if image.mode.startswith("I"):
         values = np.asarray(image)
-        grey = (np.clip(values, 0, 65535).astype(np.uint32) >> 8).astype(np.uint8)
+        grey = (values >> 8).astype(np.uint8)
         if image.has_transparency_data:  # the one value, of all 16 bits, that a PNG file says is transparent
             grey[values == image.info["transparency"]] = 255
         return np.repeat(grey[:, :, None], 3, axis=2)

@@ -284,6 +284,13 @@ def test_files_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         read_coco(written(tmp_path, truth()))
 
 
+def test_keypoints_that_no_category_names(tmp_path: Path) -> None:
+    content = truth()
+    del content["categories"][0]["keypoints"]
+    with pytest.raises(CocoError, match="entry 0 of annotations: has keypoints, but no category has a list of their n"):
+        read_coco(written(tmp_path, content), keypoints=True)
+
+
 def test_keypoints_where_the_ground_truth_names_none(tmp_path: Path) -> None:
     """Their number is that of the first result."""
     content = truth()

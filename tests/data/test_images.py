@@ -42,6 +42,22 @@ def test_transparency_is_laid_over_white(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(tmp_path / "t.png")[0], [[255, 0, 0], [255, 255, 255]])
 
 
+def test_sixteen_bits_of_other_formats(tmp_path: Path) -> None:
+    """Pillow holds those of PGM in 32; big-endian, as the format has them."""
+    (tmp_path / "s.pgm").write_bytes(b"P5 2 1 65535\n" + bytes([0x12, 0x34, 0xFF, 0xFF]))
+    Image.fromarray(np.array([[0x1234, 0xFFFF]], np.uint16)).save(tmp_path / "s.tif")
+    for name in ("s.pgm", "s.tif"):
+        assert read_image(tmp_path / name)[0].tolist() == [[0x12] * 3, [0xFF] * 3], name
+
+
+def test_thirty_two_bits_have_no_range(tmp_path: Path) -> None:
+    """Of values from 0 to 255 the upper bits are black."""
+    for dtype, kind in ((np.int32, "pictures of 32-bit integers"), (np.float32, "floating-point pictures")):
+        Image.fromarray(np.arange(256, dtype=dtype).reshape(16, 16)).save(tmp_path / "i.tif")
+        with pytest.raises(ImageError, match=rf"i\.tif: {kind} have no agreed range; convert them to 8 bits first"):
+            read_image(tmp_path / "i.tif")
+
+
 def test_a_transparent_grey_of_sixteen_bits(tmp_path: Path) -> None:
     """All 16 bits say what is transparent, not the upper eight alone."""
     Image.fromarray(np.array([[0x1234, 0x1235]], np.uint16)).save(tmp_path / "g.png", transparency=0x1234)
