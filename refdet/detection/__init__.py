@@ -77,7 +77,7 @@ from refdet.detection.spp_net import (
     SPPNet,
     small_spp_net,
 )
-from refdet.detection.spp_settings import SPPSettings
+from refdet.detection.spp_settings import FIVE_SCALES, SPPSettings
 from refdet.detection.torchvision_detectors import (
     TorchvisionSettings,
     fasterrcnn_resnet50_fpn,
@@ -95,6 +95,7 @@ from refdet.detection.vgg_faster_rcnn import (
 )
 
 __all__ = [
+    "FIVE_SCALES",
     "RCNN",
     "RPN",
     "Detected",
