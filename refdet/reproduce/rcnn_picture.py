@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from refdet.data.sample import Sample
-from refdet.data.shapes import Shapes
+from refdet.data.shapes import CLASS_NAMES, Shapes
 from refdet.nn.checkpoint.atomic_file import write_atomically
 from refdet.pictures import slide
 from refdet.reproduce import wording
@@ -17,11 +17,11 @@ from refdet.reproduce.rcnn import N_EXAMPLES
 from refdet.reproduce.rcnn_claims import Summary, Verdict, row_in_words, summaries
 from refdet.reproduce.rcnn_settings import Settings
 
-COLUMNS = {"truth": "truth", "fast": "Fast R-CNN", "faster": "Faster R-CNN"}
-# In the order of `refdet.data.shapes.CLASS_NAMES`; nothing is of the first.
+COLUMNS = {"truth": "truth", "fast": "Fast", "faster": "Faster"}
+# In the order of `CLASS_NAMES`; nothing is of the first.
 CLASS_COLOURS = (slide.PALE, slide.VERMILLION, slide.GREEN, slide.BLUE, slide.ORANGE, slide.PURPLE, slide.SKY)
 SOURCE = "synthetic scenes, small networks in NumPy; published: VOC 2007, decks 000 and 004"
-FIRST_ROW, ROW, BOTTOM = 0.815, 0.041, 0.40  # of the detectors, in shares of the slide's height
+FIRST_ROW, ROW, BOTTOM = 0.815, 0.041, 0.45  # of the detectors and the scenes, in shares of the slide's height
 
 
 def example_scenes(settings: Settings) -> list[Sample]:
@@ -64,9 +64,10 @@ def message(verdicts: Sequence[Verdict], *, miniature: bool) -> str:
     judged = [v for v in verdicts if v.difference.n > 1]
     if not judged:
         return "The R-CNN family: one seed alone judges no claim"
-    n_seeds = max(v.difference.n for v in judged)
+    n_seeds = {v.difference.n for v in judged}
     held = sum(v.holds for v in judged)
-    return f"{held} of {len(judged)} claims on the R-CNN family held over {n_seeds} seeds at most"
+    seeds = f"{max(n_seeds)} seeds" if len(n_seeds) == 1 else f"{min(n_seeds)} to {max(n_seeds)} seeds"
+    return f"{held} of {len(judged)} claims on the R-CNN family held over {seeds}"
 
 
 def _draw_methods(figure: Any, rows: Sequence[Summary]) -> None:
@@ -105,7 +106,7 @@ def _draw_methods(figure: Any, rows: Sequence[Summary]) -> None:
 
 
 def _draw_scenes(figure: Any, record: Mapping[str, Any], scenes: Sequence[Sample]) -> None:
-    """Draw the objects of some scenes, and the surest detections of two detectors, as many as there are objects."""
+    """Draw the objects of some scenes, as many of the surest detections of two detectors, and the classes' colours."""
     left, top, gap = 0.665, FIRST_ROW + ROW / 2, 0.006
     width, height = (0.97 - left + gap) / len(COLUMNS), (top - BOTTOM - 0.02) / N_EXAMPLES
     found = {name: boxes for part in record["parts"].values() for name, boxes in part.get("examples", {}).items()}
@@ -118,6 +119,9 @@ def _draw_scenes(figure: Any, record: Mapping[str, Any], scenes: Sequence[Sample
             truth = np.concatenate([scene.boxes, scene.classes[:, None]], axis=1).tolist()
             for *box, c in truth if name == "truth" else found.get(name, [[]] * len(scenes))[i]:
                 slide.outline(axes, box, edgecolor=CLASS_COLOURS[int(c)], linewidth=2.5, clip_on=True)
+    for i, (name, colour) in enumerate(zip(CLASS_NAMES[1:], CLASS_COLOURS[1:], strict=True)):
+        x, y = left + i % len(COLUMNS) * width, BOTTOM - 0.035 * (i // len(COLUMNS))
+        figure.text(x, y, name, color=colour, fontsize=slide.SMALLEST, fontweight="bold", va="center")
 
 
 def _draw_claims(figure: Any, verdicts: Sequence[Verdict], *, miniature: bool) -> None:

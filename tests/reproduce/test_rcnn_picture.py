@@ -27,7 +27,7 @@ def test_the_sentence() -> None:
     assert message(verdicts(ONE), miniature=False) == "The R-CNN family: one seed alone judges no claim"
     assert message(verdicts(ONE), miniature=True) == "MINIATURE: a trial of all the pieces; its figures mean nothing"
     held = message(verdicts(records(record(), record())), miniature=False)
-    assert held == "7 of 9 claims on the R-CNN family held over 2 seeds at most"  # not 20 times, nor box regression
+    assert held == "7 of 9 claims on the R-CNN family held over 2 seeds"  # not 20 times, nor box regression
 
 
 def test_the_scenes_are_the_first_ones_of_the_test() -> None:
