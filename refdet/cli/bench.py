@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -142,9 +140,9 @@ def bench(
         if not value > 0:
             _refuse(f"{option} must be greater than 0, got {value:g}")
     outputs = Outputs(json_file, markdown, plot)
-    _check_outputs(outputs)
     if resume and json_file in (None, "-"):
         _refuse("--resume needs --json FILE, the file that has the comparisons")
+    _check_outputs(outputs, include or [], resume=resume)
     if include and not (is_all and markdown):
         _refuse("--include is for the page that `refdet bench all --markdown FILE` writes")
     elsewhere = _interpreters(python or [])
@@ -221,23 +219,22 @@ def _check_device(device: str) -> None:
         _refuse("--device cuda: NVIDIA's driver finds no GPU on this machine")
 
 
-def _check_outputs(outputs: tuple[str | None, ...]) -> None:
-    """Refuse files that cannot be written, before hours are spent on what was to be in them."""
+def _check_outputs(outputs: tuple[str | None, ...], include: list[str], *, resume: bool) -> None:
+    """Refuse files that cannot be written, or are read, before hours are spent on what was to be in them.
+
+    A report that grows by --resume loses nothing, and may be included as it was.
+    """
+    from refdet.cli.output_files import Input, check_files, identity
+
     json_file, markdown, plot = outputs
     if json_file == markdown == "-":
         _refuse("--json and --markdown cannot both go to standard output")
     if plot is not None and not plot.endswith(".png"):
         _refuse(f"--plot: the picture is a PNG, so its name must end in .png, got {plot!r}")
-    for option, name in (("--json", json_file), ("--markdown", markdown), ("--plot", plot)):
-        if name is None or name == "-":
-            continue
-        file = Path(name).absolute()
-        if not file.parent.is_dir():
-            _refuse(f"{option}: there is no folder {file.parent}")
-        if file.is_dir():
-            _refuse(f"{option}: {name} is a folder; name a file")
-        if not os.access(file if file.exists() else file.parent, os.W_OK):
-            _refuse(f"{option}: cannot write {name}: Permission denied")
+    written = {"--json": json_file, "--markdown": markdown, "--plot": plot}
+    grows = identity(json_file) if resume and json_file is not None else None
+    read = [Input("--include", file) for file in include if grows is None or identity(file) != grows]
+    check_files("bench", written, read)
 
 
 def _print_groups(groups: list[Group]) -> None:

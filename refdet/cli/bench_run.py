@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from refdet.cli.messages import UsageProblem, errors, write_text
+from refdet.cli.messages import UsageProblem, errors, on_a_line, write_text
 
 if TYPE_CHECKING:
     from refdet.bench.report import Report
@@ -91,7 +91,8 @@ def run(
         machine = _of_both(before.machine, machine)
         if done:
             errors.print(
-                f"{outputs.json_file} already has {len(done)} of {len(plan)} comparisons",
+                f"{on_a_line(outputs.json_file)} already has {len(done)} of {len(plan)} comparisons",
+                markup=False,
                 highlight=False,
                 soft_wrap=True,
             )
@@ -130,7 +131,11 @@ def _of_both(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
 def _say_what_is_kept(report: Report, plan: Plan, outputs: Outputs) -> None:
     made = f"{len(report.results)} of {len(plan)} comparisons were made"
     kept = outputs.json_file not in (None, "-") and report.results
-    then = f"{outputs.json_file} has them, and the same command with --resume goes on" if kept else "none is kept"
+    then = (
+        f"{on_a_line(outputs.json_file)} has them, and the same command with --resume goes on"
+        if kept
+        else "none is kept"
+    )
     errors.print(f"interrupted: {made}; {then}", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from refdet.cli.messages import UsageProblem, console, errors, write_text
+from refdet.cli.messages import UsageProblem, console, errors, on_a_line, write_text
+from refdet.cli.output_files import OF_A_SUITE, Input, check_not_read
+from refdet.cli.output_folder import check_folder
 
 if TYPE_CHECKING:
     from refdet.cli.verify_sources import OnCase
@@ -21,7 +22,9 @@ PAGES = ("conformance.json", "conformance.md", "conformance.html")
 
 
 def conformance(
-    output: Annotated[Path, typer.Option(help="Folder of the three files.", metavar="DIR")] = Path("docs"),
+    output: Annotated[Path, typer.Option(help="Folder of the three files; made if need be.", metavar="DIR")] = Path(
+        "docs"
+    ),
     adapter: Annotated[
         list[str] | None,
         typer.Option(help="Ask this one; may be repeated. All that refdet knows by default.", metavar="NAME"),
@@ -72,10 +75,9 @@ def conformance(
     """
     if not (math.isfinite(time_limit) and time_limit > 0):
         _refuse(f"--time-limit must be a number of seconds above 0, got {time_limit:g}")
-    if not output.is_dir():
-        _refuse(f"--output: there is no folder {output}")
-    if not os.access(output, os.W_OK):
-        _refuse(f"--output: cannot write to {output}: Permission denied")
+    check_folder("conformance: --output", output)  # which is not made before it is needed
+    read = (Input("--explanations", explanations), Input("--suite", suite, OF_A_SUITE))
+    check_not_read("conformance: --output", [output / name for name in PAGES], read, "give another folder")
     _check_suite(suite)
 
     from datetime import UTC, datetime
@@ -108,8 +110,12 @@ def conformance(
         cases, reports, not_run, reasons, suite_version=opened.version, date=datetime.now(UTC).date().isoformat()
     )
     pages = (record_text(record), conformance_markdown(record), conformance_html(record))
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _refuse(f"--output: cannot write to {output}: {error.strerror}")
     for name, text in zip(PAGES, pages, strict=True):
-        write_text("conformance", str(output / name), text)
+        write_text("conformance: --output", str(output / name), text)
     for sentence in outdated(record, reasons) if not select else ():
         errors.print(sentence, markup=False, highlight=False, soft_wrap=True)
     missing = unexplained(record)
@@ -161,7 +167,7 @@ def _summarise(n_asked: int, n_not_run: int, n_cases: int, n_missing: int, outpu
     verdict = unexplained if n_missing else "every difference has a name or a reason"
     asked = f"{plural(n_asked, 'implementation')}{absent}, {plural(n_cases, 'case')}"
     console.print(
-        f"{asked}: {verdict}; written to {output / PAGES[0]}, .md and .html",
+        f"{asked}: {verdict}; written to {on_a_line(output / PAGES[0])}, .md and .html",
         markup=False,
         highlight=False,
         soft_wrap=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from refdet.cli.messages import UsageProblem, errors
+from refdet.cli.messages import UsageProblem, complain, errors
+from refdet.cli.output_files import Input, check_not_read
 from refdet.cli.output_folder import check_folder
 
 if TYPE_CHECKING:
@@ -136,9 +137,12 @@ def refine_labels(
     _check(parameters)
     check_options(options)
     check_folder("crf: --out", out)  # which is not made before it is needed
-    _check_nothing_is_overwritten(out, {"IMAGE": image, "--unary": unary})
 
     from refdet.cli import crf_output
+
+    results = [out / name for name in crf_output.FILES]
+    check_not_read("crf: --out", results, [Input("IMAGE", image), Input("--unary", unary)], "give another folder")
+
     from refdet.cli.crf_files import USUAL_CONFIDENCE, read_evidence
     from refdet.data import read_image
     from refdet.pictures.crf_refinement import CrfRefinement, label_palette
@@ -151,7 +155,7 @@ def refine_labels(
         except MemoryError:
             _refuse(f"{unary}: there is too little memory to read it")
         if evidence.warning:
-            typer.echo(f"refdet: warning: {evidence.warning}", err=True)
+            complain(f"warning: {evidence.warning}")
         outcome = _infer(pixels, evidence, parameters, step)
         step("drawing", iterations)
         of_labels: dict[str, Any] = {"labels": evidence.n_labels, "confidence": None, "unsure": None}
@@ -190,12 +194,15 @@ def _check(p: Parameters) -> None:
     from refdet.crf.features import ORDERS
     from refdet.crf.filters import EXPONENTS
 
-    for option, size in (("--sxy-spatial", p.sxy_spatial), ("--sxy", p.sxy), ("--srgb", p.srgb)):
+    sizes = {"--sxy-spatial": p.sxy_spatial, "--sxy": p.sxy, "--srgb": p.srgb}
+    weights = {"--compat-spatial": p.compat_spatial, "--compat": p.compat}
+    for option, size in sizes.items():
         if not 0 < size < math.inf:
             _refuse(f"{option} must be a number above 0, got {size:g}")
-    for option, weight in (("--compat-spatial", p.compat_spatial), ("--compat", p.compat)):
+    for option, weight in weights.items():
         if not 0 <= weight < math.inf:
             _refuse(f"{option} must be 0 or a number above, got {weight:g}")
+    _check_range(sizes | weights)
     if p.iterations < 0:
         _refuse(f"--iterations must be 0 or more, got {p.iterations}")
     if not 0 <= p.damping < 1:
@@ -209,14 +216,18 @@ def _check(p: Parameters) -> None:
             _refuse(f"{option} must be {', '.join(names[:-1])} or {names[-1]}, got {name!r}")
 
 
-def _check_nothing_is_overwritten(out: Path, inputs: dict[str, Path]) -> None:
-    """Refuse a folder where a result would take the place of a file that is read, which may be somebody's work."""
-    from refdet.cli.crf_output import FILES
+def _check_range(numbers: Mapping[str, float]) -> None:
+    """Refuse numbers so large or so small that float32, in which all is computed, does not hold them."""
+    import numpy as np
 
-    for option, path in inputs.items():
-        for result in (out / name for name in FILES):
-            if path.exists() and result.exists() and result.samefile(path):
-                _refuse(f"--out: {result} is {option} itself and would be overwritten; give another folder")
+    from refdet.cli.crf_files import DTYPE
+
+    least, most = float(np.finfo(DTYPE).tiny), float(np.finfo(DTYPE).max)
+    for option, number in numbers.items():
+        if number > most:
+            _refuse(f"{option} must be at most {most:.2g}, the largest number of {DTYPE}, got {number:g}")
+        if 0 < number < least:
+            _refuse(f"{option} must be at least {least:.2g}, the smallest number of {DTYPE}, got {number:g}")
 
 
 Step = Callable[[str, int], object]  # what is being done, and how many iterations are behind it

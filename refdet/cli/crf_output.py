@@ -34,7 +34,7 @@ import numpy as np
 import typer
 
 import refdet
-from refdet.cli.messages import UsageProblem
+from refdet.cli.messages import UsageProblem, complain, on_a_line
 from refdet.core.check import Array
 from refdet.nn.checkpoint.atomic_file import write_bytes_atomically
 from refdet.pictures.crf_refinement import (
@@ -134,9 +134,7 @@ def to_json(found: CrfRefinement, about: dict[str, Any]) -> dict[str, Any]:
 def show(found: CrfRefinement, folder: Path) -> None:
     """Print what has become of the labels to standard output, and what should be known to standard error."""
     if rises(found):
-        typer.echo(
-            "refdet: warning: the free energy does not fall in every iteration; --damping 0.5 may help", err=True
-        )
+        complain("warning: the free energy does not fall in every iteration; --damping 0.5 may help")
     n, unsure, changed = found.after.size, found.n_unsure, found.n_changed
     typer.echo(f"pixels: {n:,}, labels: {len(found.palette):,}")
     sure = n - unsure
@@ -149,4 +147,4 @@ def show(found: CrfRefinement, folder: Path) -> None:
     typer.echo(f"free energy: {first:,.7g} → {last:,.7g} in {n_iterations} {plural}")
     if n_iterations:
         typer.echo(f"largest change of a probability in the last iteration: {last_change(found)}")
-    typer.echo(f"written to {folder}: {', '.join(FILES)}")
+    typer.echo(f"written to {on_a_line(folder)}: {', '.join(FILES)}")

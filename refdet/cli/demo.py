@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from refdet.cli.messages import UsageProblem, console
+from refdet.cli.messages import UsageProblem, console, on_a_line
+from refdet.cli.output_files import Input, check_not_read
 
 if TYPE_CHECKING:
+    from refdet.core.check import Array
     from refdet.verify.verdict import Report
 
 REFERENCE, ACCELERATED, LEGACY = "refdet", "refdet:numba-cpu", "legacy"
+PAGES = {LEGACY: "verify.html", REFERENCE: "verify_refdet.html", ACCELERATED: "verify_numba-cpu.html"}
+PICTURE = "feature_maps.png"
 TIME_LIMIT = 30.0  # seconds for one answer
 WIDE = 120  # columns of a terminal that has room for shapes
 
@@ -40,11 +44,13 @@ def demo(
 
         refdet demo --image holiday.jpg --output pictures
     """
+    results = [output / name for name in (*PAGES.values(), PICTURE)]
+    check_not_read("demo: --output", results, [Input("--image", image)], "give another folder")
     photograph, title = _photograph(image)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageProblem(f"--output: cannot write to {output}: {error.strerror}") from None
+        raise UsageProblem(f"demo: --output: cannot write to {output}: {error.strerror}") from None
     conforms = _verify(output)
     all_passed = _check_every_op(seed)
     _draw(photograph, title, output)
@@ -62,9 +68,8 @@ def _verify(output: Path) -> bool:
     from refdet.verify.report.html import html_page
     from refdet.verify.report.terminal import summary
 
-    pages = {LEGACY: "verify.html", REFERENCE: "verify_refdet.html", ACCELERATED: "verify_numba-cpu.html"}
     reports: dict[str, Report] = {}
-    for name, page in pages.items():
+    for name, page in PAGES.items():
         try:
             with Status(f"asking {name}", console=console):
                 reports[name] = _asked(name)
@@ -74,7 +79,7 @@ def _verify(output: Path) -> bool:
             continue
         write_text("demo: --output", str(output / page), text)
         if name == LEGACY:
-            console.print("Report page: ", output / page, sep="", highlight=False, soft_wrap=True)
+            console.print(f"Report page: {on_a_line(output / page)}", markup=False, highlight=False, soft_wrap=True)
         console.print(f"[bold]{name}[/bold]", highlight=False)
         for part in summary(reports[name]):
             console.print(part)
@@ -134,31 +139,35 @@ def _check_every_op(seed: int) -> bool:
     return n_passed == len(checks)
 
 
-def _photograph(image: Path | None) -> tuple[object, str]:
-    """Return the picture as (H, W, 3) in [0, 1], and what it shows."""
-    import numpy as np
+def _photograph(image: Path | None) -> tuple[Array, str]:
+    """Return the picture as (H, W, 3) uint8, and what it shows; refuse one that is too small for the network."""
+    from refdet.data import ImageError, read_image
+    from refdet.features.edge_net import SMALLEST_SIDE
 
     if image is None:
         from skimage.data import chelsea
 
-        return chelsea() / 255, "a photograph"
-    from PIL import Image, UnidentifiedImageError
+        return chelsea(), "a photograph"
+    pixels = read_image(image)
+    H, W = pixels.shape[:2]
+    if min(H, W) < SMALLEST_SIDE:
+        least = f"{SMALLEST_SIDE} × {SMALLEST_SIDE}"
+        raise ImageError(
+            f"{image}: {W} × {H} pixels are too few for the network, which needs {least}; give a larger one"
+        )
+    return pixels, image.name
 
-    try:
-        with Image.open(image) as opened:
-            return np.asarray(opened.convert("RGB")) / 255, image.name
-    except FileNotFoundError:
-        raise UsageProblem(f"--image: there is no file {image}") from None
-    except (UnidentifiedImageError, OSError) as error:
-        raise UsageProblem(f"--image: {image} is not a picture that can be read ({error})") from None
 
-
-def _draw(photograph: object, title: str, output: Path) -> None:
+def _draw(photograph: Array, title: str, output: Path) -> None:
+    from refdet.data import ImageError
     from refdet.pictures.feature_maps import draw_feature_maps
 
+    path = output / PICTURE
+    H, W = photograph.shape[:2]
     try:
-        path = output / "feature_maps.png"
-        draw_feature_maps(photograph, path, title=title)  # type: ignore[arg-type]
+        draw_feature_maps(photograph / 255, path, title=title)
     except OSError as error:
-        raise UsageProblem(f"--output: cannot write to {output}: {error.strerror}") from None
-    console.print(f"What an edge-detecting convnet sees: {path}")
+        raise UsageProblem(f"demo: --output: cannot write to {output}: {error.strerror}") from None
+    except MemoryError:
+        raise ImageError(f"{title}: {W} × {H} pixels need more memory than there is; make it smaller") from None
+    console.print(f"What an edge-detecting convnet sees: {on_a_line(path)}", markup=False)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from refdet.cli.messages import UsageProblem, errors
+from refdet.cli.messages import UsageProblem, complain, errors, on_a_line
+from refdet.cli.output_files import identity, overwritten
 from refdet.cli.output_folder import check_folder
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def detect_objects(
     n_done = len(found) + len(problems)
     if n_done < len(images):
         pictures = f"{len(images)} {'picture' if len(images) == 1 else 'pictures'}"
-        typer.echo(f"refdet: detect: stopped after {n_done} of {pictures}", err=True)
+        complain(f"detect: stopped after {n_done} of {pictures}")
         raise typer.Exit(130)
     if problems:
         raise typer.Exit(1)
@@ -131,19 +132,19 @@ def _detect_all(
     """Look at every picture, or until Ctrl-C; return what was found, and what was in the way."""
     from refdet.data import ImageError
 
-    inputs = {os.path.realpath(path) for path in images}  # unlike Path.resolve, at ease with links in a circle
+    inputs = {identity(path) for path in images}
     all_found: list[Found] = []
     problems: list[tuple[Path, str]] = []
     with contextlib.suppress(KeyboardInterrupt), _progress(len(images)) as step:
         for image, drawing in zip(images, drawings, strict=True):
-            step(image.name)
+            step(on_a_line(image.name))
             try:
-                if os.path.realpath(drawing) in inputs:
-                    raise ImageError(f"{image}: {drawing} is one of the pictures and would be overwritten; use --out")
+                if (file := identity(drawing)) is not None and file in inputs:
+                    raise ImageError(f"{image}: {overwritten(drawing, 'one of the pictures')}; use --out")
                 all_found.append(_detect_one(loaded, image, drawing, score))
             except ImageError as problem:
                 problems.append((image, str(problem)))
-                typer.echo(f"refdet: {problem}", err=True)
+                complain(problem)
     return all_found, problems
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from refdet.cli.messages import console
+from refdet.cli.messages import console, on_a_line
 from refdet.core.check import Array
 from refdet.detection.detected import Detected
 from refdet.masks.rle import RLE, rle_area, rle_encode
@@ -73,18 +73,13 @@ def show(found: Sequence[Found], score: float) -> None:
                 row.append("" if f.masks is None else str(rle_area(f.masks[i])))
             if has_joints:
                 row.append("" if f.objects.joints is None else str(f.objects.joints.shape[1]))
-            table.add_row(Text("" if i else _written(f.image)), Text(name), *row)
+            table.add_row(Text("" if i else on_a_line(f.image)), Text(on_a_line(name)), *row)
         if not f.names:
-            table.add_row(Text(_written(f.image)), "–", *[""] * len(headings))
+            table.add_row(Text(on_a_line(f.image)), "–", *[""] * len(headings))
     console.print(table, crop=False)
     console.print(
-        "drawn: ", ", ".join(_written(f.drawing) for f in found), sep="", highlight=False, soft_wrap=True, markup=False
+        "drawn: ", ", ".join(on_a_line(f.drawing) for f in found), sep="", highlight=False, soft_wrap=True, markup=False
     )
-
-
-def _written(path: Path) -> str:
-    """Return a path for people; a byte that is no letter, of a name that is not UTF-8, is told by its number."""
-    return str(path).encode(errors="backslashreplace").decode()
 
 
 def print_as_json(

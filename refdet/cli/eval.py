@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from refdet.cli.messages import UsageProblem, console, errors
+from refdet.cli.messages import UsageProblem, console, errors, on_a_line
+from refdet.cli.output_files import OF_DATA, OF_VOC, Input, check_files, check_not_read
 from refdet.cli.output_folder import check_folder
 from refdet.cli.progress_bar import Begin, progress_bar
 from refdet.cli.train import MOST_PICTURES
@@ -153,7 +153,8 @@ def evaluate_detections(
         _refuse_options("a detector that looks itself", {**without, **others})
         if data is None or not data.startswith("coco:"):
             _refuse_options("DATA that is not COCO's", {"--leave-out-unusable": leave_out_unusable or None})
-        _check_outputs(json_file, None)
+        place = (data or "").partition(":")[2] or None
+        check_files("eval", {"--json": json_file}, [Input("--weights", weights), Input("--data", place, OF_DATA)])
         from refdet.cli.eval_model import evaluate_model
 
         given_sigmas = _positive_numbers("--sigmas", sigmas)
@@ -184,9 +185,15 @@ def evaluate_detections(
         _refuse(f"--min-score must be a finite number, got {min_score}")
     if min_score is not None and plot is None and not (error_table and json_file is not None):
         _refuse("--min-score has no meaning without a confusion: give --plot, or --json with --errors")
-    _check_outputs(json_file, plot)
+    read = [Input("GT", ground_truth, OF_VOC), Input("DETECTIONS", detections, OF_VOC)]
+    check_files("eval", {"--json": json_file}, read)
+    if plot is not None:
+        check_folder("eval: --plot", plot)  # which is not made before it is needed
 
     from refdet.cli import eval_output
+
+    if plot is not None:
+        check_not_read("eval: --plot", [plot / name for name in eval_output.PICTURES], read, "give another folder")
 
     with progress_bar() as begin:
         files = _read(ground_truth, detections, is_voc, kind, split, begin)
@@ -209,7 +216,7 @@ def evaluate_detections(
     if plot is not None:
         eval_output.warn(about_pictures)
         names = ", ".join(str(plot / name) for name in eval_output.PICTURES)
-        typer.echo(f"pictures: {names}", err=True)
+        typer.echo(f"pictures: {on_a_line(names)}", err=True)
 
 
 def _refuse(sentence: str) -> NoReturn:
@@ -267,20 +274,6 @@ def _positive_numbers(option: str, text: str | None) -> tuple[float, ...] | None
     if not all(0 < number < math.inf for number in numbers):
         _refuse(f"{option} must be numbers above 0 with commas between them, such as 0.026,0.035, got {text!r}")
     return numbers
-
-
-def _check_outputs(json_file: str | None, plot: Path | None) -> None:
-    """Refuse what cannot be written before anything is read; the folder is not made before it is needed."""
-    if json_file not in (None, "-"):
-        path = Path(json_file).absolute()
-        if not path.parent.is_dir():
-            _refuse(f"--json: there is no folder {path.parent}")
-        if path.is_dir():
-            _refuse(f"--json: {path} is a folder; name a file")
-        if not os.access(path if path.exists() else path.parent, os.W_OK):
-            _refuse(f"--json: cannot write {path}: Permission denied")
-    if plot is not None:
-        check_folder("eval: --plot", plot)
 
 
 def _check_sigmas(files: EvalFiles, sigmas: tuple[float, ...] | None) -> dict[str, Sequence[float]]:

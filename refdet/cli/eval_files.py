@@ -15,6 +15,7 @@ import numpy as np
 from refdet.core.check import Array
 from refdet.data import VocError, read_coco, read_coco_results, read_voc_folder, read_voc_results
 from refdet.data.coco_entries import CocoError
+from refdet.data.voc_entries import lines_of
 from refdet.metrics import Detections, GroundTruths, LabelledBoxes, ScoredBoxes, Task
 from refdet.metrics.image_overlaps import ignored_truths
 
@@ -90,6 +91,8 @@ def read_coco_files(ground_truth: Path, results: Path, kind: str, begin: Begin) 
 def read_voc_files(ground_truth: Path, results: Path, split: str | None, begin: Begin) -> EvalFiles:
     """Read a folder of annotations and one of results; categories are numbered from 1 in the order of their names."""
     annotations = read_voc_folder(ground_truth, split=split, progress=begin(f"reading {ground_truth.name}"))
+    if not annotations:
+        raise VocError(f"{ground_truth / 'ImageSets' / 'Main' / f'{split}.txt'}: names no picture")
     begin(f"reading {results.name}")
     by_class = read_voc_results(results)
     image_numbers = _image_numbers(ground_truth, annotations)
@@ -163,7 +166,7 @@ def _voc_detections(
         for i, image_id in enumerate(found.image_ids):
             if image_id not in image_numbers:
                 raise VocError(
-                    f"{folder}: detection {i} of {name} is in a picture {image_id!r}, which is not among the "
+                    f"{_place(folder, name, i)} is a detection in a picture {image_id!r}, which is not among the "
                     f"{len(image_numbers)} of the ground truth"
                 )
     return ScoredBoxes(
@@ -172,6 +175,12 @@ def _voc_detections(
         np.concatenate([np.zeros(0), *(found.scores for found in by_class.values())]),
         np.concatenate([np.zeros((0, 4)), *(found.boxes for found in by_class.values())]),
     )
+
+
+def _place(folder: Path, name: str, i: int) -> str:
+    """Return the file, and the line in it, of a detection of a class."""
+    path = next(path for path in sorted(folder.glob("*.txt")) if path.stem.rpartition("_")[2] == name)
+    return f"{path}: line {lines_of(path)[i][0]}"
 
 
 def _xywh(boxes: Array) -> Array:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from refdet.cli.messages import UsageProblem, console, errors
+from refdet.cli.messages import UsageProblem, complain, console, errors
 
 if TYPE_CHECKING:
     from refdet.data import Sample
@@ -84,7 +84,7 @@ def _scores(detector: Detector, samples: Sequence[Sample], sigmas: Sequence[floa
         except MemoryError:  # what fills the memory is let go as this block ends
             pass
         except KeyboardInterrupt:
-            typer.echo(f"refdet: eval: stopped after {n_done} of {_pictures(n)}; nothing is judged", err=True)
+            complain(f"eval: stopped after {n_done} of {_pictures(n)}; nothing is judged")
             raise typer.Exit(130) from None
     if n_done == n:
         raise ImageError(f"eval: to judge {_pictures(n)} takes more memory than there is; take fewer by --test-size")

@@ -28,7 +28,7 @@ from rich.table import Table
 from rich.text import Text
 
 from refdet.cli.eval_report import present
-from refdet.cli.messages import write_text
+from refdet.cli.messages import on_a_line, write_text
 from refdet.training.detector_scores import DetectorScores
 
 
@@ -54,7 +54,7 @@ def show_scores(scores: DetectorScores, output: Console) -> None:
     for i, name in enumerate(scores.class_names):
         if i > 0 and (scores.n_objects[i] or scores.n_detections[i]):
             both = (str(scores.n_objects[i]), str(scores.n_detections[i]))
-            table.add_row(Text(name), *both, *(_cell(rows[name][column]) for column in columns))
+            table.add_row(Text(on_a_line(name)), *both, *(_cell(rows[name][column]) for column in columns))
     output.print(table, crop=False)
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from refdet.cli.eval_report import Report, to_json
-from refdet.cli.messages import UsageProblem, write_text
+from refdet.cli.messages import UsageProblem, complain, on_a_line, write_text
 from refdet.nn.checkpoint.atomic_file import write_bytes_atomically
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ PICTURES = ("precision_recall.png", "class_confusion.png", "error_types.png")
 def warn(remarks: Iterable[str]) -> None:
     """Print what should be known to standard error."""
     for remark in remarks:
-        typer.echo(f"refdet: warning: {remark}", err=True)
+        complain(f"warning: {remark}")
 
 
 def show(report: Report, output: Console, *, is_guess: bool, per_class: bool) -> None:
@@ -42,7 +42,7 @@ def show(report: Report, output: Console, *, is_guess: bool, per_class: bool) ->
         f"images {len(files.task.image_ids)}, classes {len(report.classes)}",
         err=True,
     )
-    output.print("\n".join(report.lines), markup=False, highlight=False, emoji=False, soft_wrap=True)
+    output.print("\n".join(map(on_a_line, report.lines)), markup=False, highlight=False, emoji=False, soft_wrap=True)
     if per_class and report.convention == "coco":
         _show_classes(report, output)
 
@@ -56,7 +56,9 @@ def _show_classes(report: Report, output: Console) -> None:
     for heading in ("objects", "detections", *names):
         table.add_column(heading, justify="right")
     for c in report.classes:
-        table.add_row(Text(c.name), str(c.n_objects), str(c.n_detections), *(_cell(c.stats[name]) for name in names))
+        table.add_row(
+            Text(on_a_line(c.name)), str(c.n_objects), str(c.n_detections), *(_cell(c.stats[name]) for name in names)
+        )
     _print_table(table, output)
 
 

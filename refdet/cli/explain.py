@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import refdet
 from refdet.cli.deviation_texts import known_deviations, print_deviation, print_deviations_of, unknown_value
 from refdet.cli.explanations import (
     print_algorithms,
@@ -22,7 +23,7 @@ from refdet.cli.explanations import (
     print_rule,
     print_text,
 )
-from refdet.cli.messages import UsageProblem, unknown
+from refdet.cli.messages import UsageProblem, on_a_line, unknown
 
 if TYPE_CHECKING:
     from refdet.verify.catalogue import Entry
@@ -67,7 +68,7 @@ def explain(
             print_code(module)
     if picture is not None:
         print_rule("picture")
-        print_text(f"written to {picture}")
+        print_text(f"written to {on_a_line(picture)}")
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,9 @@ def _explanation_of(name: str) -> Explanation:
 
 
 def _dotted(name: str) -> str:
-    """Return a name as Python has it: refdet.crf.dense for refdet/crf/dense.py."""
-    return name.removesuffix(".py").replace("/", ".").strip(".").removesuffix(".__init__")
+    """Return a name as Python has it: refdet.crf.dense for refdet/crf/dense.py, refdet.crf for ./refdet/crf/."""
+    path = name.removesuffix(".py").removeprefix("./").removesuffix("/")
+    return path.replace("/", ".").removesuffix(".__init__")
 
 
 def _is_called(name: str, full_names: Iterable[str]) -> bool:
@@ -130,7 +132,7 @@ def _find_function_or_class(name: str) -> Explanation | None:
 def _find_package(name: str) -> Explanation | None:
     from refdet.verify.catalogue import public_packages
 
-    for package in public_packages():
+    for package in (refdet, *public_packages()):
         if _is_called(name, [package.__name__]):
             return Explanation(package.__name__, (package,), partial(print_package, package))
     return None
@@ -206,7 +208,7 @@ def _known_names() -> set[str]:
     from refdet.verify.catalogue import catalogue, public_modules, public_objects, public_packages
 
     files = (module.__name__.rpartition(".")[2] for module in (*public_modules(), *public_packages()))
-    return {*catalogue(), *public_objects(), *files, *known_deviations()}
+    return {*catalogue(), *public_objects(), *files, *known_deviations(), refdet.__name__}
 
 
 def _draw(subject: str, path: Path) -> None:

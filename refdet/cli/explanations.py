@@ -55,12 +55,19 @@ def print_module(module: ModuleType) -> None:
 
 
 def print_package(package: ModuleType) -> None:
-    """Print what a package says of itself, and the first line of everything that it offers."""
+    """Print what a package says of itself, and the first line of everything that it offers, and of its packages."""
+    from refdet.verify.catalogue import public_packages
+
     print_rule(f"{package.__name__}: {file_of(f'{package.__name__}.__init__')}")
     print_text(inspect.getdoc(package) or "")
     print_rule(f"what {package.__name__} offers")
     for name in sorted(package.__all__, key=str.lower):
         print_text(f"{name}{_in_a_line(getattr(package, name))}")
+    inner = [found for found in public_packages() if found.__name__.rpartition(".")[0] == package.__name__]
+    if inner:
+        print_rule(f"packages in {package.__name__}; `refdet explain NAME` says what each offers")
+    for found in inner:
+        print_text(f"{found.__name__}{_in_a_line(found)}")
 
 
 def public_members(module: ModuleType) -> dict[str, Callable[..., Any]]:

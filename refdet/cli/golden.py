@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from refdet.cli.command import Command
 from refdet.cli.golden_export import export
 from refdet.cli.golden_show import show
-from refdet.cli.messages import UsageProblem, console, errors, unknown
+from refdet.cli.messages import UsageProblem, console, errors, on_a_line, unknown
 
 if TYPE_CHECKING:
     from refdet.verify.generate import Generation
 
 golden = typer.Typer(no_args_is_help=True)
-golden.command()(show)
-golden.command()(export)
+golden.command(cls=Command)(show)
+golden.command(cls=Command)(export)
 
 
 @golden.callback()
@@ -33,7 +34,7 @@ def _golden() -> None:
     """
 
 
-@golden.command()
+@golden.command(cls=Command)
 def generate(
     algorithms: Annotated[
         list[str] | None, typer.Argument(metavar="[ALGORITHM]...", help="All of them by default.")
@@ -105,13 +106,12 @@ def _generate(algorithms: list[str] | None, root: Path) -> Generation:
 
 
 def _summarise(generation: Generation, root: Path, check: bool, n_failed: int) -> None:
+    from refdet.verify.report.words import plural
+
     n_cases, n_algorithms = len(generation.tensors), len({case_id.split("/")[0] for case_id in generation.tensors})
     n_bytes = sum(file["bytes"] for file in generation.manifest["files"].values())
-    what = f"{n_cases} cases of {n_algorithms} algorithms"
-    if check:
-        verdict = f"{n_failed} difference{'s' if n_failed > 1 else ''}" if n_failed else "as stored"
-        console.print(f"{what}: {verdict} ({root})", highlight=False, soft_wrap=True)
-    else:
-        console.print(
-            f"{what} written to {root}; the suite's tensors have {n_bytes} bytes", highlight=False, soft_wrap=True
-        )
+    what = f"{plural(n_cases, 'case')} of {plural(n_algorithms, 'algorithm')}"
+    verdict = plural(n_failed, "difference") if n_failed else "as stored"
+    place = on_a_line(root)
+    done = f": {verdict} ({place})" if check else f" written to {place}; the suite's tensors have {n_bytes} bytes"
+    console.print(f"{what}{done}", markup=False, highlight=False, soft_wrap=True)

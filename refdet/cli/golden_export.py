@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from refdet.cli.messages import UsageProblem, console, errors
+from refdet.cli.messages import UsageProblem, console, errors, on_a_line
 
 
 class Container(StrEnum):
@@ -51,6 +51,7 @@ def export(
     from refdet.verify.export import ExportError, check_replaceable
     from refdet.verify.export import export as write_export
     from refdet.verify.patterns import matches_any, unmatched
+    from refdet.verify.report.words import plural
     from refdet.verify.suite import load_suite
 
     suite = load_suite()
@@ -65,4 +66,5 @@ def export(
         raise UsageProblem(str(problem)) from None
     except OSError as error:
         raise UsageProblem(f"cannot write to {folder}: {error.strerror}") from error
-    console.print(f"{len(ids)} cases in {n_files} files, written to {folder}", highlight=False, soft_wrap=True)
+    what = f"{plural(len(ids), 'case')} in {plural(n_files, 'file')}, written to {on_a_line(folder)}"
+    console.print(what, markup=False, highlight=False, soft_wrap=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from refdet.cli.messages import UsageProblem, console
+from refdet.cli.messages import UsageProblem, console, on_a_line
 
 if TYPE_CHECKING:
     from refdet.core.check import Array
@@ -53,7 +53,7 @@ def show(
     for line in describe(case, suite.manifest["deviations"]):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     if picture is not None:
-        console.print(f"\npicture written to {picture}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"\npicture written to {on_a_line(picture)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def describe(case: StoredCase, deviations: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

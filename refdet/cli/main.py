@@ -1,160 +1,34 @@
-"""`refdet`: the command line. Each command is a function in a file of its own.
+"""The entry point of the command line; `refdet.cli.commands` has the commands.
 
-Exit status: 0 on success, 1 where a check failed or a file is not what it should be, 2 on wrong usage, 130 if
-interrupted. A mistake of the user's gives one sentence on standard error; `refdet --debug ...` shows the traceback
-behind it.
+It imports next to nothing by itself: Ctrl-C while the commands, and what they are built with, are still being imported
+ends the program as it does later, silently and with exit status 130.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-from typer.core import TyperGroup
+if TYPE_CHECKING:
+    from refdet.cli.commands import Commands, app
 
-from refdet.cli.announcements import show_announcements
-from refdet.cli.backends import backends
-from refdet.cli.bench import bench
-from refdet.cli.catalogue import list_algorithms
-from refdet.cli.conformance import conformance
-from refdet.cli.crf import refine_labels
-from refdet.cli.demo import demo
-from refdet.cli.detect import detect_objects
-from refdet.cli.eval import evaluate_detections
-from refdet.cli.explain import explain
-from refdet.cli.golden import golden
-from refdet.cli.messages import UsageProblem
-from refdet.cli.reproduce import reproduce
-from refdet.cli.train import train_detector
-from refdet.cli.verify import verify_implementation
-
-
-class Commands(TyperGroup):
-    """Turns a problem into a sentence and an exit status."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command that was asked for."""
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:  # the reader of standard output has seen enough
-            raise
-        except Exception as problem:
-            if ctx.params.get("debug") or not isinstance(problem, _problems()):
-                raise
-            if isinstance(problem, OSError) and problem.filename is None:
-                _abandon_standard_output()
-            typer.echo(f"refdet: {_sentence(problem)}", err=True)
-            raise typer.Exit(2 if isinstance(problem, UsageProblem) else 1) from None
-
-
-def _problems() -> tuple[type[Exception], ...]:
-    """Return what is told in a sentence; imported where there is something to tell."""
-    from refdet.data import CocoError, ImageError, VocError
-    from refdet.nn.checkpoint import CheckpointError
-    from refdet.training.errors import TrainingError
-    from refdet.verify.suite import SuiteError
-    from refdet.verify.tolerances import GenerationError
-
-    of_files = (CheckpointError, CocoError, ImageError, VocError, OSError, UnicodeError)
-    return (UsageProblem, SuiteError, GenerationError, TrainingError, *of_files)
-
-
-def _abandon_standard_output() -> None:
-    """Let what is still to be written go nowhere: Python would try again as it ends, fail, and exit with 120."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _sentence(problem: Exception) -> str:
-    """Say what is wrong; what the system says of a file or of standard output is no sentence yet."""
-    if isinstance(problem, UnicodeEncodeError):
-        letters = ascii(problem.object[problem.start : problem.end])
-        advice = "" if "utf" in problem.encoding else "; PYTHONIOENCODING=utf-8 may help"
-        return f"cannot write {letters} in {problem.encoding}{advice}"
-    if isinstance(problem, OSError) and problem.strerror:
-        what = "cannot write the output" if problem.filename is None else problem.filename
-        return f"{what}: {problem.strerror}"
-    return str(problem)
-
-
-app = typer.Typer(
-    cls=Commands,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("list")(list_algorithms)
-app.command()(explain)
-app.command("verify")(verify_implementation)
-app.command()(conformance)
-app.command()(backends)
-app.add_typer(golden, name="golden")
-app.command()(bench)
-app.command()(demo)
-app.command("detect")(detect_objects)
-app.command("train")(train_detector)
-app.command("eval")(evaluate_detections)
-app.command("crf")(refine_labels)
-app.command()(reproduce)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        import refdet
-
-        typer.echo(f"refdet {refdet.__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _refdet(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
-    ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback behind a message.")] = False,
-) -> None:
-    """The executable specification of convnet object detection, localisation and segmentation.
-
-    REFDET_BACKEND=NAME in the environment runs kernels on an installed backend; `refdet backends` shows them.
-
-    Examples:
-
-        refdet list                        which algorithms there are
-
-        refdet explain conv2d              one of them: equation, conventions
-
-        refdet explain conv2d --code       and how it is computed
-
-        refdet verify --command ./mine     whether your implementation agrees
-
-        refdet golden generate --check     whether the golden suite is in order
-
-        refdet detect photo.jpg            what is in a picture, drawn over it
-
-        refdet train small_faster_rcnn     teach a detector to find things
-
-        refdet eval truth.json found.json  how good detections are, by COCO, VOC
-
-        refdet crf cat.png --unary it.png  labels that follow a picture's edges
-
-        refdet bench --list                what can be timed, against whom
-    """
-    from refdet.core.kernel import active_backend
-
-    show_announcements()
-    try:
-        active_backend()
-    except LookupError as error:
-        raise UsageProblem(f"REFDET_BACKEND: {error}") from None
+__all__ = ["Commands", "app", "main"]
 
 
 def main() -> None:
     """Run the command line."""
     try:
-        app(prog_name="refdet")
+        from refdet.cli import commands
+
+        commands.app(prog_name="refdet")
     except KeyboardInterrupt:  # before the command has begun
         sys.exit(130)
+
+
+def __getattr__(name: str) -> Any:
+    """Return the command line itself, which is imported for whoever asks for it."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from refdet.cli import commands
+
+    return getattr(commands, name)

@@ -30,6 +30,22 @@ def unknown(what: str, name: str, known: Collection[str]) -> UsageProblem:
     return UsageProblem(f"there is no {what} called {name!r}{hint}")
 
 
+def on_a_line(text: object) -> str:
+    r"""Return a path, or a text that has one in it, for a terminal: what is invisible in it becomes an escape.
+
+    >>> on_a_line("red \x1b[31m\n.png")
+    'red \\x1b[31m\\n.png'
+    """
+    from refdet.verify.report.words import printable
+
+    return printable(str(text)).replace("\n", "\\n")
+
+
+def complain(sentence: object) -> None:
+    """Print a sentence about what is wrong, or should be known, to standard error."""
+    typer.echo(f"refdet: {on_a_line(sentence)}", err=True)
+
+
 def print_json(value: Any) -> None:
     """Print a value for a program to read, in ASCII, which every terminal and file can take."""
     typer.echo(json.dumps(value, indent=2))

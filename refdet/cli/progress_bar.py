@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from refdet.cli.messages import errors
+from refdet.cli.messages import errors, on_a_line
 
 # begin something; then say how much of it is done, and of how much
 Begin = Callable[[str], Callable[[int, int], object]]
@@ -22,7 +22,7 @@ def progress_bar() -> Iterator[Begin]:
         def begin(what: str) -> Callable[[int, int], object]:
             for finished in bar.task_ids:
                 bar.remove_task(finished)
-            task = bar.add_task(what, total=None)
+            task = bar.add_task(on_a_line(what), total=None)
             return lambda done, total: bar.update(task, completed=done, total=total or None)
 
         yield begin

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from refdet.cli.messages import UsageProblem, console, errors
+from refdet.cli.messages import UsageProblem, complain, console, errors, on_a_line
 
 if TYPE_CHECKING:
     from refdet.reproduce.progress import Progress
@@ -73,7 +73,7 @@ def reproduce(
     chosen = (_segmentation if experiment == "segmentation" else _rcnn)(out, miniature)
     try:
         if finished := [seed for seed in chosen.finished() if int(seed) < seeds]:
-            typer.echo(f"{chosen.results} already has the seeds {', '.join(finished)}", err=True)
+            typer.echo(f"{on_a_line(chosen.results)} already has the seeds {', '.join(finished)}", err=True)
         with (
             _progress(seeds, chosen.stage_seconds) as on_progress,
             Interruption(lambda sentence: None) as interruption,
@@ -86,10 +86,11 @@ def reproduce(
         raise UsageProblem(f"--out: cannot write to {out}: {error.strerror}") from None
     except KeyboardInterrupt as stop:
         where = f"{str(stop) or 'interrupted'}; the same command again goes on from what is finished"
-        typer.echo(f"refdet: {stop if isinstance(stop, Interrupted) else where}", err=True)
+        complain(stop if isinstance(stop, Interrupted) else where)
         raise typer.Exit(130) from None
     picture = chosen.show(records)
-    console.print(f"results: {chosen.results}\npicture: {picture}", highlight=False)
+    places = f"results: {on_a_line(chosen.results)}\npicture: {on_a_line(picture)}"
+    console.print(places, markup=False, highlight=False)
 
 
 class _Experiment(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from refdet.cli.messages import UsageProblem
+from refdet.cli.messages import UsageProblem, complain
 from refdet.cli.output_folder import check_folder
 
 # far above what a machine can do: a slip of the hand
@@ -132,12 +132,12 @@ def train_detector(
         try:
             train_run.run(order, folder)
         except Interrupted as interruption:
-            typer.echo(f"refdet: {interruption}", err=True)
-            typer.echo(f"refdet: go on with: {_again(folder, backend)}", err=True)
+            complain(interruption)
+            complain(f"go on with: {_again(folder, backend)}")
             raise typer.Exit(130) from None
         except KeyboardInterrupt:  # before the first step, or for the second time
             if (folder / train_order.ORDER).exists():
-                typer.echo(f"refdet: train: stopped at once; go on with: {_again(folder, backend)}", err=True)
+                complain(f"train: stopped at once; go on with: {_again(folder, backend)}")
             raise typer.Exit(130) from None
 
 

@@ -22,7 +22,7 @@ from typing import NoReturn
 
 import typer
 
-from refdet.cli.messages import UsageProblem
+from refdet.cli.messages import UsageProblem, on_a_line
 from refdet.cli.progress_bar import progress_bar
 from refdet.data import CLASS_NAMES, FIGURE_CLASS_NAMES, Sample, Shapes, StickFigures, VocError, VocImages
 from refdet.data.coco_entries import CocoError
@@ -273,7 +273,7 @@ def _coco(
             raise CocoError(f"{file}: there is no object in any picture")
         for count, what in ((images.n_left_out, "left out, without area"), (images.n_without_mask, "without a mask")):
             if count:
-                typer.echo(f"{file}: {count} of {n + images.n_left_out} objects are {what}", err=True)
+                typer.echo(f"{on_a_line(file)}: {count} of {n + images.n_left_out} objects are {what}", err=True)
         return images
 
     if place.is_dir():

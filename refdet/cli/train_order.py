@@ -57,6 +57,8 @@ def begun(folder: Path, given: Mapping[str, Any]) -> Order:
     usual = {"data": usual_data(given["model"]), "seed": 0, "leave_out_unusable": False}
     usual |= {name: getattr(recipe, name) for name in ("steps", "batch_size", "lr")}
     order = {name: usual.get(name) if value is None else value for name, value in given.items()}
+    if given["leave_out_unusable"] and _kind(given["data"] or usual_data(given["model"])) != "coco":
+        raise UsageProblem("train: --leave-out-unusable has no meaning for DATA that is not COCO's")
     return {"format": FORMAT, **{name: _from_anywhere(name, value) for name, value in order.items()}}
 
 
@@ -81,7 +83,10 @@ def resumed(folder: Path, given: Mapping[str, Any]) -> Order:
             order.setdefault("data_at_first", order[name])  # whether they are the same pictures the checkpoint tells
         elif name not in MAY_CHANGE:
             option = "MODEL" if name == "model" else f"--{name.replace('_', '-')}"
-            raise UsageProblem(f"train: the run in {folder} has {option} {order[name]}, not {value}; leave it out")
+            has = f"was begun without {option}"
+            if order[name] is not None and order[name] is not False:
+                has = f"has {option} {order[name]}, not {value}"
+            raise UsageProblem(f"train: the run in {folder} {has}; leave it out")
         order[name] = _from_anywhere(name, value)
     _check_trainable(order["model"])
     if order["steps"] != before["steps"] and _has_begun(folder) and _falls_with_the_steps(order):

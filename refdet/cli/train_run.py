@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import typer
 
-from refdet.cli.messages import console
+from refdet.cli.messages import console, on_a_line
 from refdet.cli.train_data import Data, WithoutJoints, open_data
 from refdet.cli.train_order import MODEL_FILE, ORDER, Order, RunError
 from refdet.cli.train_weights import begin_with
@@ -59,7 +59,7 @@ def run(order: Order, folder: Path) -> None:
     is_new, given = not (folder / LAST).exists(), frozenset[str]()
     if order["weights"] is not None and is_new:
         given, sentence = begin_with(detector, Path(order["weights"]), order["model"])
-        typer.echo(sentence, err=True)
+        typer.echo(on_a_line(sentence), err=True)
     make_folder(folder, RunError)
     path = folder / ORDER
     is_first = not path.exists()
@@ -296,4 +296,4 @@ def _show(scores: DetectorScores, path: Path) -> None:
     from refdet.cli.eval_model_output import show_scores
 
     show_scores(scores, console)
-    typer.echo(f"model: {path}")
+    typer.echo(f"model: {on_a_line(path)}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import os
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from refdet.cli.messages import UsageProblem, console, errors, write_text
+from refdet.cli.output_files import OF_A_SUITE, OF_ANSWERS, STANDARD_OUTPUT, Input, check_files
 
 if TYPE_CHECKING:
     from refdet.cli.verify_sources import OnCase
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from refdet.verify.verdict import Report
 
 TIERS = ("core", "all")
-STANDARD_OUTPUT = "-"
 
 
 def verify_implementation(
@@ -110,7 +109,14 @@ def verify_implementation(
         _refuse(f"--time-limit must be a number of seconds above 0, got {time_limit:g}")
     files = {"--json": json_file, "--junit": junit, "--markdown": markdown, "--badge": badge, "--html": html}
     written = {option: file for option, file in files.items() if file is not None}
-    _check_files(written)
+    if badge is not None and not badge.lower().endswith((".svg", ".json")):
+        _refuse(f"--badge: the name of the file must end in .svg or .json, got {badge}")
+    read = (
+        Input("--known-failures", known_failures),
+        Input("--outputs", outputs, OF_ANSWERS),
+        Input("--suite", suite, OF_A_SUITE),
+    )
+    check_files("verify", written, read)
 
     from refdet.cli import verify_sources
     from refdet.verify.known_failures import KnownFailuresError, read_known_failures, with_known_failures
@@ -158,26 +164,6 @@ def _check_way_in(adapter: str | None, command: str | None, outputs: Path | None
             _refuse(f"--command: {command!r} cannot be split into words: {error}")
         if not words:
             _refuse("--command must not be empty")
-
-
-def _check_files(written: dict[str, str]) -> None:
-    """Refuse what cannot be written before anything is asked."""
-    by_file: dict[str, str] = {}
-    for option, file in written.items():
-        path = Path(file).absolute()
-        other = by_file.setdefault(file if file == STANDARD_OUTPUT else str(path), option)
-        if other != option:
-            _refuse(f"{other} and {option} both name {file}; give each a file of its own")
-        if option == "--badge" and path.suffix.lower() not in (".svg", ".json"):
-            _refuse(f"--badge: the name of the file must end in .svg or .json, got {file}")
-        if file == STANDARD_OUTPUT:
-            continue
-        if not path.parent.is_dir():
-            _refuse(f"{option}: there is no folder {path.parent}")
-        if path.is_dir():
-            _refuse(f"{option}: {file} is a folder; name a file")
-        if not os.access(path if path.exists() else path.parent, os.W_OK):
-            _refuse(f"{option}: cannot write {file}: Permission denied")
 
 
 def _open_suite(root: Path | None) -> Suite:

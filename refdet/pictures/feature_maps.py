@@ -13,8 +13,11 @@ import numpy as np
 from refdet.core.check import Array
 from refdet.features.edge_net import FeatureMaps, directions, feature_maps
 from refdet.nn.checkpoint.atomic_file import write_atomically
+from refdet.pictures.slide import shortened
 
 FAINTEST = 1e-3  # of a step from black to white: scales stop here, so that a flat picture is drawn black, not as noise
+
+TITLE_WIDTH = 320  # points, of the left part of the picture
 
 
 def coloured_directions(maps: FeatureMaps) -> Array:
@@ -31,7 +34,10 @@ def coloured_directions(maps: FeatureMaps) -> Array:
 
 
 def draw_feature_maps(image: Array, path: Path, *, title: str) -> None:
-    """Write the picture for `image` (H, W, 3), values in [0, 1], to `path`."""
+    """Write the picture for `image` (H, W, 3), values in [0, 1], to `path`.
+
+    The title may be the name of a file: it is written as it is, as far as the font and the room go.
+    """
     import matplotlib
 
     matplotlib.use("agg")
@@ -44,11 +50,11 @@ def draw_feature_maps(image: Array, path: Path, *, title: str) -> None:
     for axes, picture, caption in zip(
         left.subplots(2, 1),
         (image, coloured_directions(maps)),
-        (title, "edges: hue is the direction in which it brightens"),
+        (shortened(title, TITLE_WIDTH, 10), "edges: hue is the direction in which it brightens"),
         strict=True,
     ):
         axes.imshow(picture)
-        axes.set_title(caption, fontsize=10)
+        axes.set_title(caption, fontsize=10, parse_math=False)
         axes.set_axis_off()
     rows = right.subplots(4, n // 2)
     for i, theta in enumerate(np.degrees(directions())):

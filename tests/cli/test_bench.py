@@ -117,6 +117,22 @@ def test_a_file_that_cannot_be_written_is_told_before_the_run(tmp_path: Path, mo
     assert result.stderr == f"refdet: bench: --json: cannot write {tmp_path}/a.json: Permission denied\n"
 
 
+def test_a_report_that_is_read_or_written_already_is_not_overwritten(tmp_path: Path) -> None:
+    gpu, link = tmp_path / "gpu.json", tmp_path / "link.json"
+    gpu.write_text("{}")
+    link.symlink_to(gpu)
+    page = tmp_path / "all.md"
+    for option in ("--json", "--markdown"):
+        others = ("--markdown", page) if option == "--json" else ()
+        result = bench("all", option, link, *others, "--include", gpu)
+        problem = f"{option}: {link} is --include itself and would be overwritten; name another file\n"
+        assert (result.exit_code, result.stderr) == (2, f"refdet: bench: {problem}")
+    assert gpu.read_text() == "{}"
+    result = bench(*QUICK, "--against", FAKES + "Numpy", "--json", gpu, "--markdown", link)
+    assert result.exit_code == 2
+    assert result.stderr == f"refdet: bench: --json and --markdown both name {link}; give each a file of its own\n"
+
+
 def test_help_teaches() -> None:
     said = " ".join(bench("--help").stdout.split())
     for expected in ("in turns, A B A B", "refdet bench all --json all.json --resume", "Exit status: 0; 1 if"):

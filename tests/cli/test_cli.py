@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,22 @@ from refdet.verify.generate import case_names
 from refdet.verify.suite import MANIFEST, Suite, data_root, load_suite
 
 PROGRAM = [sys.executable, "-c", "from refdet.cli.main import main; main()"]
+
+
+INTERRUPTED = """
+import signal, sys
+from refdet.cli.main import main
+
+class Interrupts:
+    def find_spec(self, name, path=None, target=None):
+        if name == wanted:
+            signal.raise_signal(signal.SIGINT)
+
+wanted = sys.argv.pop(1)
+assert wanted not in sys.modules
+sys.meta_path.insert(0, Interrupts())
+main()
+"""
 
 
 def run(*arguments: str) -> Any:
@@ -262,6 +279,8 @@ def test_every_file_can_be_explained(module: Any) -> None:
         ("segmentation", "refdet.segmentation", [">>> from refdet.segmentation import FCN", "AT_ONCE_SCALES = "]),
         ("nn", "refdet.nn", ["schedules: "]),
         ("checkpoint", "refdet.nn.checkpoint", ["save_tensors: "]),
+        ("refdet", "refdet", ["Tensor: ", "packages in refdet;", "refdet.crf: Floor 4: ", "refdet.data: Pictures"]),
+        ("refdet/__init__.py", "refdet", ["refdet.nn: Floor 3: "]),
     ],
 )
 def test_a_package_is_explained_with_what_it_offers(name: str, package: str, parts: list[str]) -> None:
@@ -315,13 +334,47 @@ def test_everything_is_explained_with_code(name: str, code: list[str]) -> None:
         ("learnd_filters", "did you mean learned_filters"),
         ("segmentatoin", "did you mean segmentation"),
         ("core.DenseCRF", "did you mean DenseCRF"),  # it is elsewhere
-        ("", "`refdet list` shows all of them"),
+        ("nms.", "did you mean nms or "),
+        (".nms", "did you mean nms or "),
+        ("refdet.crf.", "did you mean "),
+        ("..", ""),
         ("zzz", "`refdet list` shows all of them"),
     ],
 )
 def test_explain_what_is_not_there(name: str, hint: str) -> None:
     sentence = said(run("explain", name), 2)
     assert sentence.startswith(f"refdet: there is no algorithm called {name!r}; {hint}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["detect", ""], "detect: IMAGE must not be empty"),
+        (["detect", "a.png", "", "b.png"], "detect: IMAGE must not be empty"),
+        (["detect", "a.png", "--weights="], "detect: --weights must not be empty; leave it out, or give it a value"),
+        (["detect", "a.png", "--out", ""], "detect: --out must not be empty; leave it out, or give it a value"),
+        (["crf", "a.png", "--unary", ""], "crf: --unary must not be empty"),
+        (["eval", "", "b"], "eval: GT must not be empty; leave it out, or give it a value"),
+        (["eval", "a", "b", "--json="], "eval: --json must not be empty; leave it out, or give it a value"),
+        (["train", "bright", "--out="], "train: --out must not be empty; leave it out, or give it a value"),
+        (["verify", "--outputs="], "verify: --outputs must not be empty; leave it out, or give it a value"),
+        (["bench", "all", "--include", ""], "bench: --include must not be empty; leave it out, or give it a value"),
+        (["conformance", "--output="], "conformance: --output must not be empty; leave it out, or give it a value"),
+        (["demo", "--image="], "demo: --image must not be empty; leave it out, or give it a value"),
+        (["explain", ""], "explain: NAME must not be empty"),
+        (["golden", "export", "--to", "npz", ""], "golden export: DIR must not be empty"),
+        (["golden", "generate", "--output="], "golden generate: --output must not be empty; leave it out, or "),
+        (["reproduce", "rcnn", "--out="], "reproduce: --out must not be empty; leave it out, or give it a value"),
+    ],
+)
+def test_what_is_empty_is_called_so(arguments: list[str], sentence: str) -> None:
+    assert said(run(*arguments), 2).startswith(f"refdet: {sentence}")
+
+
+@pytest.mark.parametrize("name", ["red\x1b[31m.png", "two\nlines.png"])
+def test_a_name_in_a_message_moves_no_cursor(name: str, tmp_path: Path) -> None:
+    sentence = said(run("crf", name, "--unary", name, "--out", str(tmp_path)), 1)
+    assert sentence == f"refdet: {name!r}: there is no such file\n".replace("'", "")
 
 
 def test_backends() -> None:
@@ -457,6 +510,23 @@ class TestAsAProgram:
         ran = subprocess.run([*PROGRAM, "explain", "conv"], capture_output=True, text=True, cwd=tmp_path, check=False)
         assert (ran.returncode, ran.stdout) == (2, "")
         assert ran.stderr.startswith("refdet: there is no algorithm called 'conv'")
+
+    @pytest.mark.parametrize("arguments", [["--help"], ["--version"], [], ["list"], ["golden", "--help"]])
+    def test_standard_output_that_takes_nothing(self, arguments: list[str]) -> None:
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        with Path("/dev/full").open("w") as full:
+            ran = subprocess.run(
+                [*PROGRAM, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False
+            )
+        assert (ran.returncode, ran.stderr) == (1, "refdet: cannot write the output: No space left on device\n")
+
+    @pytest.mark.parametrize("module", ["typer", "rich.console", "refdet.cli.commands", "refdet.cli.train_order"])
+    def test_ctrl_c_while_the_program_is_imported(self, module: str) -> None:
+        """Wherever it comes: before the commands, what they are built with, or what one of them needs is there."""
+        ran = subprocess.run(
+            [sys.executable, "-c", INTERRUPTED, module, "train", "bright"], capture_output=True, text=True, check=False
+        )
+        assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "")
 
     def test_debug(self, tmp_path: Path) -> None:
         ran = subprocess.run(

@@ -169,7 +169,6 @@ def test_reasons_name_no_places() -> None:
         (["--python", "torch=sh", "--python", "torch=sh"], "--python: torch is there twice"),
         (["--select", "nmss"], "--select: no case of the suite is named 'nmss'"),
         (["--time-limit", "nan"], "--time-limit must be a number of seconds above 0, got nan"),
-        (["--output", "none"], "--output: there is no folder none"),
         (["--suite", "none"], "--suite: there is no folder none"),
         (["--explanations", "none.toml"], "--explanations: none.toml cannot be read: No such file or directory"),
     ],
@@ -184,6 +183,32 @@ def test_mistakes_give_a_sentence(
     assert sentence in words(result)
     assert result.stdout == ""
     assert not any(tmp_path.iterdir())
+
+
+def test_the_folder_is_made(tmp_path: Path) -> None:
+    result = run("--adapter", "legacy", "--select", "relu", "--output", str(tmp_path / "new" / "docs"))
+    assert result.exit_code == 0, result.output
+    assert sorted(file.name for file in (tmp_path / "new" / "docs").iterdir()) == sorted(PAGES)
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run("--adapter", "legacy", "--select", "relu", "--output", str(tmp_path / "file" / "docs"))
+    assert result.exit_code == 2, result.output
+    assert f"conformance: --output: {tmp_path}/file is a file, not a folder" in result.stderr.replace("\n", "")
+
+
+def test_reasons_are_not_overwritten(tmp_path: Path) -> None:
+    """Not even where a page is a link to them."""
+    why = tmp_path / "why.toml"
+    why.write_text("explanation = []\n")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "conformance.md").symlink_to(why)
+    options = ("--adapter", "legacy", "--select", "relu", "--output", str(tmp_path / "docs"))
+    result = run(*options, "--explanations", str(why))
+    assert result.exit_code == 2, result.output
+    assert "docs/conformance.md is --explanations itself and would be overwritten; give another folder" in result.stderr
+    assert why.read_text() == "explanation = []\n"
 
 
 def test_the_help_teaches() -> None:

@@ -404,7 +404,11 @@ class TestMistakes:
             (["--labels", "1"], "--labels must be from 2 to 65536, got 1"),
             (["--out", "im.png"], "--out: im.png is a file, not a folder"),
             (["--out", "im.png/x"], "im.png is a file, not a folder"),
-            (["--sxy", "1e-300", "--srgb", "1e-300"], "features must be finite"),
+            (["--compat", "1e300"], "--compat must be at most 3.4e+38, the largest number of float32, got 1e+300"),
+            (["--compat-spatial", "1e39"], "--compat-spatial must be at most 3.4e+38, "),
+            (["--sxy", "1e300"], "--sxy must be at most 3.4e+38, the largest number of float32, got 1e+300"),
+            (["--srgb", "1e39"], "--srgb must be at most 3.4e+38, "),
+            (["--sxy-spatial", "1e-300"], "--sxy-spatial must be at least 1.2e-38, the smallest number of float32"),
             (["--sxy", "1e-30"], "lattice keys overflow"),
         ],
     )

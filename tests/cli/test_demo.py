@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 from typer.testing import CliRunner
 
 from refdet.cli import demo as command
 from refdet.cli.main import app
+from refdet.data import images
 from refdet.verify import self_check as module
 from refdet.verify.generate import SourceTreeError, case_names
 from refdet.verify.question import Unavailable
@@ -85,18 +86,78 @@ def test_a_photograph_of_ones_own(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
 
 
-@pytest.mark.usefixtures("_unverified")
-def test_bad_pictures_and_folders(tmp_path: Path) -> None:
-    (tmp_path / "text.png").write_text("not a picture")
-    for options, sentence in (
-        (["--image", str(tmp_path / "absent.png")], "there is no file"),
-        (["--image", str(tmp_path / "text.png")], "is not a picture that can be read"),
-        (["--output", str(tmp_path / "text.png")], "cannot write to"),
+def test_a_photograph_is_read_as_it_was_meant(tmp_path: Path) -> None:
+    """Of 16 bits the upper eight; upright, as the camera noted."""
+    grey = np.tile(np.arange(64, dtype=np.uint8), (48, 1)) * 4
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "sixteen.png")
+    pixels, title = command._photograph(tmp_path / "sixteen.png")
+    assert title == "sixteen.png"
+    assert np.array_equal(pixels, np.repeat(grey[:, :, None], 3, axis=2))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # lies on its side
+    Image.fromarray(grey).save(tmp_path / "turned.png", exif=exif)
+    assert np.array_equal(command._photograph(tmp_path / "turned.png")[0][:, :, 0], np.rot90(grey, -1))
+
+
+@pytest.mark.parametrize("name", ["$x^{2 $.png", "猫.png", "\x1b[31m\n.png", "x" * 200 + ".png"])
+def test_a_title_is_the_name_of_the_file_as_far_as_it_can_be_drawn(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("warnings.showwarning", lambda *given: pytest.fail(str(given[0])))
+    command._draw(np.zeros((16, 16, 3), np.uint8), name, tmp_path)
+    assert "\x1b" not in capsys.readouterr().out
+    with Image.open(tmp_path / "feature_maps.png") as picture:
+        assert picture.size == (1600, 700)
+
+
+@pytest.fixture
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing be asked or checked: what is wrong must be told before."""
+    for name in ("_verify", "_check_every_op"):
+        monkeypatch.setattr(command, name, lambda _: pytest.fail("this comes too late"))
+
+
+@pytest.mark.usefixtures("_at_once")
+def test_bad_pictures_and_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("text.png").write_text("not a picture")
+    for w, h in ((1, 1), (2, 2), (40, 1), (2, 30)):
+        Image.new("RGB", (w, h)).save(f"{w}x{h}.png")
+    Image.fromarray(np.zeros((8, 8), np.float32)).save("float.tif")
+    frames = [Image.new("L", (8, 8), grey) for grey in (0, 255)]
+    frames[0].save("moving.gif", save_all=True, append_images=frames[1:])
+    monkeypatch.setattr(images, "MOST_PIXELS", 10_000)
+    Image.new("L", (200, 51)).save("bomb.png")
+    small = "pixels are too few for the network, which needs 3 × 3; give a larger one"
+    for options, status, sentence in (
+        (("--image", "absent.png"), 1, "absent.png: there is no such file"),
+        (("--image", "text.png"), 1, "text.png: is not a picture that Pillow knows"),
+        (("--image", "bomb.png"), 1, "bomb.png: 200 × 51 pixels are more than 10,000"),
+        (("--image", "float.tif"), 1, "float.tif: floating-point pictures have no agreed range"),
+        (("--image", "moving.gif"), 1, "moving.gif: has 2 frames; give one of them"),
+        (("--image", "1x1.png"), 1, f"1x1.png: 1 × 1 {small}"),
+        (("--image", "2x2.png"), 1, f"2x2.png: 2 × 2 {small}"),
+        (("--image", "40x1.png"), 1, f"40x1.png: 40 × 1 {small}"),
+        (("--image", "2x30.png"), 1, f"2x30.png: 2 × 30 {small}"),
+        (("--output", "text.png"), 2, "demo: --output: cannot write to text.png"),
     ):
         result = CliRunner().invoke(app, ["demo", *options])
-        assert result.exit_code == 2, result.output
-        assert sentence in result.output.replace("\n", " ")
-        assert "Traceback" not in result.output
+        assert result.exit_code == status, result.output
+        assert result.stderr.startswith(f"refdet: {sentence}")
+        assert result.stderr.count("\n") == 1
+    assert not Path("demo").exists()
+
+
+@pytest.mark.usefixtures("_at_once")
+def test_the_photograph_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    Image.new("RGB", (16, 16)).save(tmp_path / "own.png")
+    (tmp_path / "out" / "feature_maps.png").symlink_to(tmp_path / "own.png")
+    before = (tmp_path / "own.png").read_bytes()
+    result = CliRunner().invoke(app, ["demo", "--image", str(tmp_path / "own.png"), "--output", str(tmp_path / "out")])
+    assert result.exit_code == 2, result.output
+    assert "feature_maps.png is --image itself and would be overwritten; give another folder" in result.stderr
+    assert (tmp_path / "own.png").read_bytes() == before
 
 
 @pytest.mark.usefixtures("_unverified")

@@ -361,6 +361,19 @@ class TestManyPictures:
         assert mask.size == (H, W)
         assert mask.counts.tolist() == [810, *[20] * 59, 570]
 
+    def test_a_name_that_moves_the_cursor(self, folder: Path) -> None:
+        """What is invisible is an escape, in the table, below it and in messages; in JSON the name is as it is."""
+        name, absent = "red\x1b[31m\nline.png", "not\x1b]0;here\x07.png"
+        Path("scene.png").rename(name)
+        save_bright(Path("bright.safetensors"), ("background", "per\x1b[1mson"))
+        result = bright(name, absent)
+        assert result.exit_code == 1
+        assert "\x1b" not in result.output
+        assert "│ red\\x1b[31m\\nline.png │ per\\x1b[1mson │" in result.stdout
+        assert "drawn: red\\x1b[31m\\nline.detected.png\n" in result.stdout
+        assert result.stderr == "refdet: not\\x1b]0;here\\x07.png: there is no such file\n"
+        assert as_json(name)["images"][0]["file"] == name
+
     @pytest.mark.parametrize("options", [("--json",), ()])
     def test_a_name_that_is_not_utf_8(self, folder: Path, options: tuple[str, ...]) -> None:
         """What was found in the other pictures is there, whatever standard output takes."""

@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from refdet.cli import eval_report, main
+from refdet.cli import commands, eval_report, main
 from refdet.cli.eval_files import guess_kind
 from refdet.cli.eval_output import PICTURES
 from refdet.cli.main import app
@@ -475,6 +475,25 @@ class TestWrongUsage:
         assert f"--plot: cannot write to {tmp_path}: Permission denied\n" in sentence(2, *files, "--plot", out / "deep")
         assert f"--json: cannot write {out}: Permission denied\n" in sentence(2, *files, "--json", out)
 
+    def test_nothing_that_is_read_is_overwritten(self, files: tuple[Path, Path], tmp_path: Path) -> None:
+        """By its own name, by another path to it, by a link to it, or by a picture."""
+        truth, results = (file.read_bytes() for file in files)
+        (tmp_path / "pictures").mkdir()
+        (tmp_path / "link.json").symlink_to(files[0])
+        (tmp_path / "pictures" / PICTURES[1]).symlink_to(files[1])
+        for options, out, name, way_out in (
+            (("--json", files[0]), files[0], "GT", "name another file"),
+            (("--json", files[1]), files[1], "DETECTIONS", "name another file"),
+            (("--json", tmp_path / "link.json"), tmp_path / "link.json", "GT", "name another file"),
+            (("--json", tmp_path / "pictures" / ".." / "truth.json"), "truth.json", "GT", "name another file"),
+            (("--plot", tmp_path / "pictures"), PICTURES[1], "DETECTIONS", "give another folder"),
+        ):
+            problem = sentence(2, *files, *options)
+            assert problem.startswith(f"refdet: eval: {options[0]}: ")
+            assert f"{out} is {name} itself and would be overwritten; {way_out}\n" in problem
+        assert [file.read_bytes() for file in files] == [truth, results]
+        assert set(tmp_path.iterdir()) == {*files, tmp_path / "link.json", tmp_path / "pictures"}
+
     def test_nothing_is_left_of_a_failure(self, files: tuple[Path, Path], tmp_path: Path) -> None:
         """Neither an empty folder nor half a file; the old file stays."""
         sentence(1, files[0], files[0], "--plot", tmp_path / "new")
@@ -518,7 +537,7 @@ class TestWrongUsage:
         def interrupt(**_: str) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(main, "app", interrupt)
+        monkeypatch.setattr(commands, "app", interrupt)
         with pytest.raises(SystemExit) as caught:
             main.main()
         assert caught.value.code == 130
@@ -619,13 +638,41 @@ class TestVoc:
     def test_a_split(self, folders: tuple[Path, Path]) -> None:
         truth, found = folders
         problem = sentence(1, truth, found, "--split", "half")
-        assert "detection 0 of dog is in a picture 'a', which is not among the 2 of the ground truth" in problem
+        where = f"{found}/comp4_det_test_dog.txt: line 1 is a detection in a picture 'a'"
+        assert f"{where}, which is not among the 2 of the ground truth" in problem
         write_voc_results(found, {"dog": results(("b", 0.7, [0, 0, 20, 20]))})
         report = as_json(truth, found, "--split", "half")
         assert {c["name"]: c["stats"]["AP"] for c in report["per_class"]} == {"cat": 1.0, "dog": None}
         assert report["stats"] == {"mAP": 1.0}
         assert "names 'b' 2 times" in sentence(1, truth, found, "--split", "twice")
         assert "there is no such list" in sentence(1, truth, found, "--split", "absent")
+        (found / "comp4_det_test_cat.txt").write_text("\nb 0.6 51 51 60 60\n\nc 0.6 51 51 60 60\n")
+        (truth / "ImageSets" / "Main" / "one.txt").write_text("b\n")
+        assert "comp4_det_test_cat.txt: line 4 is a detection in a picture 'c'" in sentence(
+            1, truth, found, "--split", "one"
+        )
+
+    def test_a_list_without_pictures(self, folders: tuple[Path, Path]) -> None:
+        empty = folders[0] / "ImageSets" / "Main" / "val.txt"
+        empty.write_text("\n")
+        assert sentence(1, *folders, "--split", "val") == f"refdet: {empty}: names no picture\n"
+
+    def test_nothing_that_is_read_is_overwritten(self, folders: tuple[Path, Path]) -> None:
+        truth, found = folders
+        outside = truth.parent / "link.txt"
+        outside.symlink_to(found / "comp4_det_test_dog.txt")
+        for out, name in (
+            (found / "comp4_det_test_dog.txt", "DETECTIONS"),
+            (outside, "DETECTIONS"),
+            (truth / "Annotations" / "a.xml", "GT"),
+            (truth / "ImageSets" / "Main" / "half.txt", "GT"),
+        ):
+            before = out.read_bytes()
+            problem = sentence(2, truth, found, "--json", out)
+            assert f"--json: {out} is one of the files of {name} and would be overwritten; name another" in problem
+            assert out.read_bytes() == before
+        for _ in range(2):  # a report of before may be replaced, wherever it lies
+            succeeds(truth, found, "--json", found / "scores.json")
 
     def test_classes_of_one_side_only(self, folders: tuple[Path, Path]) -> None:
         truth, found = folders

@@ -245,6 +245,25 @@ def test_mistakes(arguments: tuple[str, ...], problem: str) -> None:
     assert problem in said(run(*arguments), 2)
 
 
+def test_nothing_that_is_read_is_overwritten(tmp_path: Path) -> None:
+    """Neither the weights nor the data, by whatever path or link they are named."""
+    text = voc(tmp_path / "voc", [["person"]], {"val": [0]})
+    people = coco_of_joints(tmp_path)
+    Path("link").symlink_to("bright.safetensors")
+    for data, out, what in (
+        ("figures", "bright.safetensors", "--weights itself"),
+        ("figures", "link", "--weights itself"),
+        (f"coco:{people}", people, "--data itself"),
+        (text, tmp_path / "voc" / "Annotations" / "000.xml", "one of the files of --data"),
+        (text, tmp_path / "voc" / "ImageSets" / "Main" / "val.txt", "one of the files of --data"),
+        (text, tmp_path / "voc" / "JPEGImages" / "000.png", "one of the files of --data"),
+    ):
+        before = Path(out).read_bytes()
+        refused = said(run("--weights", "bright.safetensors", "--data", data, "--json", out), 2)
+        assert refused == (f"refdet: eval: --json: {out} is {what} and would be overwritten; name another file\n")
+        assert Path(out).read_bytes() == before
+
+
 def test_a_folder_as_weights() -> None:
     Path("run").mkdir()
     refused = said(run("--weights", "run", "--data", "figures"), 1)

@@ -131,6 +131,11 @@ def test_export(to: str, tmp_path: Path) -> None:
     assert result.stdout == f"{len(chosen)} cases in {len(index['files'])} files, written to {folder}\n"
 
 
+def test_export_of_one_case(tmp_path: Path) -> None:
+    result = run("export", "--to", "npz", "--select", "nms/no-boxes", str(tmp_path / "out"))
+    assert result.stdout == f"1 case in 1 file, written to {tmp_path}/out\n"
+
+
 def test_export_refuses_what_it_cannot_do(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     assert "is not empty, and is no earlier export; name a new folder" in said(

@@ -243,6 +243,9 @@ class TestUsage:
             (("bright", "--lr", "nan"), "--lr must be a number above 0, got nan"),
             (("bright", "--data", "figures", "--backend", "abacus"), "--backend: no backend named 'abacus'"),
             (("bright", "--out", "file"), "--out: file is a file, not a folder"),
+            (("bright", "--leave-out-unusable"), "--leave-out-unusable has no meaning for DATA that is not COCO's"),
+            (("bright", "--data", "figures", "--leave-out-unusable"), "has no meaning for DATA that is not COCO's"),
+            (("bright", "--data", "voc:x", "--leave-out-unusable"), "has no meaning for DATA that is not COCO's"),
         ],
     )
     def test_mistakes(self, arguments: tuple[str, ...], problem: str) -> None:

@@ -139,6 +139,9 @@ class TestGoingOn:
             (("--seed", 5), "has --seed 0, not 5"),
             (("--data", "shapes"), "has --data figures, not shapes"),
             (("--batch-size", 2), "has --batch-size 1, not 2"),
+            (("--weights", "m.safetensors"), "the run in runs/bright was begun without --weights; leave it out\n"),
+            (("--leave-out-unusable",), "was begun without --leave-out-unusable; leave it out\n"),
+            (("--train-size", 5), "has --train-size 3, not 5"),
         ):
             assert problem in said(run("--resume", "--out", "runs/bright", *option), 2)
         assert "has MODEL bright, not sliding_window" in said(

@@ -192,6 +192,8 @@ def test_a_program_is_asked() -> None:
         (["--html", "none/page.html"], "--html: there is no folder"),
         (["--json", "."], "--json: . is a folder; name a file"),
         (["--json", "a", "--html", "./a"], "--json and --html both name ./a; give each a file of its own"),
+        (["--json", "-", "--junit", "-"], "--json and --junit both name -; give each a file of its own"),
+        (["--html", "x" * 300], f"verify: --html: cannot write {'x' * 300}: File name too long"),
         (["--suite", "none"], "--suite: there is no folder none"),
     ],
 )
@@ -210,6 +212,42 @@ def test_mistakes_give_a_sentence(
     assert sentence in words(result)
     assert result.stdout == ""
     assert not any((tmp_path / "here").iterdir())
+
+
+@pytest.mark.parametrize("option", ["--json", "--junit", "--markdown", "--html", "--badge"])
+def test_nothing_that_is_read_is_overwritten(option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the list of known failures nor an answer nor the suite, by whatever path or link they are named."""
+    monkeypatch.chdir(tmp_path)
+    suite, answers = Path("suite"), Path("answers")
+    (answers / "relu").mkdir(parents=True)
+    suite.mkdir()
+    small_suite(suite)
+    known, answer = Path("known.json"), answers / "relu" / "nan-stays.npz"
+    known.write_text("relu/*\n")
+    answer.write_bytes(b"")
+    given = ("--suite", "suite", "--outputs", "answers", "--known-failures", "known.json")
+    for file, what in (
+        (known, "--known-failures itself"),
+        (answer, "one of the files of --outputs"),
+        (suite / "manifest.json", "one of the files of --suite"),
+    ):
+        Path("link.json").unlink(missing_ok=True)
+        Path("link.json").symlink_to(file)
+        before = file.read_bytes()
+        result = run(*given, option, "link.json")
+        assert result.exit_code == 2, result.output
+        problem = f"verify: {option}: link.json is {what} and would be overwritten; name another file"
+        assert problem in words(result)
+        assert file.read_bytes() == before
+    result = run(*given, option, str(known.absolute()))
+    assert f"{known.absolute()} is --known-failures itself" in result.stderr.replace("\n", "")
+
+
+def test_two_reports_by_two_names_of_one_file(tmp_path: Path) -> None:
+    (tmp_path / "link.html").symlink_to(tmp_path / "a.json")
+    result = run("--json", str(tmp_path / "a.json"), "--html", str(tmp_path / "link.html"))
+    assert result.exit_code == 2, result.output
+    assert "--json and --html both name" in words(result)
 
 
 def small_suite(folder: Path) -> dict[str, Any]:
