@@ -21,6 +21,7 @@ from refdet.verify import generate as generate_module
 from refdet.verify import suite as suite_module
 from refdet.verify.generate import case_names
 from refdet.verify.suite import MANIFEST, Suite, data_root, load_suite
+from tests.cli.sentences import said
 
 PROGRAM = [sys.executable, "-c", "from refdet.cli.main import main; main()"]
 
@@ -43,14 +44,6 @@ main()
 
 def run(*arguments: str) -> Any:
     return CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
-
-
-def said(result: Any, status: int) -> str:
-    """Return standard error of a run with that exit status: one sentence, and nothing on standard output."""
-    assert result.exit_code == status, result.output
-    assert result.stdout == ""
-    assert result.stderr.count("\n") == 1
-    return str(result.stderr)
 
 
 def test_version() -> None:

@@ -24,6 +24,7 @@ from refdet.crf.dense import DenseCRF, GaussianPotential
 from refdet.crf.features import bilateral_features, position_features
 from refdet.crf.unary import unary_from_labels
 from refdet.pictures.crf_refinement import label_palette
+from tests.cli.sentences import said
 from tests.real_data import real
 
 H, W = 8, 12
@@ -42,15 +43,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(*arguments: str) -> Any:
     return CliRunner().invoke(app, ["crf", *arguments], env={"COLUMNS": "200"})
-
-
-def said(result: Any, status: int) -> str:
-    """Return standard error of a run with that exit status: one sentence, and nothing on standard output."""
-    assert result.exit_code == status, result.output
-    assert result.stdout == ""
-    assert result.stderr.count("\n") == 1, result.stderr
-    assert result.stderr.startswith("refdet: ")
-    return str(result.stderr)
 
 
 def stored(path: Path) -> np.ndarray:

@@ -24,6 +24,7 @@ from refdet.detection.model_file import load_model, save_model, shipped_weights
 from refdet.detection.model_names import MODELS
 from refdet.masks.rle import rle_decode
 from refdet.masks.rle_string import rle_from_string
+from tests.cli.sentences import said
 from tests.cli.tiny_detectors import BRIGHT, TINY, Bright, save_bright
 
 H, W = 40, 64
@@ -54,15 +55,6 @@ def as_json(*arguments: object, status: int = 0) -> Any:
     result = bright(*arguments, "--json")
     assert result.exit_code == status, result.output
     return json.loads(result.stdout)
-
-
-def said(result: Any, status: int) -> str:
-    """Return standard error of a run with that exit status: one sentence, and nothing on standard output."""
-    assert result.exit_code == status, result.output
-    assert result.stdout == ""
-    assert result.stderr.count("\n") == 1, result.stderr
-    assert result.stderr.startswith("refdet: ")
-    return str(result.stderr)
 
 
 class TestWhatIsFound:

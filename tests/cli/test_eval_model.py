@@ -17,6 +17,7 @@ from refdet.data import FIGURE_CLASS_NAMES, Sample, StickFigures
 from refdet.detection.detected import Detected
 from refdet.detection.model_names import MODELS
 from refdet.training import detector_scores
+from tests.cli.sentences import said
 from tests.cli.tiny_detectors import BRIGHT, Bright, save_bright
 from tests.cli.train_command import coco_of_joints, voc, with_joints
 from tests.data.foreign_joints import CROWD_POSE
@@ -71,15 +72,6 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(*arguments: object) -> Any:
     return CliRunner().invoke(app, ["eval", *map(str, arguments)], env={"COLUMNS": "200"})
-
-
-def said(result: Any, status: int) -> str:
-    """Return standard error of a run with that exit status: one sentence, and nothing on standard output."""
-    assert result.exit_code == status, result.output
-    assert result.stdout == ""
-    assert result.stderr.count("\n") == 1, result.stderr
-    assert result.stderr.startswith("refdet: ")
-    return str(result.stderr)
 
 
 ON_FIGURES = ("--weights", "bright.safetensors", "--data", "figures", "--test-size", "4")

@@ -15,18 +15,11 @@ from refdet.cli.golden_show import describe
 from refdet.cli.main import app
 from refdet.verify.export import FORMATS
 from refdet.verify.suite import load_suite
+from tests.cli.sentences import said
 
 
 def run(*arguments: str) -> Any:
     return CliRunner().invoke(app, ["golden", *arguments], env={"COLUMNS": "200"})
-
-
-def said(result: Any) -> str:
-    """Return the sentence of a run that ended with 2."""
-    assert result.exit_code == 2, result.output
-    assert result.stdout == ""
-    assert result.stderr.count("\n") == 1
-    return str(result.stderr)
 
 
 def test_a_case_as_text() -> None:
@@ -92,18 +85,18 @@ def test_every_case_can_be_shown() -> None:
 
 
 def test_an_unknown_case_names_the_nearest() -> None:
-    assert "did you mean nms/no-boxes" in said(run("show", "nms/noboxes"))
-    assert "roi_align/deck-example" in said(run("show", "deck-example"))
+    assert "did you mean nms/no-boxes" in said(run("show", "nms/noboxes"), 2)
+    assert "roi_align/deck-example" in said(run("show", "deck-example"), 2)
     heaps = [case_id for case_id in load_suite().ids if case_id.startswith("nms/heap")]
     assert len(heaps) == 3
-    assert f"did you mean {' or '.join(heaps)}?" in said(run("show", "nms/heap"))
-    assert "nms/heap-of-100-threshold-5-of-16, and 1 more?" in said(run("show", "heap-of-100"))
+    assert f"did you mean {' or '.join(heaps)}?" in said(run("show", "nms/heap"), 2)
+    assert "nms/heap-of-100-threshold-5-of-16, and 1 more?" in said(run("show", "heap-of-100"), 2)
     beginnings = r"did you mean conv2d/d\S+ or conv2d/d\S+"
-    assert re.search(beginnings, said(run("show", "conv2d/d")))
-    assert "roi_align/deck-example" in said(run("show", "roi_allign/deck-example"))
+    assert re.search(beginnings, said(run("show", "conv2d/d"), 2))
+    assert "roi_align/deck-example" in said(run("show", "roi_allign/deck-example"), 2)
     n_cases = sum(case_id.startswith("nms/") for case_id in load_suite().ids)
-    assert f"nms is an algorithm with {n_cases} golden cases, such as nms/" in said(run("show", "nms"))
-    sentence = said(run("show", "§"))
+    assert f"nms is an algorithm with {n_cases} golden cases, such as nms/" in said(run("show", "nms"), 2)
+    sentence = said(run("show", "§"), 2)
     assert sentence == "refdet: there is no golden case '§'; `refdet explain ALGORITHM` lists those of an algorithm\n"
 
 
@@ -113,7 +106,9 @@ def test_a_case_as_a_picture(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert result.stdout.endswith(f"picture written to {file}\n")
     assert file.read_bytes().startswith(b"\x89PNG")
-    assert "must end in .png, .svg, .pdf" in said(run("show", "nms/no-boxes", "--picture", str(tmp_path / "case.txt")))
+    assert "must end in .png, .svg, .pdf" in said(
+        run("show", "nms/no-boxes", "--picture", str(tmp_path / "case.txt")), 2
+    )
 
 
 def test_the_command_knows_all_formats() -> None:
@@ -139,13 +134,13 @@ def test_export_of_one_case(tmp_path: Path) -> None:
 def test_export_refuses_what_it_cannot_do(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     assert "is not empty, and is no earlier export; name a new folder" in said(
-        run("export", "--to", "npz", str(tmp_path))
+        run("export", "--to", "npz", str(tmp_path)), 2
     )
     assert "no golden case matches 'nmsx'" in said(
-        run("export", "--to", "npz", "--select", "nmsx", str(tmp_path / "x"))
+        run("export", "--to", "npz", "--select", "nmsx", str(tmp_path / "x")), 2
     )
     below_a_file = tmp_path / "mine.txt" / "x"
     assert f"cannot write to {below_a_file}: " in said(
-        run("export", "--to", "npz", "--select", "nms", str(below_a_file))
+        run("export", "--to", "npz", "--select", "nms", str(below_a_file)), 2
     )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.txt"]

@@ -19,13 +19,13 @@ from refdet.detection.object_classifier import ObjectClassifier
 from refdet.detection.with_proposals import SelectiveSearch
 from refdet.training import run_folder
 from refdet.training.recipes import RECIPES
+from tests.cli.sentences import said
 from tests.cli.tiny_detectors import TINY, Bright
 from tests.cli.train_command import (
     RECIPE,
     SMALL,
     coco_of_joints,
     run,
-    said,
     threshold,
     tiny_fast_rcnn,
     trains,

@@ -19,11 +19,11 @@ from refdet.data import CLASS_NAMES, VocAnnotation
 from refdet.data.coco_entries import CocoError
 from refdet.data.limbs import COCO_JOINT_NAMES
 from refdet.detection.model_file import load_model
+from tests.cli.sentences import said
 from tests.cli.train_command import (
     SMALL,
     coco_of_joints,
     run,
-    said,
     trains,
     voc,
     with_joints,

@@ -16,12 +16,12 @@ from refdet.detection.with_proposals import SelectiveSearch, WithProposals
 from refdet.nn.checkpoint import load_tensors
 from refdet.training.folder_lock import claimed
 from refdet.training.recipes import RECIPES, DetectorRecipe
+from tests.cli.sentences import said
 from tests.cli.tiny_detectors import Bright, save_bright
 from tests.cli.train_command import (
     SMALL,
     quarters,
     run,
-    said,
     save_tiny_fast_rcnn,
     tiny_fast_rcnn,
     trains,

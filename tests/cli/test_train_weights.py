@@ -21,12 +21,12 @@ from refdet.detection.small_fast_rcnn import small_fast_rcnn
 from refdet.detection.torchvision_detectors import TorchvisionSettings, fasterrcnn_resnet50_fpn
 from refdet.features.backbones.resnet import resnet50
 from refdet.nn.checkpoint import CheckpointError, load_tensors, save_tensors
+from tests.cli.sentences import said
 from tests.cli.tiny_detectors import TINY, save_bright
 from tests.cli.train_command import (
     SMALL,
     TINY_FAST,
     run,
-    said,
     tiny_fast_rcnn,
     trains,
 )

@@ -34,15 +34,6 @@ def trains(*arguments: object) -> Any:
     return result
 
 
-def said(result: Any, status: int) -> str:
-    """Return standard error of a run with that exit status: one sentence, and nothing on standard output."""
-    assert result.exit_code == status, result.output
-    assert result.stdout == ""
-    assert result.stderr.count("\n") == 1, result.stderr
-    assert result.stderr.startswith("refdet: ")
-    return str(result.stderr)
-
-
 TINY_FAST = SmallFastRCNNSettings(
     blocks=((4, 1), (6, 1), (8, 1)), scales=None, fc=(8, 8), search=dataclasses.replace(SMALL_PICTURES, n=40),
     head=dataclasses.replace(SmallFastRCNNSettings().head, side=2, n_drawn=8),
