@@ -44,11 +44,12 @@ def by_hand(
     affinities: list[float],
     *,
     gamma: float = 2.0,
+    without: int = -1,
     tags: tuple[str, ...] = (),
 ) -> Case:
-    """Return a case in which the pixels of groups have magnitude 1."""
+    """Return a case in which the pixels of groups have magnitude 1, but for one group whose magnitude is 0."""
     maps = {
-        "edges": (groups >= 0).astype(np.float64),
+        "edges": ((groups >= 0) & (groups != without)).astype(np.float64),
         "orientation": np.broadcast_to(np.float64(orientation), groups.shape).copy(),
         "groups": groups,
     }
@@ -61,6 +62,8 @@ def cases() -> list[Case]:
     row = {(x, 2): x // 4 for x in range(2, 6)}  # columns 2 and 3 are group 0, 4 and 5 group 1
     about_zero = np.full((5, 8), QUARTER_PI)
     about_zero[2, 2:4] = 0.125, float(np.float32(math.pi - 0.125))
+    leaning = np.full((5, 8), QUARTER_PI)
+    leaning[2, 4:6] = float(np.float32(3 * math.pi / 4))
     return [
         by_hand(
             "one-continues-the-other",
@@ -146,6 +149,35 @@ def cases() -> list[Case]:
             expected={"pairs": np.array([[0, 1]]), "affinities": np.array([0.0])},
             source="by hand",
             tags=("hand",),
+        ),
+        by_hand(
+            "normals-that-lean-apart",
+            "Normals at π/4 to that of the joining line, one to each side: the product of cosines is −1/2, its cube "
+            "without the sign 1/8.",
+            labelled((5, 8), row),
+            leaning,
+            [(0, 1)],
+            [0.125],
+            gamma=3.0,
+        ),
+        by_hand(
+            "a-group-without-magnitude",
+            "Its mean is at (0, 0), its orientation 0: both are at π/4 to the normal of the line to (3, 3).",
+            labelled((7, 7), {(2, 3): 0, (3, 3): 1}),
+            HALF_PI,
+            [(0, 1)],
+            [0.25],
+            without=0,
+            tags=("empty",),
+        ),
+        by_hand(
+            "three-rows",
+            "Within 2 pixels of the border is everything, however wide the map: nothing looks around.",
+            labelled((3, 8), {(3, 1): 0, (4, 1): 1}),
+            HALF_PI,
+            [],
+            [],
+            tags=("border", "empty"),
         ),
         Case(
             "clutter",

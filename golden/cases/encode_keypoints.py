@@ -170,6 +170,16 @@ def cases() -> list[Case]:
             undefined="no detector makes such boxes",
         ),
         by_hand(
+            "beyond-a-box-that-ends-before-it-begins",
+            "Mirrored, it ends at its lesser edge: what is less than that is outside, what is on it in the last place.",
+            [[[-1, 1], [1, -2], [0, 1]]],
+            [[8, 8, 0, 0]],
+            [[0, 0, 15]],
+            [[0, 0, 1]],
+            "border",
+            undefined="no detector makes such boxes",
+        ),
+        by_hand(
             "nan",
             "A joint that is NaN has no place, even if it is said to be seen.",
             [[[np.nan, 2], [2, np.nan], [2, 2]]],

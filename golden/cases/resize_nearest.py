@@ -99,6 +99,21 @@ def cases() -> list[Case]:
             tags=("hand", "convention", "rounding"),
         ),
         Case(
+            "the-middle-of-fifteen-pixels",
+            "Of eleven pixels the middle one looks at (5 + ½) · 15/11 − ½ = 7, the middle of fifteen; 5½ times the "
+            "float64 nearest to 15/11 is less than 7½. The product comes first.",
+            {"x": count((1, 1, 1, 15)) * 10},
+            Exact(),
+            params((1, 11), (1.0, 15 / 11), rounding="floor"),
+            dy=count((1, 1, 1, 11)) + 1,
+            expected={
+                "y": np.array([[[[0.0, 10, 20, 40, 50, 70, 80, 90, 110, 120, 130]]]]),  # steps of 1 4/11 from 2/11
+                "dx": np.array([[[[1.0, 2, 3, 0, 4, 5, 0, 6, 7, 8, 0, 9, 10, 11, 0]]]]),
+            },
+            source="by hand",
+            tags=("hand", "convention", "rounding"),
+        ),
+        Case(
             "align-corners-at-a-half",
             "Two pixels become three: the one in the middle lies at ½, and a half goes up.",
             {"x": count((1, 1, 1, 2)) * 10},

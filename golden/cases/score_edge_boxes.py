@@ -68,6 +68,11 @@ def along(row: int, columns: range, magnitude: float = 0.5) -> Pixels:
     return dict.fromkeys([(x, row) for x in columns], magnitude)
 
 
+def upright(column: int, rows: range, magnitude: float = 0.5) -> Pixels:
+    """Return pixels along a column."""
+    return dict.fromkeys([(column, y) for y in rows], magnitude)
+
+
 def clutter(seed: str, size: tuple[int, int], n_boxes: int, n_groups: int = 14) -> dict[str, Any]:
     """Return small groups all over the map, each a neighbour of the next two, and boxes that partly leave the map."""
     edges, groups = np.zeros(size), np.full(size, -1, np.int64)
@@ -219,6 +224,58 @@ def cases() -> list[Case]:
             [0.75 / 36] * 2,
             size=(10, 10),
             tags=("border",),
+        ),
+        by_hand(
+            "beside-the-map",
+            "Right of the map, below, left, above: clipped to its last or first column or row, where all is boundary.",
+            [[20, 1, 30, 17], [1, 20, 17, 30], [-9, 1, -1, 17], [1, -9, 17, -1]],
+            [along(0, range(2, 5)), along(19, range(2, 5)), upright(0, range(2, 5)), upright(19, range(2, 5))],
+            [0, 0, 0, 0],
+            tags=("border",),
+        ),
+        by_hand(
+            "in-the-corner-of-the-map",
+            "The first column and row of the map are boundary from their first pixel on: both contours cross it.",
+            [[0, 0, 16, 16]],
+            [upright(2, range(0, 3)), along(2, range(0, 3))],
+            [0],
+            tags=("border",),
+        ),
+        by_hand(
+            "a-group-without-pixels",
+            "Group 1 is on no pixel, so in no box, and no path leads over it: what is inside counts whole.",
+            [[0, 0, 16, 16]],
+            [crossing, {}, further],
+            [1.5 / 64],
+            links={(0, 1): 1.0, (1, 2): 1.0},
+            tags=("empty",),
+        ),
+        by_hand(
+            "a-map-of-one-column",
+            "A contour in its middle: all of a box is boundary.",
+            [[0, 0, 0, 4], [-1, 0, 3, 6]],
+            [upright(0, range(1, 4))],
+            [0, 0],
+            size=(5, 1),
+            tags=("border",),
+        ),
+        by_hand(
+            "a-map-of-two-columns",
+            "Both columns are boundary, and none is in the centre, which goes from 1/4 to 3/4.",
+            [[0, 0, 1, 2], [0, 0, 1, 3]],
+            [{(1, 0): 0.5}],
+            [0, 0],
+            size=(4, 2),
+            tags=("border", "empty"),
+        ),
+        by_hand(
+            "a-map-without-pixels",
+            "Five columns and no row: no box has a score.",
+            [[0, 0, 4, 3], [1, 0, 3, 0]],
+            [],
+            [0, 0],
+            size=(0, 5),
+            tags=("empty",),
         ),
         by_hand(
             "boxes-without-extent",

@@ -106,6 +106,37 @@ def cases() -> list[Case]:
             tags=("dyadic", "convention"),
         ),
         Case(
+            "square-each-by-its-own-side",
+            "Windows of 4 × 4 pixels about a box of 3 × 1, and of 2 × 2 about one of 1 × 1: the longer side is that of "
+            "the box, not of all boxes.",
+            {"image": _counted(8), "boxes": np.array([[1.0, 2, 4, 3], [3, 3, 4, 4]]), "mean": no_mean(4)},
+            Exact(),
+            params(4, 0, "square"),
+            # rows and columns 1 … 4, one to one; and 3 … 4, at −1/4, 1/4, 3/4 and 5/4 of a pixel from the first
+            expected={
+                "windows": np.stack([_places(8, axis)[:, :, None] for axis in ([1.0, 2, 3, 4], [3, 3.25, 3.75, 4])])
+            },
+            source="by hand",
+            tags=("hand", "dyadic", "convention"),
+        ),
+        Case(
+            "one-row-or-one-column",
+            "All that the picture has of the first window is its last row, of the second its first column.",
+            {"image": _counted(4), "boxes": np.array([[0.0, 3, 4, 7], [-3, 0, 1, 4]]), "mean": no_mean(4)},
+            Exact(),
+            params(4, 0),
+            expected={
+                "windows": np.array(
+                    [
+                        [[12.0, 13, 14, 15], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]],
+                        [[0, 0, 0, 0], [0, 0, 0, 4], [0, 0, 0, 8], [0, 0, 0, 12]],
+                    ]
+                )[..., None]
+            },
+            source="by hand",
+            tags=("hand", "dyadic", "border"),
+        ),
+        Case(
             "mean-of-the-place",
             "The mean differs from place to place, and belongs to the square: nothing is subtracted where nothing is.",
             {"image": np.full((4, 4, 1), 100.0), "boxes": np.array([[0.0, 0, 2, 2]]), "mean": _ramp(8)},
@@ -150,6 +181,20 @@ def cases() -> list[Case]:
             tags=("hand", "empty", "border"),
         ),
         Case(
+            "no-row-there",
+            "Columns that the picture has, in no row: below it; upside down; and all but two of a thousand rows above.",
+            {
+                "image": np.ones((6, 6, 1)),
+                "boxes": np.array([[0.0, 30, 6, 40], [0, 5, 6, 1], [0, -999, 6, 2]]),
+                "mean": np.ones((8, 8, 1)),
+            },
+            Exact(),
+            params(8, 0),
+            expected={"windows": np.zeros((3, 8, 8, 1))},
+            source="by hand",
+            tags=("hand", "empty", "border"),
+        ),
+        Case(
             "no-boxes",
             "None in, none out.",
             {"image": np.ones((6, 6, 1)), "boxes": np.zeros((0, 4)), "mean": no_mean(5)},
@@ -160,6 +205,17 @@ def cases() -> list[Case]:
             tags=("hand", "empty"),
         ),
     ]
+
+
+def _counted(side: int) -> Floats:
+    """Return a square picture whose pixels count themselves, row by row from 0."""
+    return np.arange(float(side * side)).reshape(side, side, 1)
+
+
+def _places(side: int, axis: list[float]) -> Floats:
+    """Return what such a picture is at these rows, and at the same columns: there it is linear."""
+    pixels: Floats = side * np.array(axis)[:, None] + np.array(axis)
+    return pixels
 
 
 def _rows(row: Floats, side: int, first: int, n: int) -> Floats:

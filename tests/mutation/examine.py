@@ -20,7 +20,7 @@ from tests.mutation.mutants import Mutant, mutants_of
 from tests.mutation.patch import NO_PATCH, LiveFile, Patch, live_files, patch_of
 from tests.mutation.reach import Reach, absolute_names, lines_run
 
-PACKAGES = ("boxes", "ops", "metrics", "crf")
+PACKAGES = ("boxes", "ops", "metrics", "crf", "masks", "features", "detection", "proposals")
 FIRST_DRAWS = 50  # for a mutant that is killed: usually enough
 TRACED_DRAWS = 25  # to see which functions an algorithm runs that no case of it does
 REMEMBERED = 6  # algorithms whose draws a process keeps
