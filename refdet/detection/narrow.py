@@ -1,7 +1,8 @@
 """Pictures that a detector cannot look at, because they are too small, or because one of their sides is too short.
 
-A detector scales a picture by both of its sides at once, so that the long one fits. Of a picture of 300 × 2 pixels
-nothing may be left in the network's deepest map, which has room for 2 × 2: the picture has to be cropped, not enlarged.
+The deepest map of a network has one place for many pixels of a side. Where a side is shorter than that, nothing is left
+of the picture. Some detectors bring pictures to a size first, by one factor for both sides: then it is the ratio of the
+sides that decides, and a square cut out of a picture of 300 × 2 pixels can be looked at.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ one of {draws} random questions, of those that the functions do not refuse, has 
 the rest change no answer and do not count. It is *killed* where at least one golden case fails. Input checks and
 messages are not mutated. Unit tests play no part.
 
-`make mutation` makes this page, and takes a quarter of an hour on two cores; a seeded sample runs with the tests. How it
-is done is written in `tests/mutation/`.
+`make mutation` makes this page, and takes a quarter of an hour on two cores; a seeded sample runs with the tests. How
+it is done is written in `tests/mutation/`.
 
 | package of refdet | mutants | told apart | of them killed | rate | killed, though not told apart |
 |---|---|---|---|---|---|
