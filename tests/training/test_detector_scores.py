@@ -267,9 +267,9 @@ def test_progress_is_told_of_every_picture() -> None:
 def test_what_is_refused_names_the_picture() -> None:
     for objects, classes, problem in (
         ([A, B], [1, 3], "the class of object 1 must be one of 1 … 2, got 3"),
-        ([A, [4, 4, 4, 9]], [1, 1], "object 1 must have a finite box of positive area"),
-        ([A, [4, 4, np.nan, 9]], [1, 1], "object 1 must have a finite box of positive area"),
-        ([A, [40, 4, 49, 9]], [1, 1], "object 1 must lie in the picture of 20 × 30 pixels, at least in part"),
+        ([A, [4.0, 4, 4, 9]], [1, 1], "object 1 must have a finite box of positive area"),
+        ([A, [4.0, 4, np.nan, 9]], [1, 1], "object 1 must have a finite box of positive area"),
+        ([A, [40.0, 4, 49, 9]], [1, 1], "object 1 must lie in the picture of 20 × 30 pixels, at least in part"),
     ):
         with pytest.raises(ValueError, match=rf"0\.png: {problem}"):
             evaluate_detector(Remembers([]), [picture(0, objects, classes)])  # before it is looked at

@@ -10,7 +10,7 @@ import pytest
 from refdet.autograd.tensor import Tensor
 from refdet.features.backbones.image_pyramid import ImagePyramid
 from refdet.features.backbones.vgg import vgg_features
-from refdet.nn import BatchNorm2d
+from refdet.nn import BatchNorm2d, Conv2d
 
 BLOCKS = [(4, 1), (5, 1), (6, 2)]
 
@@ -46,9 +46,10 @@ def test_each_scale_is_the_plain_network_on_the_resized_picture() -> None:
 def test_responses_are_a_stride_apart_whatever_the_size_of_the_picture() -> None:
     """The map of a ramp, of which each pixel says where it is, says where its responses are, to the far end."""
     net = ImagePyramid(vgg_features([(3, 1), (3, 1)], rng=rng()), early=1, scales=(1.0, 0.5, 0.25))
-    identity = np.zeros_like(net.features[0].weight.data)
-    identity[range(3), range(3), 1, 1] = 1
-    net.features[0].weight.data[...] = identity
+    convolution = net.early_layers[0]
+    assert isinstance(convolution, Conv2d)
+    convolution.weight.data[...] = 0
+    convolution.weight.data[range(3), range(3), 1, 1] = 1  # the identity
     ramp = np.broadcast_to(np.arange(171, dtype=np.float32), (1, 3, 129, 171))
     early = net.maps(Tensor(ramp.copy()), training=False, rng=None)[:3]
     for x, stride in zip(early, (1, 2, 4), strict=True):
