@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import resource
 import time
@@ -85,6 +86,7 @@ def _started(work: Work, task: str) -> _Worker:
 
 
 def _serve(pipe: Connection, work: Work) -> None:
+    faulthandler.disable()  # that a mutant dies is an answer
     resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
     parent = multiprocessing.parent_process()
     while parent is not None and parent.is_alive():  # a sibling may hold the other end open, so that no EOF comes
