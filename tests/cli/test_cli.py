@@ -35,6 +35,7 @@ class Interrupts:
         if name == wanted:
             signal.raise_signal(signal.SIGINT)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a program in the background ignores it
 wanted = sys.argv.pop(1)
 assert wanted not in sys.modules
 sys.meta_path.insert(0, Interrupts())
