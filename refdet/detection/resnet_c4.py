@@ -107,6 +107,7 @@ class ResNetC4Settings:
             authors' (see `refdet.features.backbones.residual_block`).
         norm_eps: ε of the frozen batch normalisations.
         n_frozen: stages that are not trained, from conv1 on: 0 to 4, the last of which is layer3.
+            `refdet train` without --weights freezes none.
         mask_channels: behind the transposed convolution of the masks.
         preparation: of the pictures.
         rpn: of the first stage.

@@ -1,4 +1,4 @@
-"""Every test of the command line sees a terminal of one width, whatever it runs in."""
+"""Every test of the command line sees a terminal of one width; those of `refdet train` ask for a folder."""
 
 from __future__ import annotations
 

@@ -21,15 +21,7 @@ from refdet.training import run_folder
 from refdet.training.recipes import RECIPES
 from tests.cli.sentences import said
 from tests.cli.tiny_detectors import TINY, Bright
-from tests.cli.train_command import (
-    RECIPE,
-    SMALL,
-    coco_of_joints,
-    run,
-    threshold,
-    tiny_fast_rcnn,
-    trains,
-)
+from tests.cli.train_command import RECIPE, SMALL, coco_of_joints, run, threshold, tiny_fast_rcnn, trains
 
 pytestmark = pytest.mark.usefixtures("folder_of_runs")
 

@@ -20,14 +20,7 @@ from refdet.data.coco_entries import CocoError
 from refdet.data.limbs import COCO_JOINT_NAMES
 from refdet.detection.model_file import load_model
 from tests.cli.sentences import said
-from tests.cli.train_command import (
-    SMALL,
-    coco_of_joints,
-    run,
-    trains,
-    voc,
-    with_joints,
-)
+from tests.cli.train_command import SMALL, coco_of_joints, run, trains, voc, with_joints
 from tests.data.foreign_joints import AP_10K, AP_10K_SWAPPED, COCO_SWAPPED, CROWD_POSE, CROWD_POSE_SWAPPED
 
 pytestmark = pytest.mark.usefixtures("folder_of_runs")

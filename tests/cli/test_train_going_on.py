@@ -18,14 +18,7 @@ from refdet.training.folder_lock import claimed
 from refdet.training.recipes import RECIPES, DetectorRecipe
 from tests.cli.sentences import said
 from tests.cli.tiny_detectors import Bright, save_bright
-from tests.cli.train_command import (
-    SMALL,
-    quarters,
-    run,
-    save_tiny_fast_rcnn,
-    tiny_fast_rcnn,
-    trains,
-)
+from tests.cli.train_command import SMALL, quarters, run, save_tiny_fast_rcnn, tiny_fast_rcnn, trains
 
 pytestmark = pytest.mark.usefixtures("folder_of_runs")
 

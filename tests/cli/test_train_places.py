@@ -11,11 +11,7 @@ from PIL import Image
 from refdet.cli import train_order
 from tests.cli.sentences import said
 from tests.cli.tiny_detectors import save_bright
-from tests.cli.train_command import (
-    coco_of_joints,
-    run,
-    trains,
-)
+from tests.cli.train_command import coco_of_joints, run, trains
 
 pytestmark = pytest.mark.usefixtures("folder_of_runs")
 

@@ -23,13 +23,7 @@ from refdet.features.backbones.resnet import resnet50
 from refdet.nn.checkpoint import CheckpointError, load_tensors, save_tensors
 from tests.cli.sentences import said
 from tests.cli.tiny_detectors import TINY, save_bright
-from tests.cli.train_command import (
-    SMALL,
-    TINY_FAST,
-    run,
-    tiny_fast_rcnn,
-    trains,
-)
+from tests.cli.train_command import SMALL, TINY_FAST, run, tiny_fast_rcnn, trains
 
 pytestmark = pytest.mark.usefixtures("folder_of_runs")
 
