@@ -40,9 +40,10 @@ if TYPE_CHECKING:
 
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 MARKERS = "osD^vPX"
-PLOT = (0.075, 0.145, 0.535, 0.72)  # left, bottom, width, height, in parts of the slide
-KEY_LEFT, KEY_TOP, KEY_BOTTOM, KEY_WIDTH, KEY_GAP, KEY_COLUMNS = 0.625, 0.86, 0.08, 0.178, 0.008, 2
+PLOT = (0.075, 0.145, 0.455, 0.72)  # left, bottom, width, height, in parts of the slide
+KEY_LEFT, KEY_TOP, KEY_BOTTOM, KEY_WIDTH, KEY_GAP, KEY_COLUMNS = 0.545, 0.86, 0.08, 0.214, 0.016, 2
 LINE = 20.5  # points from one line of the key to the next
+NAME_GAP = 10  # points at least between a name of the key and its ratio
 LIFT = 18  # points from a number to the one above or below it
 
 
@@ -215,7 +216,7 @@ def _draw_key(figure: Figure, roofline: Roofline) -> None:
         end = f"{ratio:.2f}×" if ratio is not None else ""
         figure.text(x + 0.019, y, str(number), fontsize=SMALLEST, ha="right", va="center")
         figure.text(x + column_width, y, end, fontsize=SMALLEST, ha="right", va="center")
-        name = _fitting(text, width - 0.024 * WIDTH - text_width(end, SMALLEST) - 4)
+        name = _fitting(text, width - 0.024 * WIDTH - text_width(end, SMALLEST) - NAME_GAP)
         figure.text(x + 0.024, y, name, fontsize=SMALLEST, va="center")
     figure.text(
         KEY_LEFT,

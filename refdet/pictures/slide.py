@@ -80,9 +80,11 @@ def shortened(name: str, width: float, size: float, *, weight: str = "normal") -
     name = "".join(NO_LETTER if letter in lacking else letter for letter in " ".join(name.split()))
 
     def of_length(n: int) -> str:
-        return name if n >= len(name) else f"{name[: n - n // 2]}…{name[len(name) - n // 2 :]}"
+        return f"{name[: n - n // 2]}…{name[len(name) - n // 2 :]}"
 
-    lengths = range(len(name) + 1)
+    if text_width(name, size, weight=weight) <= width:
+        return name
+    lengths = range(len(name))
     return of_length(bisect_right(lengths, width, key=lambda n: text_width(of_length(n), size, weight=weight)) - 1)
 
 

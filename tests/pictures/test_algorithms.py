@@ -105,6 +105,9 @@ class TestNames:
         assert shortened("two\nlines\t$x$ ", 300, 16) == "two lines $x$"
         assert shortened("class number 30", text_width("class n…ber 30", 18), 18) == "class n…ber 30"
         assert shortened("", 5, 16) == ""
+        thin = "stride"  # with … for its i it would be wider
+        assert text_width("str…de", 16) > text_width(thin, 16)
+        assert shortened(thin, text_width(thin, 16), 16) == thin
 
     def test_letters_that_the_font_lacks(self) -> None:
         assert lacking_letters(["café κύων", "猫 dog 🐶", "猫\n"]) == ["猫", "🐶"]
