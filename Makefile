@@ -36,7 +36,7 @@ mutation: .venv/test-installed
 	$(BIN)/python -m tests.mutation core
 	$(BIN)/python -m tests.mutation report --markdown docs/mutation.md
 
-# The trained models that come with refdet. Each takes a quarter of an hour or more, and is committed.
+# The trained models that come with refdet, which are committed: some three hours of one core, then more than one.
 weights: .venv/test-installed
 	for trained in small_mask_rcnn:shapes small_keypoint_rcnn:figures; do \
 		model=$${trained%:*}; data=$${trained#*:}; resume=; test -f build/$$model/run.json && resume=--resume; \

@@ -249,7 +249,8 @@ class FasterRCNN(Module):
         """Return the masks (D, H, W) of detections, whose `boxes` are in pixels of the picture as it was given."""
         heads, size = self.roi_heads, seen.prepared.original_sizes[0]
         logits = heads.mask_logits(self.crops(seen.maps, [found.boxes], heads.settings.mask_side))
-        return paste_masks(mask_probabilities(logits.data, found.classes), boxes, size, convention=heads.settings.paste)
+        probabilities, s = mask_probabilities(logits.data, found.classes), heads.settings
+        return paste_masks(probabilities, boxes, size, convention=s.paste, threshold=s.mask_threshold)
 
     def joints(self, seen: Seen, found: BoxDetections) -> tuple[Array, Array]:
         """Return joints (D, K, 2) in pixels of the picture as it was given, and scores (D, K), of detections."""

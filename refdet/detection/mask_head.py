@@ -13,9 +13,11 @@ deck 002. Parts are named as in torchvision: `mask_head.0.0.weight`, `mask_predi
 | torchvision | RoIAlign of the mask, adaptive, with pixel centres at whole numbers (aligned=False): soft |
 | detectron2 | RoIAlign of the mask, adaptive, with centres at halves (aligned=True) ≥ ½: 0 or 1 |
 
-`HeadSettings.mask_convention` chooses one for training. Detectron, and Detectron2 where it has them, draw the target
-from the polygons of the annotation, which a mask of pixels no longer has, nor a `Sample`: what they come to is told by
-`refdet.detection.polygon_mask_targets`.
+`HeadSettings.mask_convention` chooses one for training. By torchvision's a target lies half a pixel above and to the
+left of its object, and so do the masks that are learned from it, where they are pasted by halves: the smaller the
+object, the more it matters. `HeadSettings` have halves in both places. Detectron, and Detectron2 where it has them,
+draw the target from the polygons of the annotation, which a mask of pixels no longer has, nor a `Sample`: what they
+come to is told by `refdet.detection.polygon_mask_targets`.
 
 Conventions: without regions the loss is 0, with gradients of 0. Class 0 is the background; its map is never trained.
 An object without a pixel in its mask has no mask, as one of COCO without a segmentation: its regions are not among the

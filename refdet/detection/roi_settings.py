@@ -70,6 +70,7 @@ class HeadSettings:
         n_detections: the most detections of a picture; None for all.
         mask_convention: of `refdet.detection.mask_head.mask_targets`.
         paste: of `refdet.masks.paste.paste_masks`.
+        mask_threshold: likewise: the probability from which, or by detectron1 beyond which, a pixel is the object's.
         decode_joints: of `refdet.detection.keypoint_coding.decode_keypoints`.
     """
 
@@ -100,8 +101,9 @@ class HeadSettings:
     pre_nms: int | None = None
     nms_threshold: float = 0.5
     n_detections: int | None = 100
-    mask_convention: str = "torchvision"
+    mask_convention: str = "detectron2"
     paste: str = "detectron2"
+    mask_threshold: float = 0.5
     decode_joints: str = "torchvision"
 
     def __post_init__(self) -> None:
@@ -133,6 +135,7 @@ class HeadSettings:
             check_limit(op, name, getattr(self, name))
         check_number(op, "context", self.context, low=1)
         check_number(op, "keypoint_context", self.keypoint_context, low=1)
+        check_number(op, "mask_threshold", self.mask_threshold, low=0, high=1, open_low=True)
         if not self.negative_low < self.negative_high:
             raise ValueError(
                 f"{op}: negative_low must be less than negative_high, {self.negative_high}, or no region is "
@@ -140,7 +143,7 @@ class HeadSettings:
             )
 
 
-TORCHVISION_HEAD = HeadSettings(paste="torchvision")
+TORCHVISION_HEAD = HeadSettings(mask_convention="torchvision", paste="torchvision")
 
 PY_FASTER_HEAD = HeadSettings(
     crops=CropSettings(crop="pool"),

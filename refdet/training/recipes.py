@@ -161,7 +161,7 @@ RECIPES: Mapping[str, DetectorRecipe] = {
     "sliding_window": DetectorRecipe(steps=1500, batch_size=8, lr=0.02),
     "small_fast_rcnn": SMALL,
     "small_faster_rcnn": SMALL,
-    "small_mask_rcnn": SMALL,
+    "small_mask_rcnn": SMALL.in_steps(12_000),
     "small_keypoint_rcnn": DetectorRecipe(
         steps=4000, batch_size=8, lr=0.02, optimiser="muon", adam_lr=0.002, to_zero=True, max_gradient_norm=None
     ),

@@ -334,6 +334,10 @@ def test_masks_and_joints_by_the_settings() -> None:
         logits = masks.roi_heads.mask_logits(masks.crops(seen.maps, [box], 4)).data
         expected = paste_masks(1 / (1 + np.exp(-logits[:, 2])), box / 2, (32, 32), convention=convention)
         np.testing.assert_array_equal(masks.masks(seen, found, box / 2), expected)
+        masks.roi_heads.settings = replace(TINY_HEAD, paste=convention, mask_threshold=0.75)
+        surer = paste_masks(1 / (1 + np.exp(-logits[:, 2])), box / 2, (32, 32), convention=convention, threshold=0.75)
+        np.testing.assert_array_equal(masks.masks(seen, found, box / 2), surer)
+        assert surer.sum() < expected.sum()
         seen = Seen(prepared, joints.backbone.maps(Tensor(prepared.images), training=False, rng=None))
         maps = joints.roi_heads.keypoint_logits(joints.crops(seen.maps, [box], 4)).data
         at, sure = decode_keypoints(maps, box, convention=convention)

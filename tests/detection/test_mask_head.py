@@ -11,6 +11,7 @@ import pytest
 from refdet.autograd.tensor import Tensor
 from refdet.core.check import Array
 from refdet.detection.mask_head import mask_head, mask_loss, mask_predictor, mask_probabilities, mask_targets
+from refdet.masks.paste import paste_masks
 from tests.torchvision_process import ask_torchvision
 
 PROGRAM = """
@@ -93,6 +94,22 @@ def test_a_target_of_one_half_is_the_objects(left: float, expected: list[float])
     np.testing.assert_allclose(soft[0, 0], [2 - left, 0], atol=1e-12)
     hard = mask_targets(masks, boxes, matches, 2, convention="detectron2")
     np.testing.assert_array_equal(hard[0], [expected] * 2)
+
+
+@pytest.mark.parametrize(("convention", "shift"), [("detectron2", 0), ("torchvision", 1)])
+def test_a_target_that_is_pasted_is_the_object(convention: str, shift: int) -> None:
+    """By halves it lies where it was; by whole numbers half a pixel off, a whole one where its edge is not enough."""
+    mask = np.zeros((12, 12), np.bool_)
+    mask[3:9, 2:7] = True
+    mask[5, 4] = False
+    boxes = np.array([[1.0, 2, 9, 10]])
+    target = mask_targets(mask[None], boxes, np.array([0]), 8, convention=convention)
+    pasted = paste_masks(target, boxes, (12, 12), threshold=0.6)[0]
+    if shift:
+        rows, columns = (np.flatnonzero(pasted.any(axis=axis)) for axis in (1, 0))
+        assert (rows[0], rows[-1], columns[0], columns[-1]) == (3, 7, 2, 5)  # the lower right edge is gone
+    else:
+        np.testing.assert_array_equal(pasted, mask)
 
 
 def test_the_region_of_another_object() -> None:

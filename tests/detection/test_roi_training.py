@@ -106,6 +106,8 @@ def test_settings_refuse_what_they_do_not_know() -> None:
         HeadSettings(frame="photo")
     with pytest.raises(ValueError, match="HeadSettings: mask_convention must be one of 'torchvision', 'detectron2'"):
         HeadSettings(mask_convention="coco")
+    with pytest.raises(ValueError, match=r"HeadSettings: mask_threshold must lie in \(0, 1\], got 0"):
+        HeadSettings(mask_threshold=0)
     refused: tuple[tuple[str, Any, str], ...] = (
         ("paste", "x", "must be one of 'detectron2', 'detectron1', 'torchvision', got 'x'"),
         ("decode_joints", "x", "must be one of"),
