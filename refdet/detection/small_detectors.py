@@ -5,11 +5,14 @@ Other pictures are resized so that their shorter side is 128.
 The backbone is a small VGG (Simonyan & Zisserman, 2015) over the picture in several sizes (`ImagePyramid`). Regions are
 cropped from an early map of that size in which they are about as large as what the network has learned to name, with a
 third more of what is around them: of a square that fills its box, the outline is at the border of the box. The rest of
-the network is their head (`LateHead`); proposals are made from its last map. A pixel is the object's from a probability
-of 0.4 on: one more of probability p raises the overlap I/U to be expected where p ≥ I/U / (1 + I/U), 0.4 for an overlap
-of ⅔. Everything else is that of the
-large ones, with other numbers, which are all in `SmallSettings`. Without `scales` there is one size, with a feature
-pyramid over the blocks (Lin et al., 2017) where the settings have one, as those of joints do (`figure_settings`).
+the network is their head (`LateHead`); proposals are made from its last map. Everything else is that of the large ones,
+with other numbers, which are all in `SmallSettings`. Without `scales` there is one size, with a feature pyramid over
+the blocks (Lin et al., 2017) where the settings have one, as those of joints do (`figure_settings`).
+
+A pixel is an object's from a probability of 0.4 on (`mask_threshold`). One more of probability p makes of the overlap
+J = I/U about (I + p)/(U + 1 − p), which is no less where
+
+    p ≥ J / (1 + J)          0.4 for J = ⅔
 """
 
 from __future__ import annotations
