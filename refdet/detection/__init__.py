@@ -21,6 +21,7 @@ from refdet.detection.keypoint_coding import (
     decode_keypoints,
     encode_keypoints,
 )
+from refdet.detection.keypoint_similarity import decode_keypoints_by_similarity
 from refdet.detection.late_head import LateHead
 from refdet.detection.linear_svm import (
     LinearSVM,
@@ -124,6 +125,7 @@ __all__ = [
     "VGGFastRCNNSettings",
     "WindowSettings",
     "decode_keypoints",
+    "decode_keypoints_by_similarity",
     "detections",
     "detections_stages",
     "encode_keypoints",
