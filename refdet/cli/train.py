@@ -76,8 +76,10 @@ def train_detector(
     keypointrcnn_resnet50_fpn. Each has a recipe, whose steps, batch size and
     rate are taken unless they are given: refdet/training/recipes.py.
     small_fast_rcnn, small_faster_rcnn and small_mask_rcnn first learn to name
-    the objects, cut out of the pictures, in DIR/classifier; not so where
-    --weights are given.
+    the objects, cut out of the pictures, in DIR/classifier;
+    small_keypoint_rcnn first learns the joints of true boxes, in DIR/joints.
+    That has a batch size and rate of its own, and is longer or shorter as
+    --steps is. Not so where --weights are given.
 
     DATA is shapes or figures, which are made as they are needed; or VOC's
     folder, with the lists train and val, trainval and test, or train and test,

@@ -22,12 +22,12 @@ from refdet.cli.messages import UsageProblem
 from refdet.cli.model_choice import check_model, check_weights, usual_data
 from refdet.data.files import read_bytes
 from refdet.detection.model_names import find_model
-from refdet.training import TrainingError
-from refdet.training.objects_first import FOLDER
+from refdet.training import TrainingError, joints_first, objects_first
 from refdet.training.recipes import recipe_of
 from refdet.training.run_folder import LAST
 
 ORDER, MODEL_FILE = "run.json", "model.safetensors"
+FIRST_FOLDERS = (objects_first.FOLDER, joints_first.FOLDER)  # of what comes before the detector itself
 FORMAT = "refdet run 1"
 MAY_CHANGE = ("steps", "evaluate_every")
 WITH_PATH = ("voc", "coco")  # the kinds of --data that name a file or a folder
@@ -126,14 +126,14 @@ def _is_same(name: str, value: Any, other: Any) -> bool:
 
 def _has_begun(folder: Path) -> bool:
     """Say whether there are steps to go on from, of the run or of what it begins with."""
-    return any((place / LAST).exists() for place in (folder, folder / FOLDER))
+    return any((place / LAST).exists() for place in (folder, *(folder / name for name in FIRST_FOLDERS)))
 
 
 def _falls_with_the_steps(order: Order) -> bool:
     """Say whether the number of steps decides the rate at each of them."""
     recipe = recipe_of(order["model"])
-    first = recipe.begins_with if order["weights"] is None else None
-    return any(r is not None and (r.to_zero or bool(r.decay_at)) for r in (recipe, first))
+    first = (recipe.begins_with, recipe.joints_first) if order["weights"] is None else ()
+    return any(r is not None and (r.to_zero or bool(r.decay_at)) for r in (recipe, *first))
 
 
 def _check_trainable(model: str) -> None:

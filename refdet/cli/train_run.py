@@ -13,11 +13,13 @@ import typer
 
 from refdet.cli.messages import console, on_a_line
 from refdet.cli.train_data import Data, WithoutJoints, open_data
-from refdet.cli.train_order import MODEL_FILE, ORDER, Order, RunError
+from refdet.cli.train_order import FIRST_FOLDERS, MODEL_FILE, ORDER, Order, RunError
 from refdet.cli.train_weights import begin_with
 from refdet.data.files import make_folder, write_bytes
+from refdet.detection.faster_rcnn import FasterRCNN
+from refdet.detection.joint_finder import JointFinder
 from refdet.detection.model_file import make_detector, save_model
-from refdet.detection.model_names import DetectorNetwork, Model, find_model
+from refdet.detection.model_names import DetectorNetwork, JointSettings, Model, find_model
 from refdet.detection.model_settings import plain_settings
 from refdet.detection.with_proposals import WithProposals
 from refdet.nn.checkpoint import CheckpointError
@@ -26,7 +28,8 @@ from refdet.training import Interrupted, TrainingError, TrainingSettings, train
 from refdet.training.detector_scores import DetectorScores, evaluate_detector
 from refdet.training.interruption import Interruption
 from refdet.training.joint_sigmas import sigmas_of
-from refdet.training.objects_first import FOLDER, learn_objects_first
+from refdet.training.joints_first import learn_joints_first
+from refdet.training.objects_first import learn_objects_first
 from refdet.training.progress import default_progress
 from refdet.training.recipes import Augmentation, DetectorRecipe, recipe_of
 from refdet.training.run_folder import LAST
@@ -52,7 +55,7 @@ def run(order: Order, folder: Path) -> None:
         test_size=order["test_size"],
         leave_out_unusable=order["leave_out_unusable"],
     )
-    settings = settings_to_train(model, order, data.joint_names)
+    settings = settings_to_train(model, order, data.joint_names, data.swapped)
     detector = make_detector(
         order["model"], data.class_names, rng=np.random.default_rng(order["seed"]), settings=settings
     )
@@ -88,7 +91,7 @@ def run(order: Order, folder: Path) -> None:
                 keep=keep,
             )
     except Exception as problem:
-        has_begun = any((folder / name).exists() for name in (LAST, FOLDER, PROPOSALS_FILE))
+        has_begun = any((folder / name).exists() for name in (LAST, *FIRST_FOLDERS, PROPOSALS_FILE))
         if is_first and not has_begun:  # nothing to go on with: the same command may be given again
             path.unlink(missing_ok=True)
         if isinstance(problem, MemoryError):
@@ -103,11 +106,18 @@ def run(order: Order, folder: Path) -> None:
     _show(scores, folder / MODEL_FILE)
 
 
-def settings_to_train(model: Model, order: Order, joint_names: Sequence[str]) -> Any:
-    """Return the settings of a model, with the joints of the data; without weights no stage of it is frozen."""
+def settings_to_train(
+    model: Model, order: Order, joint_names: Sequence[str], swapped: Sequence[int] | None = None
+) -> Any:
+    """Return the settings of a model, with the joints of the data; without weights no stage of it is frozen.
+
+    `swapped` says what the joints become in a mirror; None where that is not known.
+    """
     settings = model.settings()
     names = {field.name for field in dataclasses.fields(settings)}
-    if "n_joints" in names and joint_names:
+    if isinstance(settings, JointSettings) and joint_names:
+        settings = settings.for_joints(len(joint_names), sigmas_of(joint_names), swapped)
+    elif "n_joints" in names and joint_names:
         settings = dataclasses.replace(settings, n_joints=len(joint_names))
     if "n_frozen" in names and order["weights"] is None:
         settings = dataclasses.replace(settings, n_frozen=0)
@@ -137,20 +147,16 @@ def _train(
         samples = _with_proposals(detector, samples, folder)
         if is_new and hasattr(detector, "fit_targets") and not given.issuperset(TARGETS):
             detector.fit_targets(samples)
-    if is_new and order["weights"] is None and recipe.begins_with is not None:
-        typer.echo("first the backbone learns to name the objects, cut out of the pictures", err=True)
-        try:
-            learn_objects_first(
-                detector, samples, recipe.begins_with, seed=order["seed"], folder=folder, save_every=SAVE_EVERY
-            )
-        except MemoryError as problem:
-            raise TrainingError(
-                "train: there is too little memory for the backbone to learn the objects first, with steps of "
-                f"{recipe.begins_with.batch_size} pictures; make the pictures smaller"
-            ) from problem
+    learns_first = order["weights"] is None
+    if learns_first and is_new:
+        _learn_first(detector, samples, recipe, order, folder, data)
     network = cast(Module, detector)
     if recipe.freezes_backbone:
         network.backbone.freeze()  # type: ignore[attr-defined]
+    losses = detector.losses
+    if learns_first and recipe.joints_first is not None:
+        JointFinder(cast(FasterRCNN, detector)).freeze()
+        losses = cast(FasterRCNN, detector).losses_of_boxes
     tested, last = _judged(data), list[DetectorScores]()
 
     def evaluate(_: Module | None = None) -> dict[str, float]:
@@ -173,7 +179,7 @@ def _train(
     train(
         network,
         samples,
-        losses=detector.losses,
+        losses=losses,
         optimiser=recipe.make_optimiser(network),
         schedule=recipe.schedule(),
         settings=_training_settings(order, recipe),
@@ -196,6 +202,32 @@ def _train(
     if not last:  # the run had ended before
         evaluate()
     return last[0]
+
+
+def _learn_first(
+    detector: DetectorNetwork,
+    samples: Sequence[Sample],
+    recipe: DetectorRecipe,
+    order: Order,
+    folder: Path,
+    data: Data,
+) -> None:
+    """Let a detector learn what its recipe begins with."""
+    options: dict[str, Any] = {"seed": order["seed"], "folder": folder, "save_every": SAVE_EVERY}
+    first, what = recipe.begins_with, "the backbone to learn the objects"
+    try:
+        if first is not None:
+            typer.echo("first the backbone learns to name the objects, cut out of the pictures", err=True)
+            learn_objects_first(detector, samples, first, **options)
+        if recipe.joints_first is not None:
+            typer.echo("first the head of joints learns from true boxes", err=True)
+            first, what = recipe.joints_first, "the head of joints to learn"
+            learn_joints_first(cast(FasterRCNN, detector), samples, first, swapped=data.swapped, **options)
+    except MemoryError as problem:
+        n = 1 if first is None else first.batch_size
+        raise TrainingError(
+            f"train: there is too little memory for {what} first, with steps of {n} pictures; make the pictures smaller"
+        ) from problem
 
 
 def _recipe(order: Order, data: Data) -> DetectorRecipe:

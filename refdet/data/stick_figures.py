@@ -37,6 +37,11 @@ LIMBS = (
 )  # fmt: skip
 TORSO = (6, 5)  # left shoulder to right hip, the diameter that PDJ and DeepPose measure by
 
+# The spread of annotators, as object keypoint similarity has it: limbs have the sigmas of COCO's ankles … wrists, neck
+# and head that of its shoulders, as CrowdPose has it for the same fourteen joints (Li et al., "CrowdPose" (2019); its
+# fork of the COCO API).
+FOURTEEN_SIGMAS = (0.089, 0.089, 0.087, 0.087, 0.107, 0.107, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.079, 0.079)
+
 # Lengths as shares of the figure's height, feet to head top, and the largest tan(φ/2) of a limb's tilt.
 HEAD, TRUNK, THIGH, SHIN, UPPER_ARM, FOREARM = 0.17, 0.33, 0.26, 0.24, 0.18, 0.16
 HALF_SHOULDERS, HALF_HIPS, THICKNESS, HEAD_RADIUS = 0.11, 0.07, 0.022, 0.075

@@ -27,6 +27,7 @@ import numpy as np
 
 from refdet import ops
 from refdet.autograd.tensor import no_grad
+from refdet.boxes.mirrored import mirrored_boxes
 from refdet.core.check import (
     Array,
     as_index,
@@ -128,8 +129,8 @@ def mirror(sample: AnySample, *, swapped: Sequence[int] | None = None) -> AnySam
     return dataclasses.replace(
         sample,
         image=np.ascontiguousarray(sample.image[:, ::-1]),
-        boxes=_mirrored_boxes(sample.boxes, sample.size[1]),
-        proposals=None if sample.proposals is None else _mirrored_boxes(sample.proposals, sample.size[1]),
+        boxes=mirrored_boxes(sample.boxes, sample.size[1]),
+        proposals=None if sample.proposals is None else mirrored_boxes(sample.proposals, sample.size[1]),
         masks=None if sample.masks is None else np.ascontiguousarray(sample.masks[:, :, ::-1]),
         label_map=None if sample.label_map is None else np.ascontiguousarray(sample.label_map[:, ::-1]),
         **_mirrored_joints(sample, swapped),
@@ -234,17 +235,12 @@ def network_input(image: Array, *, mean: Sequence[float], order: str) -> Array:
     return np.ascontiguousarray((channels.astype(np.float32) - means).transpose(2, 0, 1))
 
 
-def _mirrored_boxes(boxes: Array, W: int) -> Array:
-    x1, y1, x2, y2 = boxes.T
-    return np.stack([W - x2, y1, W - x1, y2], axis=1)
-
-
 def _mirrored_joints(sample: Sample, swapped: Sequence[int] | None) -> dict[str, Any]:
     if sample.joints is None:
         return {}
     K = sample.joints.shape[1]
-    order = _listed_integers(swapped)
-    if order is None or sorted(order) != list(range(K)) or any(order[order[j]] != j for j in range(K)):
+    order = mirror_order(swapped, K)
+    if order is None:
         raise ValueError(
             f"mirror: {sample.name} has {K} joints, so that swapped must be an order of 0 … {K - 1} that undoes "
             f"itself, got {swapped!r}"
@@ -253,6 +249,18 @@ def _mirrored_joints(sample: Sample, swapped: Sequence[int] | None) -> dict[str,
     joints[:, :, 0] = sample.size[1] - joints[:, :, 0]
     visible = sample.joints_visible
     return {"joints": joints, "joints_visible": None if visible is None else visible[:, order]}
+
+
+def mirror_order(swapped: object, n_joints: int) -> list[int] | None:
+    """Return what each joint is in a mirror, if that is an order of all of them that undoes itself; else None.
+
+    >>> mirror_order((1, 0, 2), 3), mirror_order((1, 2, 0), 3)
+    ([1, 0, 2], None)
+    """
+    order = _listed_integers(swapped)
+    if order is None or sorted(order) != list(range(n_joints)) or any(order[order[j]] != j for j in range(n_joints)):
+        return None
+    return order
 
 
 def _listed_integers(values: object) -> list[int] | None:

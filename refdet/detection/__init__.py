@@ -17,6 +17,7 @@ from refdet.detection.detections import (
 from refdet.detection.fast_rcnn import FastRCNN
 from refdet.detection.faster_rcnn import FasterRCNN
 from refdet.detection.hourglass import Hourglass
+from refdet.detection.joint_finder import JointFinder
 from refdet.detection.keypoint_coding import (
     decode_keypoints,
     encode_keypoints,
@@ -50,7 +51,10 @@ from refdet.detection.resnet_c4 import (
     maskrcnn_resnet50_c4,
 )
 from refdet.detection.roi_heads import RoIHeads
-from refdet.detection.roi_settings import HeadSettings
+from refdet.detection.roi_settings import (
+    ExpectedJoints,
+    HeadSettings,
+)
 from refdet.detection.rpn import RPN
 from refdet.detection.rpn_proposals import (
     ProposalStages,
@@ -66,6 +70,7 @@ from refdet.detection.sliding_window import (
 from refdet.detection.small_detectors import (
     SmallSettings,
     figure_settings,
+    mask_settings,
     small_faster_rcnn,
     small_keypoint_rcnn,
     small_mask_rcnn,
@@ -102,10 +107,12 @@ __all__ = [
     "Detected",
     "DetectionStages",
     "Detector",
+    "ExpectedJoints",
     "FastRCNN",
     "FasterRCNN",
     "HeadSettings",
     "Hourglass",
+    "JointFinder",
     "LateHead",
     "LinearSVM",
     "Preparation",
@@ -136,6 +143,7 @@ __all__ = [
     "figure_settings",
     "keypointrcnn_resnet50_fpn",
     "load_model",
+    "mask_settings",
     "maskrcnn_resnet50_c4",
     "maskrcnn_resnet50_fpn",
     "rpn_proposals",

@@ -140,7 +140,7 @@ class FastRCNN(Module):
             for sample, truth in zip(samples, truths, strict=True)
         ]
         images, training = prepared.images_for(self), is_learning(self.backbone)
-        maps = maps_to_learn_from(self.backbone, prepared, images, training=training, rng=rng)
+        maps = maps_to_learn_from(self.backbone.maps, prepared, images, training=training, rng=rng)
         return self.region_losses(maps, regions, truths, prepared, rng=rng)
 
     def truth(self, sample: Sample) -> GroundTruth:

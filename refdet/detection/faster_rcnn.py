@@ -25,6 +25,9 @@ Conventions:
 - Detections are found in pixels of the batch and brought back by the ratio of the sides, axis by axis; with `frame`
   "picture" the proposals are brought back, and detections found among them. Masks are pasted at the picture's own size.
   Joints are read from their crop of the batch and brought back with it.
+- With `mirrored` each detection is looked at again where it is in the mirrored picture: box and score are the mean of
+  the detection and of what the second stage makes of its box there, masks and joints of the probabilities in both. A
+  detection stays of its class, and is neither suppressed nor left out for its new score.
 """
 
 from __future__ import annotations
@@ -42,8 +45,10 @@ from refdet.detection.composition import is_learning
 from refdet.detection.detected import Detected
 from refdet.detection.ground_truth import GroundTruth, ground_truth, joined_joints, joined_masks
 from refdet.detection.keypoint_coding import decode_keypoints
+from refdet.detection.keypoint_similarity import decode_keypoints_by_similarity
 from refdet.detection.last_pixel import to_last_pixel
 from refdet.detection.mask_head import mask_probabilities
+from refdet.detection.mirror_image import MirrorImage, mean_of_softmax
 from refdet.detection.multi_scale_roi_align import check_strides, grown
 from refdet.detection.narrow import maps_to_learn_from
 from refdet.detection.preparation import Preparation, Prepared
@@ -112,11 +117,18 @@ class FasterRCNN(Module):
 
     def losses(self, samples: Sequence[Sample], *, rng: Rng) -> dict[str, Tensor]:
         """Return all losses of a batch by name, for one step on their sum."""
+        return self._losses(samples, rng=rng)
+
+    def _losses(self, samples: Sequence[Sample], *, only_boxes: bool = False, rng: Rng) -> dict[str, Tensor]:
         seen, truths = self.see_known(samples, rng=rng)
         output = self.rpn_output(seen, training=is_learning(self.rpn), rng=rng)
         losses = self.rpn_losses(output, seen, truths, rng=rng)
         proposals = [p.boxes for p in self.training_proposals(output, seen)]
-        return losses | self.head_losses(seen, proposals, truths, rng=rng)
+        return losses | self.head_losses(seen, proposals, truths, only_boxes=only_boxes, rng=rng)
+
+    def losses_of_boxes(self, samples: Sequence[Sample], *, rng: Rng) -> dict[str, Tensor]:
+        """Return all losses but those of masks and joints."""
+        return self._losses(samples, only_boxes=True, rng=rng)
 
     def losses_of_rpn(self, samples: Sequence[Sample], *, rng: Rng) -> dict[str, Tensor]:
         """Return the losses of the first stage alone."""
@@ -132,13 +144,18 @@ class FasterRCNN(Module):
 
     def see_known(self, samples: Sequence[Sample], *, rng: Rng | None = None) -> tuple[Seen, list[GroundTruth]]:
         """Check what is known of the pictures, pass them through the backbone, and bring what is known to the batch."""
-        n, keep = len(self.class_names), self.with_difficult
-        # boxes in pixels of the picture, which its owner understands; masks and joints in those of the batch
-        as_given = [ground_truth(s, n_classes=n, with_difficult=keep) for s in samples]
+        as_given = self.known(samples)
         seen = self.see(samples, rng=rng)
-        truths = [ground_truth(s, n_classes=n, with_difficult=keep) for s in seen.prepared.samples]
-        boxes = [self.in_batch(t.boxes, seen.prepared, i) for i, t in enumerate(as_given)]
-        return seen, [t._replace(boxes=b) for t, b in zip(truths, boxes, strict=True)]
+        return seen, self.known_in_batch(as_given, seen.prepared)
+
+    def known(self, samples: Sequence[Sample]) -> list[GroundTruth]:
+        """Check what is known of the pictures, in their own pixels, which are those that their owner understands."""
+        return [ground_truth(s, n_classes=len(self.class_names), with_difficult=self.with_difficult) for s in samples]
+
+    def known_in_batch(self, as_given: Sequence[GroundTruth], prepared: Prepared) -> list[GroundTruth]:
+        """Bring what is known of the pictures to the batch: boxes as they were given, masks and joints as resized."""
+        boxes = [self.in_batch(t.boxes, prepared, i) for i, t in enumerate(as_given)]
+        return [t._replace(boxes=b) for t, b in zip(self.known(prepared.samples), boxes, strict=True)]
 
     def rpn_losses(
         self, output: RPNOutput, seen: Seen, truths: Sequence[GroundTruth], *, rng: Rng
@@ -152,23 +169,37 @@ class FasterRCNN(Module):
         return rpn_losses(output, drawn_anchors(output.anchors, boxes, targets, *chosen, settings), settings)
 
     def head_losses(
-        self, seen: Seen, proposals: Sequence[Array], truths: Sequence[GroundTruth], *, rng: Rng
+        self,
+        seen: Seen,
+        proposals: Sequence[Array],
+        truths: Sequence[GroundTruth],
+        *,
+        only_boxes: bool = False,
+        rng: Rng,
     ) -> dict[str, Tensor]:
-        """Label the proposals of every picture, draw some, and return the losses of the heads."""
+        """Label the proposals of every picture, draw some, and return the losses of the heads, or of boxes alone."""
         settings = self.roi_heads.settings
         regions = []
         for boxes, truth in zip(proposals, truths, strict=True):
             candidates = candidate_regions(boxes, truth, settings)
             regions.append(candidates.only(draw_regions(candidates, settings, rng=rng)))
-        return self.region_losses(seen, regions, truths, rng=rng)
+        return self.region_losses(seen, regions, truths, only_boxes=only_boxes, rng=rng)
 
     def region_losses(
-        self, seen: Seen, regions: Sequence[Regions], truths: Sequence[GroundTruth], *, rng: Rng | None = None
+        self,
+        seen: Seen,
+        regions: Sequence[Regions],
+        truths: Sequence[GroundTruth],
+        *,
+        only_boxes: bool = False,
+        rng: Rng | None = None,
     ) -> dict[str, Tensor]:
-        """Return the losses of the heads for regions that were drawn."""
+        """Return the losses of the heads for regions that were drawn, or of boxes alone."""
         heads, samples, training = self.roi_heads, seen.prepared.samples, is_learning(self.roi_heads)
         crops = self.crops(seen.maps, [r.boxes for r in regions], heads.settings.side, heads.settings.context)
         losses = heads.box_losses(heads.box_output(crops, training=training, rng=rng), regions, truths)
+        if only_boxes:
+            return losses
         objects = [r.objects() for r in regions]
         if heads.mask_head is not None:
             masks = joined_masks(samples, truths)
@@ -193,7 +224,7 @@ class FasterRCNN(Module):
         """Prepare a batch, and pass it through the backbone as in training; `rng` draws sizes and what is dropped."""
         prepared = self.preparation(samples, rng=rng)
         images, training = prepared.images_for(self), is_learning(self.backbone)
-        return Seen(prepared, maps_to_learn_from(self.backbone, prepared, images, training=training, rng=rng))
+        return Seen(prepared, maps_to_learn_from(self.backbone.maps, prepared, images, training=training, rng=rng))
 
     def rpn_output(self, seen: Seen, *, training: bool = False, rng: Rng | None = None) -> RPNOutput:
         """Return what the first stage says of a batch."""
@@ -240,22 +271,36 @@ class FasterRCNN(Module):
         crops = self.crops(seen.maps, [proposals], heads.settings.side, heads.settings.context)
         output = heads.box_output(crops)
         found, boxes = heads.detections_in(output, proposals, prepared)
-        masks = None if heads.mask_head is None else self.masks(seen, found, boxes)
-        joints, joint_scores = (None, None) if heads.keypoint_head is None else self.joints(seen, found)
+        mirror = MirrorImage(self, seen) if heads.settings.mirrored and len(boxes) else None
+        if mirror is not None:
+            found = mirror.mean(found)
+            boxes = heads.in_picture(found.boxes, prepared)
+        masks = None if heads.mask_head is None else self.masks(seen, found, boxes, mirror)
+        joints, joint_scores = (None, None) if heads.keypoint_head is None else self.joints(seen, found, mirror)
         scores = found.scores.astype(np.float32)
-        return Detected(boxes.astype(np.float32), scores, found.classes, masks, joints, joint_scores)
+        detected = Detected(boxes.astype(np.float32), scores, found.classes, masks, joints, joint_scores)
+        return detected if joints is None or heads.settings.expected_joints is None else detected.scored_by_joints()
 
-    def masks(self, seen: Seen, found: BoxDetections, boxes: Array) -> Array:
+    def masks(self, seen: Seen, found: BoxDetections, boxes: Array, mirror: MirrorImage | None = None) -> Array:
         """Return the masks (D, H, W) of detections, whose `boxes` are in pixels of the picture as it was given."""
-        heads, size = self.roi_heads, seen.prepared.original_sizes[0]
-        logits = heads.mask_logits(self.crops(seen.maps, [found.boxes], heads.settings.mask_side))
-        probabilities, s = mask_probabilities(logits.data, found.classes), heads.settings
-        return paste_masks(probabilities, boxes, size, convention=s.paste, threshold=s.mask_threshold)
+        heads, s = self.roi_heads, self.roi_heads.settings
+        logits = heads.mask_logits(self.crops(seen.maps, [found.boxes], s.mask_side))
+        p = mask_probabilities(logits.data, found.classes)
+        if mirror is not None:
+            p = (p + mirror.mask_probabilities(found)) / 2
+        size = seen.prepared.original_sizes[0]
+        return paste_masks(p, boxes, size, convention=s.paste, threshold=s.mask_threshold)
 
-    def joints(self, seen: Seen, found: BoxDetections) -> tuple[Array, Array]:
+    def joints(self, seen: Seen, found: BoxDetections, mirror: MirrorImage | None = None) -> tuple[Array, Array]:
         """Return joints (D, K, 2) in pixels of the picture as it was given, and scores (D, K), of detections."""
-        heads = self.roi_heads
-        logits = heads.keypoint_logits(self.keypoint_crops(seen.maps, [found.boxes]))
-        seen_in = grown(found.boxes, heads.settings.keypoint_context)
-        joints, scores = decode_keypoints(logits.data, seen_in, convention=heads.settings.decode_joints)
+        heads, s = self.roi_heads, self.roi_heads.settings
+        logits, by = heads.keypoint_logits(self.keypoint_crops(seen.maps, [found.boxes])).data, s.expected_joints
+        if mirror is not None and by is not None and by.swapped is not None:
+            logits = mean_of_softmax(logits, mirror.keypoint_logits(found, by.swapped))
+        seen_in = grown(found.boxes, s.keypoint_context)
+        if by is None:
+            joints, scores = decode_keypoints(logits, seen_in, convention=s.decode_joints)
+        else:
+            areas = by.area * (found.boxes[:, 2:] - found.boxes[:, :2]).prod(axis=1)
+            joints, scores = decode_keypoints_by_similarity(logits, seen_in, areas, sigmas=by.sigmas)
         return (joints / seen.prepared.ratio(0)[:2]).astype(np.float32), scores.astype(np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,10 +21,12 @@ from refdet.detection.resnet_c4 import (
     from_resnet50,
     maskrcnn_resnet50_c4,
 )
+from refdet.detection.roi_settings import ExpectedJoints
 from refdet.detection.sliding_window import WindowSettings, small_sliding_window
 from refdet.detection.small_detectors import (
     SmallSettings,
     figure_settings,
+    mask_settings,
     small_faster_rcnn,
     small_keypoint_rcnn,
     small_mask_rcnn,
@@ -101,6 +103,21 @@ class JointSettings:
     n_joints: int = 14
     numbers: SmallSettings = field(default_factory=figure_settings)
 
+    def for_joints(
+        self, n_joints: int, sigmas: tuple[float, ...] | None, swapped: Sequence[int] | None
+    ) -> JointSettings:
+        """Return the numbers of a detector of other joints, which are read as similar as may be if sigmas are known.
+
+        How much of its box an object of other joints fills is not known; it is taken to be `ExpectedJoints`' share.
+        """
+        head = self.numbers.head
+        mirrored = None if swapped is None else tuple(swapped)
+        expected = None if sigmas is None else ExpectedJoints(sigmas, swapped=mirrored)
+        own = head.expected_joints
+        if own is not None and expected is not None and expected == replace(own, area=expected.area):
+            return self
+        return JointSettings(n_joints, replace(self.numbers, head=replace(head, expected_joints=expected)))
+
 
 def _small_keypoint_rcnn(class_names: Sequence[str], *, rng: np.random.Generator, settings: JointSettings) -> Any:
     return small_keypoint_rcnn(class_names, settings.n_joints, rng=rng, settings=settings.numbers)
@@ -140,7 +157,7 @@ MODELS: dict[str, Model] = {
         "Faster R-CNN for small pictures", small_faster_rcnn, SmallSettings,
     ),
     "small_mask_rcnn": Model(
-        "Mask R-CNN for small pictures", small_mask_rcnn, SmallSettings, ("masks",),
+        "Mask R-CNN for small pictures", small_mask_rcnn, mask_settings, ("masks",),
     ),
     "small_keypoint_rcnn": Model(
         "joints of stick figures or people, in small pictures", _small_keypoint_rcnn, JointSettings, ("joints",),

@@ -7,13 +7,13 @@ sides that decides, and a square cut out of a picture of 300 × 2 pixels can be 
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
+from typing import Any
 
 from refdet.autograd.tensor import Tensor
 from refdet.core.check import Array
 from refdet.detection.detected import Detector
 from refdet.detection.preparation import Prepared
-from refdet.features.backbones.maps import FeatureMaps
 
 
 def is_too_narrow(detector: Detector, image: Array) -> bool:
@@ -29,14 +29,16 @@ def is_too_narrow(detector: Detector, image: Array) -> bool:
 
 
 def maps_to_learn_from(
-    backbone: FeatureMaps, prepared: Prepared, images: Array, *, training: bool, rng: np.random.Generator | None
+    maps: Callable[..., tuple[Tensor, ...]], prepared: Prepared, images: Array, **options: Any
 ) -> tuple[Tensor, ...]:
     """Return the maps of the images of a batch; where they are too small, refuse them by the name of the first picture.
+
+    `maps` is a method of the backbone that makes them, with those `options`.
 
     All pictures have as many pixels as the largest of them, so that none is large enough where the first is too small.
     """
     try:
-        return backbone.maps(Tensor(images), training=training, rng=rng)
+        return maps(Tensor(images), **options)
     except ValueError as problem:
         H, W = prepared.original_sizes[0]
         name = prepared.samples[0].name

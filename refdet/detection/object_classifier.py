@@ -38,6 +38,7 @@ from refdet.detection.fast_rcnn import FastRCNN
 from refdet.detection.faster_rcnn import FasterRCNN
 from refdet.detection.ground_truth import ground_truth
 from refdet.detection.late_head import LateHead
+from refdet.detection.moved_boxes import boxes_around, moved_boxes
 from refdet.detection.multi_scale_roi_align import as_rois, grown
 from refdet.detection.preparation import Preparation
 from refdet.detection.roi_heads import BoxHead
@@ -190,12 +191,7 @@ class ObjectClassifier(Module):
     def _around(self, boxes: Array, rng: np.random.Generator) -> Array:
         """Return each box or its square, stretched and moved."""
         s = self.crops
-        sides = boxes[:, 2:] - boxes[:, :2]
-        if s.square:
-            sides = np.repeat(sides.max(axis=1, initial=0)[:, None], 2, axis=1)
-        sides = sides * (1 + s.stretch * rng.uniform(-1, 1, (len(boxes), 1 if s.square else 2)))
-        centres = (boxes[:, :2] + boxes[:, 2:]) / 2 + s.shift * sides * rng.uniform(-1, 1, (len(boxes), 2))
-        return _boxes(centres, sides)
+        return moved_boxes(boxes, stretch=s.stretch, shift=s.shift, square=s.square, rng=rng)
 
     def _beside(self, boxes: Array, size: tuple[int, int], rng: np.random.Generator) -> Array:
         """Return pieces of background, near the objects and anywhere."""
@@ -209,7 +205,7 @@ class ObjectClassifier(Module):
             sides = of[:, 2:] - of[:, :2]
             around = (of[:, :2] + of[:, 2:]) / 2 + sides * rng.uniform(-1, 1, (n, 2))
             centres = np.where(near[:, None], around, rng.uniform(0, size[::-1], (n, 2)))
-            drawn.append(_boxes(centres, sides * 2 ** rng.uniform(-1, 1, (n, 2))))
+            drawn.append(boxes_around(centres, sides * 2 ** rng.uniform(-1, 1, (n, 2))))
         pieces = clip_boxes(np.concatenate(drawn), height=size[0], width=size[1])
         is_large = (pieces[:, 2:] - pieces[:, :2]).min(axis=1) >= SMALLEST_PIECE
         fits = (is_large & (box_iou(pieces, boxes).max(axis=1) < MOST_OVERLAP)).reshape(ATTEMPTS, n)
@@ -242,10 +238,6 @@ def begin_windows_as(network: Classifier, classifier: ObjectClassifier) -> None:
     layers = [layer for layer in network.classifier if isinstance(layer, Linear)]
     for layer, known in zip(layers, (classifier.head.fc6, classifier.head.fc7, classifier.cls_score), strict=True):
         layer.load_state_dict(known.state_dict())
-
-
-def _boxes(centres: Array, sides: Array) -> Array:
-    return np.concatenate([centres - sides / 2, centres + sides / 2], axis=1).astype(np.float32)
 
 
 class _Turn(NamedTuple):

@@ -21,6 +21,7 @@ import numpy as np
 
 from refdet.autograd.tensor import Tensor
 from refdet.boxes.clip import clip_boxes
+from refdet.boxes.transform import decode_boxes
 from refdet.core.check import Array
 from refdet.detection.detections import detections
 from refdet.detection.ground_truth import GroundTruth
@@ -182,8 +183,30 @@ class RoIHeads(Module):
         else:
             found = self.box_detections(output, proposals, prepared.sizes[0])
             boxes = found.boxes / ratio
+        return found, self._in_picture(boxes, size)
+
+    def in_picture(self, boxes: Array, prepared: Prepared) -> Array:
+        """Return boxes in the only picture of a batch in pixels of that picture as given, half-open and clipped."""
+        return self._in_picture(boxes / prepared.ratio(0).astype(boxes.dtype), prepared.original_sizes[0])
+
+    def _in_picture(self, boxes: Array, size: Size) -> Array:
         boxes = to_half_open(boxes, self.settings.coordinates)
-        return found, clip_boxes(boxes, height=size[0], width=size[1])
+        return clip_boxes(boxes, height=size[0], width=size[1])
+
+    def again(self, output: BoxOutput, found: BoxDetections) -> BoxDetections:
+        """Return detections by what the head says of their own boxes, which are not clipped; classes and order stay."""
+        s, (R, C) = self.settings, output.logits.shape
+        own = np.arange(R), found.classes
+        boxes = decode_boxes(
+            found.boxes,
+            output.deltas.data.reshape(R, C, 4)[own],
+            convention=s.transform,
+            weights=s.weights,
+            mean=s.mean,
+            std=s.std,
+            clamp=s.clamp,
+        )
+        return BoxDetections(boxes, softmax(output.logits, axis=1).data[own], found.classes)
 
     def mask_logits(self, crops: Tensor, *, training: bool = False, rng: np.random.Generator | None = None) -> Tensor:
         """Return masks (R, C, m, m) from crops (R, C', mask_side, mask_side)."""

@@ -22,7 +22,8 @@ from refdet.boxes.clip import CONVENTIONS as CLIPS
 from refdet.boxes.sampling import ROUNDINGS
 from refdet.boxes.transform import CONVENTIONS as TRANSFORMS
 from refdet.boxes.transform import SCALE_CLAMP
-from refdet.core.check import check_number
+from refdet.core.check import check_flag, check_number, positive_numbers
+from refdet.data.transforms import mirror_order
 from refdet.detection.check_settings import check_settings
 from refdet.detection.composition import check_limit
 from refdet.detection.keypoint_coding import CONVENTIONS as JOINT_CONVENTIONS
@@ -31,6 +32,38 @@ from refdet.detection.multi_scale_roi_align import CropSettings
 from refdet.masks.paste import CONVENTIONS as PASTES
 
 FRAMES = ("batch", "picture")
+
+
+@dataclass(frozen=True)
+class ExpectedJoints:
+    """How joints are read where they are judged by object keypoint similarity.
+
+    Their places are those of `refdet.detection.keypoint_similarity`. The score of a detection is multiplied by the mean
+    similarity of its joints: it is how similar the detection is expected to be, as something that may be no object.
+
+    Attributes:
+        sigmas: of the joints, as they are judged by.
+        area: of an object, as a share of its box.
+        swapped: which joint each one is in a mirror; None where that is not known, and joints are not `mirrored`.
+    """
+
+    sigmas: tuple[float, ...]
+    area: float = 0.5
+    swapped: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        op = "ExpectedJoints"
+        object.__setattr__(self, "sigmas", positive_numbers(op, "sigmas", self.sigmas))
+        object.__setattr__(self, "area", check_number(op, "area", self.area, low=0, high=1))
+        if self.swapped is None:
+            return
+        K, order = len(self.sigmas), mirror_order(self.swapped, len(self.sigmas))
+        if order is None:
+            raise ValueError(
+                f"{op}: swapped must be an order of 0 … {K - 1}, the joints of sigmas, that undoes itself, got "
+                f"{self.swapped!r}"
+            )
+        object.__setattr__(self, "swapped", tuple(order))
 
 
 @dataclass(frozen=True)
@@ -71,7 +104,12 @@ class HeadSettings:
         mask_convention: of `refdet.detection.mask_head.mask_targets`.
         paste: of `refdet.masks.paste.paste_masks`.
         mask_threshold: likewise: the probability from which, or by detectron1 beyond which, a pixel is the object's.
-        decode_joints: of `refdet.detection.keypoint_coding.decode_keypoints`.
+        decode_joints: of `refdet.detection.keypoint_coding.decode_keypoints`; not read with `expected_joints`.
+        mirrored: whether Faster R-CNN's detections are looked at again in the mirrored picture; boxes, scores and masks
+            are the mean of both, and joints, if `expected_joints` says which they are there. For half-open boxes, and
+            detections in pixels of the batch.
+        expected_joints: how Faster R-CNN's joints are read to be as similar as may be expected, for which the scores of
+            detections are multiplied, after all limits of scores; None for the largest logits.
     """
 
     crops: CropSettings = field(default_factory=CropSettings)
@@ -105,6 +143,8 @@ class HeadSettings:
     paste: str = "detectron2"
     mask_threshold: float = 0.5
     decode_joints: str = "torchvision"
+    expected_joints: ExpectedJoints | None = None
+    mirrored: bool = False
 
     def __post_init__(self) -> None:
         op = "HeadSettings"
@@ -136,6 +176,13 @@ class HeadSettings:
         check_number(op, "context", self.context, low=1)
         check_number(op, "keypoint_context", self.keypoint_context, low=1)
         check_number(op, "mask_threshold", self.mask_threshold, low=0, high=1, open_low=True)
+        if check_flag(op, "mirrored", self.mirrored) and (self.coordinates or self.frame != "batch"):
+            raise ValueError(
+                f"{op}: mirrored must be False unless coordinates are 0 and the frame is the batch, got coordinates "
+                f"{self.coordinates} and frame {self.frame}"
+            )
+        if not (self.expected_joints is None or isinstance(self.expected_joints, ExpectedJoints)):
+            raise TypeError(f"{op}: expected_joints must be ExpectedJoints or None, got {self.expected_joints!r}")
         if not self.negative_low < self.negative_high:
             raise ValueError(
                 f"{op}: negative_low must be less than negative_high, {self.negative_high}, or no region is "

@@ -7,7 +7,8 @@ cropped from an early map of that size in which they are about as large as what 
 third more of what is around them: of a square that fills its box, the outline is at the border of the box. The rest of
 the network is their head (`LateHead`); proposals are made from its last map. Everything else is that of the large ones,
 with other numbers, which are all in `SmallSettings`. Without `scales` there is one size, with a feature pyramid over
-the blocks (Lin et al., 2017) where the settings have one, as those of joints do (`figure_settings`).
+the blocks (Lin et al., 2017) where the settings have one. Masks and joints are looked at in a mirror as well
+(`mask_settings`, `figure_settings`).
 
 A pixel is an object's from a probability of 0.4 on (`mask_threshold`). One more of probability p makes of the overlap
 J = I/U about (I + p)/(U + 1 − p), which is no less where
@@ -18,11 +19,12 @@ J = I/U about (I + p)/(U + 1 − p), which is no less where
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from refdet.data.stick_figures import FOURTEEN_SIGMAS, SWAPPED
 from refdet.detection.faster_rcnn import ALL, FasterRCNN
 from refdet.detection.hourglass import Hourglass
 from refdet.detection.keypoint_head import KeypointPredictor, keypoint_head
@@ -31,7 +33,7 @@ from refdet.detection.mask_head import mask_head, mask_predictor
 from refdet.detection.multi_scale_roi_align import CropSettings
 from refdet.detection.preparation import Preparation
 from refdet.detection.roi_heads import BoxHead, BoxPredictor, RoIHeads
-from refdet.detection.roi_settings import HeadSettings
+from refdet.detection.roi_settings import ExpectedJoints, HeadSettings
 from refdet.detection.rpn import RPN
 from refdet.detection.rpn_settings import RPNSettings
 from refdet.features.backbones.image_pyramid import ImagePyramid
@@ -118,19 +120,26 @@ class SmallSettings:
     with_difficult: bool = True
 
 
+def mask_settings() -> SmallSettings:
+    """Return the numbers of a detector of masks: those of `SmallSettings`, and a second look in a mirror."""
+    settings = SmallSettings()
+    return replace(settings, head=replace(settings.head, mirrored=True))
+
+
 def figure_settings() -> SmallSettings:
     """Return the numbers of a detector of joints: for one tall object of a third of the picture or more.
 
-    Objects differ little in size, so that one size of the picture is enough. Regions are cropped from the finer of the
-    two maps of a feature pyramid. Left and right are told by the eyes, which are at the other end of a crop for the
-    feet: dilated convolutions (Yu & Koltun, 2016) reach across all of its 14 places.
+    Objects differ little in size, so that one size of the picture is enough. Left and right are told by the eyes, which
+    are at the other end of a crop for the feet: an hourglass brings all of it together. Its crops are a little larger
+    than the boxes, which are not exact.
     """
     return SmallSettings(
-        blocks=((16, 1), (32, 2), (64, 3), (96, 2)),
-        scales=None,
-        pyramid=48,
+        blocks=((16, 1), (32, 2), (32, 2), (48, 2)),
+        batch_norm=False,
+        scales=(1.0,),
+        late_boxes=True,
         rpn=RPNSettings(
-            sizes=((36.0, 48.0), (64.0, 84.0)),
+            sizes=((36.0, 48.0, 64.0, 84.0),),
             ratios=(1.6, 2.4),
             anchor_convention="detectron2",
             anchor_offset=0.5,
@@ -142,8 +151,10 @@ def figure_settings() -> SmallSettings:
             min_size=2.0,
         ),
         head=HeadSettings(
-            crops=CropSettings(aligned=True, canonical_side=512.0),  # all of the map of stride 4
+            crops=CropSettings(aligned=True),
             side=5,
+            keypoint_side=32,
+            keypoint_context=1.15,
             n_drawn=8,
             positive_fraction=0.5,
             rounding="round",
@@ -151,10 +162,13 @@ def figure_settings() -> SmallSettings:
             nms_threshold=0.4,
             beta=1.0,
             n_detections=10,
+            expected_joints=ExpectedJoints(FOURTEEN_SIGMAS, area=0.25, swapped=SWAPPED),
+            mirrored=True,
         ),
         fc=(64, 64),
-        keypoint_channels=(48,) * 6,
-        keypoint_dilations=(1, 2, 4, 4, 2, 1),
+        keypoint_channels=(48,),
+        hourglass=((64, 2), (96, 2), (96, 2)),
+        keypoint_scale=1,
     )
 
 
@@ -204,8 +218,8 @@ def small_mask_rcnn(
     settings: SmallSettings | None = None,
     dtype: Any = np.float32,
 ) -> FasterRCNN:
-    """Return a small Mask R-CNN; the arguments are those of `small_faster_rcnn`."""
-    return _detector(class_names, settings, rng=rng, dtype=dtype, with_masks=True)
+    """Return a small Mask R-CNN; the arguments are those of `small_faster_rcnn`, `settings` of `mask_settings`."""
+    return _detector(class_names, settings or mask_settings(), rng=rng, dtype=dtype, with_masks=True)
 
 
 def small_keypoint_rcnn(
@@ -218,9 +232,20 @@ def small_keypoint_rcnn(
 ) -> FasterRCNN:
     """Return a small keypoint R-CNN for `n_joints` joints.
 
-    The other arguments are those of `small_faster_rcnn`, but that `settings` are those of `figure_settings` if None.
+    The other arguments are those of `small_faster_rcnn`, but that `settings` are those of `figure_settings` if None;
+    for another number of joints than theirs without `expected_joints`, which has a number for each.
     """
-    return _detector(class_names, settings or figure_settings(), rng=rng, dtype=dtype, n_joints=n_joints)
+    if settings is None:
+        settings = figure_settings()
+        if n_joints != len(SWAPPED):
+            settings = replace(settings, head=replace(settings.head, expected_joints=None))
+    expected = settings.head.expected_joints
+    if expected is not None and len(expected.sigmas) != n_joints:
+        raise ValueError(
+            f"small_keypoint_rcnn: expected_joints must have {n_joints} sigmas, one per joint, got "
+            f"{len(expected.sigmas)}"
+        )
+    return _detector(class_names, settings, rng=rng, dtype=dtype, n_joints=n_joints)
 
 
 def _detector(

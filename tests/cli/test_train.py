@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
@@ -10,15 +11,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from refdet.data import CLASS_NAMES, Shapes
+from refdet.detection.faster_rcnn import FasterRCNN
 from refdet.detection.model_file import load_model
 from refdet.detection.model_names import MODELS
 from refdet.detection.object_classifier import ObjectClassifier
 from refdet.detection.with_proposals import SelectiveSearch
-from refdet.training import run_folder
-from refdet.training.recipes import RECIPES
+from refdet.nn.checkpoint import load_tensors
+from refdet.training import joints_first, run_folder
+from refdet.training.recipes import JOINTS, RECIPES
 from tests.cli.sentences import said
 from tests.cli.tiny_detectors import TINY, Bright
 from tests.cli.train_command import RECIPE, SMALL, coco_of_joints, run, threshold, tiny_fast_rcnn, trains
@@ -95,6 +99,46 @@ class TestARun:
         assert "first the backbone" not in trains("--resume", "--out", "parts").stderr
         given = trains(*options, "--out", "given", "--weights", "whole/model.safetensors")
         assert "first the backbone" not in given.stderr
+
+    @pytest.mark.usefixtures("usual_signals")
+    def test_it_begins_with_the_joints(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Stopped there, or while it learns boxes, it goes on with the same bits; with weights all is learned."""
+        first = dataclasses.replace(JOINTS, steps=3, batch_size=2)
+        recipe = dataclasses.replace(RECIPES["small_keypoint_rcnn"], steps=2, joints_first=first)
+        monkeypatch.setitem(RECIPES, "small_keypoint_rcnn", recipe)
+        options = ("small_keypoint_rcnn", "--batch-size", 1, "--train-size", 2, "--test-size", 1)
+        result = trains(*options, "--out", "whole")
+        assert result.stderr.startswith("first the head of joints learns from true boxes")
+        joints, whole = load_tensors("whole/joints/last.safetensors"), load_tensors("whole/model.safetensors")
+        of_joints = {name for name in whole if name.startswith(("roi_heads.keypoint_", "backbone.features.0."))}
+        assert len(of_joints) > 20
+        for name in of_joints:
+            alone = name.removeprefix("roi_heads.").replace("backbone.features.", "early.")
+            np.testing.assert_array_equal(whole[name], joints[f"module.{alone}"], err_msg=name)
+        names = [json.loads(line)["losses"].keys() for line in Path("whole/metrics.jsonl").read_text().splitlines()[:2]]
+        assert [list(n) for n in names] == [["rpn_objectness", "rpn_box", "class", "box"]] * 2
+
+        for stopped_in, method in (("joints", joints_first), ("boxes", FasterRCNN)):
+            n_calls, name = 0, "joint_losses" if stopped_in == "joints" else "losses_of_boxes"
+            losses = getattr(method, name)
+
+            def interrupted(*arguments: Any, _losses: Any = losses, **others: Any) -> Any:
+                nonlocal n_calls
+                n_calls += 1
+                if n_calls == 2:
+                    os.kill(os.getpid(), signal.SIGINT)
+                return _losses(*arguments, **others)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(method, name, interrupted)
+                assert run(*options, "--out", stopped_in).exit_code == 130
+            assert Path(stopped_in, "joints/last.safetensors").exists()
+            assert Path(stopped_in, "last.safetensors").exists() is (stopped_in == "boxes")
+            assert "going on after step" in trains("--resume", "--out", stopped_in).stderr
+            assert Path(stopped_in, "model.safetensors").read_bytes() == Path("whole/model.safetensors").read_bytes()
+        given = trains(*options, "--out", "given", "--weights", "whole/model.safetensors")
+        assert "first the head" not in given.stderr
+        assert "keypoint" in json.loads(Path("given/metrics.jsonl").read_text().splitlines()[0])["losses"]
 
 
 class TestFailing:

@@ -13,13 +13,17 @@ from refdet.autograd.tensor import Tensor
 from refdet.cli.train_run import settings_to_train
 from refdet.cli.train_weights import begin_with
 from refdet.data import CLASS_NAMES
+from refdet.data.limbs import COCO_JOINT_NAMES
+from refdet.data.stick_figures import FOURTEEN_SIGMAS, JOINT_NAMES, SWAPPED
 from refdet.detection.model_file import make_detector, save_model
 from refdet.detection.model_names import MODELS
 from refdet.detection.resnet_c4 import ResNetC4Settings
+from refdet.detection.roi_settings import ExpectedJoints
 from refdet.detection.small_detectors import SmallSettings
 from refdet.detection.small_fast_rcnn import small_fast_rcnn
 from refdet.detection.torchvision_detectors import TorchvisionSettings, fasterrcnn_resnet50_fpn
 from refdet.features.backbones.resnet import resnet50
+from refdet.metrics.object_keypoint_similarity import COCO_SIGMAS
 from refdet.nn.checkpoint import CheckpointError, load_tensors, save_tensors
 from tests.cli.sentences import said
 from tests.cli.tiny_detectors import TINY, save_bright
@@ -122,6 +126,18 @@ class TestWeights:
             assert settings.n_frozen == n_frozen
             assert getattr(settings, "n_joints", 2) == 2
         assert settings_to_train(MODELS["small_faster_rcnn"], {"weights": None}, ()) == SmallSettings()
+
+    def test_joints_are_read_by_the_sigmas_of_their_names(self) -> None:
+        """Of figures, of COCO's people, and of joints that nobody knows."""
+        entry = MODELS["small_keypoint_rcnn"]
+        for names, swapped, expected in (
+            (JOINT_NAMES, SWAPPED, ExpectedJoints(FOURTEEN_SIGMAS, area=0.25, swapped=SWAPPED)),
+            (COCO_JOINT_NAMES, None, ExpectedJoints(COCO_SIGMAS)),
+            (("a", "b", "c"), (1, 0, 2), None),
+        ):
+            settings = settings_to_train(entry, {"weights": None}, names, swapped)
+            assert (settings.n_joints, settings.numbers.head.expected_joints) == (len(names), expected)
+        assert settings_to_train(entry, {"weights": None}, JOINT_NAMES, SWAPPED) == entry.settings()
 
     @pytest.mark.parametrize(
         ("names", "problem"),

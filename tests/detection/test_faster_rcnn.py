@@ -10,14 +10,19 @@ import numpy as np
 import pytest
 
 from refdet.autograd.tensor import Tensor
+from refdet.boxes.mirrored import mirrored_boxes
+from refdet.boxes.transform import decode_boxes
 from refdet.core.check import Array
-from refdet.detection.detected import Detector
+from refdet.detection.detected import Detected, Detector
 from refdet.detection.faster_rcnn import FasterRCNN, Seen
 from refdet.detection.keypoint_coding import decode_keypoints
+from refdet.detection.keypoint_similarity import decode_keypoints_by_similarity
 from refdet.detection.late_head import LateHead
+from refdet.detection.mirror_image import MirrorImage, mean_detections
 from refdet.detection.multi_scale_roi_align import CropSettings
 from refdet.detection.preparation import Preparation
 from refdet.detection.roi_heads import BoxDetections
+from refdet.detection.roi_settings import ExpectedJoints, HeadSettings
 from refdet.detection.roi_training import Regions
 from refdet.detection.small_detectors import SmallSettings, small_faster_rcnn, small_keypoint_rcnn, small_mask_rcnn
 from refdet.masks.paste import paste_masks
@@ -370,6 +375,163 @@ def test_joints_are_looked_for_around_the_region() -> None:
         parameter.data = np.zeros_like(parameter.data)
     joints, _ = net.joints(seen, BoxDetections(box, np.ones(1, np.float32), np.array([2])))
     np.testing.assert_allclose(joints, [[[2.5, 6.5]] * 2])
+
+
+def test_joints_as_similar_as_may_be_expected() -> None:
+    """Decoded from a softmax that is the mean of the picture's and of its mirror image's; scores are multiplied."""
+    by = ExpectedJoints(sigmas=(0.1, 0.3), area=0.25, swapped=(1, 0))
+    head = replace(TINY_HEAD, keypoint_context=1.5, expected_joints=by)
+    net = small_keypoint_rcnn(CLASS_NAMES, 2, rng=rng(), settings=tiny(head=head))
+    image, box = picture().image, np.array([[4, 6, 20, 18]], np.float32)
+    found = BoxDetections(box, np.ones(1, np.float32), np.array([2]))
+    seen, mirrored = (
+        Seen(p, net.backbone.maps(Tensor(p.images), training=False, rng=None))
+        for p in (net.preparation.picture(np.ascontiguousarray(x)) for x in (image, image[:, ::-1]))
+    )
+    maps = net.roi_heads.keypoint_logits(net.keypoint_crops(seen.maps, [box])).data
+    other = net.roi_heads.keypoint_logits(net.keypoint_crops(mirrored.maps, [mirrored_boxes(box, 32)])).data
+    p, q = (np.exp(x) / np.exp(x).sum(axis=(2, 3), keepdims=True) for x in (maps, other))
+    mean = np.log((p + q[:, ::-1, :, ::-1]) / 2)
+    twice = np.array([[0, 3, 24, 21]], np.float32)
+    expected = decode_keypoints_by_similarity(mean, twice, np.array([48], np.float32), sigmas=by.sigmas)
+    for ours, theirs in zip(net.joints(seen, found, MirrorImage(net, seen)), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+    plain = decode_keypoints_by_similarity(maps, twice, np.array([48], np.float32), sigmas=by.sigmas)
+    np.testing.assert_allclose(net.joints(seen, found)[1], plain[1], rtol=1e-5)
+    assert not np.allclose(plain[1], expected[1], rtol=1e-3)
+    net.roi_heads.settings = replace(head, expected_joints=replace(by, swapped=None))
+    np.testing.assert_array_equal(net.joints(seen, found, MirrorImage(net, seen))[1], net.joints(seen, found)[1])
+
+
+def test_joints_of_a_mirror_image_are_mirrored() -> None:
+    """What is found in both, joints and scores, is the same whichever of the two is given."""
+    by = ExpectedJoints(sigmas=(0.1, 0.1), swapped=(1, 0))
+    net = small_keypoint_rcnn(CLASS_NAMES, 2, rng=rng(), settings=tiny(head=replace(TINY_HEAD, expected_joints=by)))
+    box, answers = np.array([[4, 6, 20, 18]], np.float32), []
+    for image, at in ((picture().image, box), (picture().image[:, ::-1], mirrored_boxes(box, 32))):
+        prepared = net.preparation.picture(np.ascontiguousarray(image))
+        seen = Seen(prepared, net.backbone.maps(Tensor(prepared.images), training=False, rng=None))
+        found = BoxDetections(at, np.ones(1, np.float32), np.array([2]))
+        answers.append(net.joints(seen, found, MirrorImage(net, seen)))
+    (joints, scores), (mirrored, same) = answers
+    np.testing.assert_allclose(mirrored[:, ::-1] * [-1, 1] + [32, 0], joints, rtol=1e-5)
+    np.testing.assert_allclose(same[:, ::-1], scores, rtol=1e-5)
+
+
+def test_detections_are_seen_twice() -> None:
+    """Boxes, scores and masks of a padded batch are the mean of the detection's and of its mirror image's."""
+    settings = tiny(preparation=Preparation(divisor=8))
+    net = small_mask_rcnn(CLASS_NAMES, rng=rng(), settings=settings)
+    image = picture().image[:, :28]  # 4 columns are padding, to the right, or in the mirror to the left
+    prepared = net.preparation.picture(image)
+    images = prepared.images_for(net)
+    assert images.shape == (1, 3, 32, 32)
+    seen, there = (
+        Seen(prepared, net.backbone.maps(Tensor(np.ascontiguousarray(x)), training=False, rng=None))
+        for x in (images, images[..., ::-1])
+    )
+    boxes, classes = np.array([[4, 6, 20, 18], [2, 2, 26, 30]], np.float32), np.array([2, 1])
+    found = BoxDetections(boxes, np.array([0.4, 0.3], np.float32), classes)
+    output = net.roi_heads.box_output(net.crops(there.maps, [mirrored_boxes(boxes, 32)], 3))
+    p = np.exp(output.logits.data) / np.exp(output.logits.data).sum(axis=1, keepdims=True)
+    deltas = output.deltas.data.reshape(2, 3, 4)[[0, 1], classes]
+    again = mirrored_boxes(decode_boxes(mirrored_boxes(boxes, 32), deltas, weights=(10.0, 10.0, 5.0, 5.0)), 32)
+    again[:, [0, 2]] = again[:, [0, 2]].clip(0, 28)
+    again[:, [1, 3]] = again[:, [1, 3]].clip(0, 32)
+    scores = (found.scores + p[[0, 1], classes]) / 2
+    order = np.argsort(-scores)
+    mirror = MirrorImage(net, seen)
+    mean = mirror.mean(found)
+    np.testing.assert_allclose(mean.scores, scores[order], rtol=1e-5)
+    np.testing.assert_allclose(mean.boxes, ((boxes + again) / 2)[order], rtol=1e-4)
+    assert mean.classes.tolist() == classes[order].tolist()
+
+    maps = [net.roi_heads.mask_logits(net.crops(m, [b], 4)).data[[0, 1], classes]
+            for m, b in ((seen.maps, boxes), (there.maps, mirrored_boxes(boxes, 32)))]  # fmt: skip
+    q = (1 / (1 + np.exp(-maps[0])) + 1 / (1 + np.exp(-maps[1][..., ::-1]))) / 2
+    expected = paste_masks(q, boxes, (32, 28), convention="detectron2", threshold=0.45)
+    net.roi_heads.settings = replace(settings.head, mask_threshold=0.45)
+    np.testing.assert_array_equal(net.masks(seen, found, boxes, mirror), expected)
+    assert not np.array_equal(net.masks(seen, found, boxes), expected)
+
+
+def test_a_second_look_changes_neither_how_many_nor_which_classes() -> None:
+    settings = tiny(head=replace(TINY_HEAD, score_threshold=0.0, nms_threshold=0.9))
+    net = small_mask_rcnn(CLASS_NAMES, rng=rng(), settings=settings)
+    once = net.detect(picture().image)
+    net.roi_heads.settings = replace(settings.head, mirrored=True)
+    twice = net.detect(picture().image)
+    assert sorted(once.classes) == sorted(twice.classes)
+    assert not np.array_equal(np.sort(once.scores), np.sort(twice.scores))
+    assert (np.diff(twice.scores) <= 0).all()
+    net.roi_heads.settings = replace(settings.head, mirrored=True, score_threshold=1.0)
+    assert len(net.detect(picture().image)) == 0
+    joints = small_keypoint_rcnn(CLASS_NAMES, 14, rng=rng())
+    joints.roi_heads.settings = replace(joints.roi_heads.settings, score_threshold=1.0)
+    found = joints.detect(picture().image).joints
+    assert found is not None
+    assert found.shape == (0, 14, 2)
+
+
+def test_detections_are_scored_by_their_joints() -> None:
+    """Of the same boxes, each score times the mean of its joints' similarities, in a new order."""
+    by = ExpectedJoints(sigmas=(0.1, 0.3))
+    settings = tiny(head=replace(TINY_HEAD, score_threshold=0.0, nms_threshold=0.9))
+    net = small_keypoint_rcnn(CLASS_NAMES, 2, rng=rng(), settings=settings)
+    by_boxes = net.detect(picture().image)
+    net.roi_heads.settings = replace(settings.head, expected_joints=by)
+    found = net.detect(picture().image)
+    assert len(found) == len(by_boxes) > 2
+    assert found.joint_scores is not None
+    assert (np.diff(found.scores) <= 0).all()
+    old = [int(np.flatnonzero((by_boxes.boxes == box).all(axis=1) & (by_boxes.classes == c))[0])
+           for box, c in zip(found.boxes, found.classes, strict=True)]  # fmt: skip
+    assert sorted(old) == list(range(len(old)))
+    np.testing.assert_allclose(found.scores, by_boxes.scores[old] * found.joint_scores.mean(axis=1), rtol=1e-6)
+
+
+def test_what_is_not_finite_is_not_hidden_by_a_mean() -> None:
+    """A second look that says nothing leaves the first; a joint that is nowhere counts as 0; boxes alone have none."""
+    first = BoxDetections(np.array([[0, 0, 4, 4], [2, 2, 6, 6.0]]), np.array([0.5, 0.4]), np.array([1, 2]))
+    second = BoxDetections(np.array([[np.nan, 0, 4, 4], [4, 2, 8, 6]]), np.array([0.9, 0.8]), np.array([1, 2]))
+    mean = mean_detections(first, second)
+    assert mean.boxes.tolist() == [[3, 2, 7, 6], [0, 0, 4, 4]]
+    np.testing.assert_allclose(mean.scores, [0.6, 0.5])
+    assert mean.classes.tolist() == [2, 1]
+    half = np.array([[0.5, np.nan], [0.5, 0.25]], np.float32)
+    found = Detected(first.boxes, first.scores, first.classes, joints=np.zeros((2, 2, 2)), joint_scores=half)
+    np.testing.assert_allclose(found.scored_by_joints().scores, [0.15, 0.125])
+    assert replace(found, joint_scores=half[:, :0]).scored_by_joints().scores.tolist() == [0.5, 0.4]
+    with pytest.raises(ValueError, match="Detected: there are no joints to score by"):
+        replace(found, joint_scores=None).scored_by_joints()
+    by = ExpectedJoints(sigmas=(0.1, 0.1))
+    net = detector(tiny(head=replace(TINY_HEAD, score_threshold=0.0, expected_joints=by)))
+    assert len(net.detect(picture().image)) > 0
+
+
+def test_expected_joints_that_fit_no_detector() -> None:
+    for options, problem in (
+        ({"sigmas": (0.1, 0.0)}, "sigmas must lie in"),
+        ({"sigmas": (0.1, 0.1), "area": 1.5}, "area must lie in"),
+        ({"sigmas": (0.1, 0.1), "swapped": (0, 2)}, "swapped must be an order of 0 … 1, .* that undoes itself, got"),
+        ({"sigmas": (0.1,) * 3, "swapped": (1, 2, 0)}, "swapped must be an order of 0 … 2, .* that undoes itself"),
+        ({"sigmas": (0.1,), "swapped": 3}, "swapped must be an order of 0 … 0, .* that undoes itself, got 3"),
+    ):
+        with pytest.raises(ValueError, match=f"ExpectedJoints: {problem}"):
+            ExpectedJoints(**options)
+    settings = tiny(head=replace(TINY_HEAD, expected_joints=ExpectedJoints(sigmas=(0.1, 0.1, 0.1))))
+    with pytest.raises(ValueError, match="expected_joints must have 2 sigmas, one per joint, got 3"):
+        small_keypoint_rcnn(CLASS_NAMES, 2, rng=rng(), settings=settings)
+    for wrong, kind, problem in (
+        ({"expected_joints": (0.1,)}, TypeError, "expected_joints must be ExpectedJoints or None"),
+        ({"mirrored": "no"}, TypeError, "mirrored must be True or False"),
+        ({"mirrored": True, "coordinates": 1, "transform": "py-faster"}, ValueError, "mirrored must be False unless"),
+        ({"mirrored": True, "frame": "picture"}, ValueError, "mirrored must be False unless .* and frame picture"),
+    ):
+        with pytest.raises(kind, match=f"HeadSettings: {problem}"):
+            HeadSettings(**wrong)
+    assert small_keypoint_rcnn(CLASS_NAMES, 14, rng=rng()).roi_heads.settings.expected_joints is not None
+    assert small_keypoint_rcnn(CLASS_NAMES, 3, rng=rng()).roi_heads.settings.expected_joints is None
 
 
 @pytest.mark.parametrize("late", [False, True])

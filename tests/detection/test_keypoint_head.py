@@ -12,7 +12,7 @@ from refdet.autograd.tensor import Tensor
 from refdet.core.check import Array
 from refdet.detection.keypoint_coding import encode_keypoints
 from refdet.detection.keypoint_head import KeypointPredictor, keypoint_head, keypoint_loss
-from refdet.detection.small_detectors import figure_settings
+from refdet.detection.small_detectors import figure_settings, small_keypoint_rcnn
 from tests.torchvision_process import ask_torchvision
 
 PROGRAM = """
@@ -63,9 +63,13 @@ def test_dilated_convolutions_reach_further_with_the_same_weights() -> None:
 
 
 def test_joints_of_figures_are_told_from_all_of_a_crop() -> None:
-    settings = figure_settings()
-    assert isinstance(settings.keypoint_dilations, tuple)
-    assert sum(settings.keypoint_dilations) >= settings.head.keypoint_side - 1
+    """What is in one corner is noticed in the opposite one."""
+    net = small_keypoint_rcnn(("background", "person"), 14, rng=np.random.default_rng(0))
+    side = figure_settings().head.keypoint_side
+    crops = np.zeros((2, 32, side, side), np.float32)
+    crops[1, :, 0, 0] = 100
+    maps = net.roi_heads.keypoint_logits(Tensor(crops)).data
+    assert (maps[0, :, -1, -1] != maps[1, :, -1, -1]).all()
 
 
 def test_maps_may_be_left_as_the_transposed_convolution_has_them() -> None:

@@ -18,12 +18,12 @@ from refdet.data import CLASS_NAMES, FIGURE_CLASS_NAMES, Sample, Shapes, StickFi
 from refdet.data.coco import read_coco, read_coco_results
 from refdet.data.coco_images import CocoImages
 from refdet.data.limbs import COCO_JOINT_NAMES
-from refdet.data.stick_figures import JOINT_NAMES
+from refdet.data.stick_figures import FOURTEEN_SIGMAS, JOINT_NAMES
 from refdet.detection.detected import Detected
 from refdet.metrics.coco import evaluate_coco
 from refdet.metrics.object_keypoint_similarity import COCO_SIGMAS
 from refdet.training.detector_scores import evaluate_detector
-from refdet.training.joint_sigmas import FOURTEEN_SIGMAS, sigmas_of
+from refdet.training.joint_sigmas import sigmas_of
 
 NAMES = ("background", "cat", "dog")
 

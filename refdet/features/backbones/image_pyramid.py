@@ -79,13 +79,14 @@ class ImagePyramid(Module):
 
     def maps(self, x: Tensor, *, training: bool, rng: np.random.Generator | None) -> tuple[Tensor, ...]:
         """Return the early maps (N, C, H, W) of every scale, then the late ones, of a batch (N, 3, H, W)."""
-        early, late = [], []
-        for s in self.scales:
-            y = x if s == 1 else resize_bilinear(x, scale=s)
-            early.append(self._through(self.early_layers, y, rng))
-            if self.with_late:
-                late.append(self._through(self.late_layers, early[-1], rng))
+        early = self.early_maps(x, rng=rng)
+        late = [self._through(self.late_layers, y, rng) for y in early] if self.with_late else []
         return (*early, *late)
+
+    def early_maps(self, x: Tensor, *, rng: np.random.Generator | None) -> tuple[Tensor, ...]:
+        """Return the early maps alone, of every scale."""
+        resized = (x if s == 1 else resize_bilinear(x, scale=s) for s in self.scales)
+        return tuple(self._through(self.early_layers, y, rng) for y in resized)
 
     def _through(self, layers: Sequence[Module], x: Tensor, rng: np.random.Generator | None) -> Tensor:
         for layer in layers:

@@ -1,0 +1,80 @@
+"""The first stage of a small detector of joints: its first blocks and its head for joints learn from true boxes.
+
+    pictures → `JointFinder`, trained → frozen → the rest of the detector learns boxes
+
+It has a folder of its own below that of the run, and is as exact in going on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from refdet.autograd.tensor import Tensor
+from refdet.data.sample import Sample
+from refdet.detection.faster_rcnn import FasterRCNN
+from refdet.detection.joint_finder import JointFinder, joint_losses
+from refdet.detection.model_settings import plain_settings
+from refdet.training.loop import train
+from refdet.training.progress import Progress
+from refdet.training.recipes import Augmentation, DetectorRecipe
+from refdet.training.settings import TrainingSettings
+
+FOLDER = "joints"
+
+
+def learn_joints_first(
+    detector: FasterRCNN,
+    samples: Sequence[Sample],
+    recipe: DetectorRecipe,
+    *,
+    seed: int,
+    swapped: Sequence[int] | None = None,
+    folder: Path | None = None,
+    save_every: int = 100,
+    progress: Progress | None = None,
+) -> JointFinder:
+    """Train the part of a detector that finds joints.
+
+    Args:
+        detector: one that a `JointFinder` can be made of.
+        samples: to train on; boxes and joints are read.
+        recipe: of this stage.
+        seed: of all draws.
+        swapped: what the joints become in a mirror; None for pictures that must not be mirrored.
+        folder: of the detector's run; None to write nothing.
+        save_every: steps between checkpoints.
+        progress: as for `train`.
+    """
+    finder = JointFinder(detector)
+
+    def losses(batch: Sequence[Sample], *, rng: np.random.Generator) -> Mapping[str, Tensor]:
+        return joint_losses(detector, batch, crops=finder.crops, rng=rng)
+
+    train(
+        finder,
+        samples,
+        losses=losses,
+        optimiser=recipe.make_optimiser(finder),
+        schedule=recipe.schedule(),
+        settings=TrainingSettings(
+            n_steps=recipe.steps,
+            batch_size=recipe.batch_size,
+            seed=seed,
+            max_gradient_norm=recipe.max_gradient_norm,
+            save_every=save_every,
+        ),
+        folder=None if folder is None else folder / FOLDER,
+        transform=Augmentation(
+            mirror=recipe.mirror and swapped is not None,
+            photometric=recipe.photometric,
+            recoloured=recipe.recoloured,
+            turned=recipe.turned,
+            swapped=swapped,
+        ),
+        progress=progress,
+        description={"stage": "joints of true boxes", "crops": plain_settings(finder.crops)},
+    )
+    return finder

@@ -1,0 +1,74 @@
+"""The stage before a detector of joints: trained, gone on with, mirrored where that is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from refdet.data.sample import Sample
+from refdet.detection.joint_finder import joint_losses
+from refdet.training.joints_first import FOLDER, learn_joints_first
+from refdet.training.metrics_log import StepLine
+from refdet.training.progress import Progress
+from refdet.training.recipes import JOINTS, recipe_of
+from tests.detection.test_joint_finder import detector
+from tests.detection.tiny_detectors import picture
+
+RECIPE = replace(JOINTS, steps=40, batch_size=2, warm_up=2, recoloured=False, turned=0.0)
+
+
+class Watched(Progress):
+    def __init__(self) -> None:
+        self.losses = list[float]()
+
+    def on_step(self, line: StepLine) -> None:
+        self.losses.append(line.loss)
+
+
+def test_joints_of_true_boxes_are_learned() -> None:
+    net, watched = detector(), Watched()
+    learn_joints_first(net, [picture()], RECIPE, seed=0, progress=watched)
+    assert np.mean(watched.losses[-5:]) < 0.7 * np.mean(watched.losses[:5])
+
+
+def test_what_is_finished_is_not_done_again(tmp_path: Path) -> None:
+    """A second call reads the folder: the same bits, and no step is made."""
+    first, second = detector(), detector()
+    recipe = RECIPE.in_steps(4)
+    learn_joints_first(first, [picture()], recipe, seed=0, folder=tmp_path, progress=Progress())
+    assert (tmp_path / FOLDER).is_dir()
+    watched = Watched()
+    learn_joints_first(second, [picture()], recipe, seed=0, folder=tmp_path, progress=watched)
+    assert not watched.losses
+    for name, array in second.state_dict().items():
+        np.testing.assert_array_equal(array, first.state_dict()[name], err_msg=name)
+
+
+def test_pictures_are_mirrored_where_it_is_known_what_joints_become(monkeypatch: Any) -> None:
+    for swapped, is_mirrored in (((1, 0), True), (None, False)):
+        seen, losses = list[Sample](), joint_losses
+
+        def watched(net: Any, batch: Any, *, _seen: Any = seen, _losses: Any = losses, **options: Any) -> Any:
+            _seen.extend(batch)
+            return _losses(net, batch, **options)
+
+        monkeypatch.setattr("refdet.training.joints_first.joint_losses", watched)
+        learn_joints_first(detector(), [picture()], RECIPE.in_steps(8), seed=0, swapped=swapped, progress=Progress())
+        monkeypatch.undo()
+        as_given = [np.array_equal(s.image, picture().image) for s in seen]
+        assert (not all(as_given)) is is_mirrored
+        assert any(as_given)
+
+
+def test_the_recipe_in_other_lengths_and_colours() -> None:
+    recipe = recipe_of("small_keypoint_rcnn")
+    shorter = recipe.in_steps(recipe.steps // 2)
+    assert recipe.joints_first is not None
+    assert shorter.joints_first is not None
+    assert shorter.joints_first.steps == recipe.joints_first.steps // 2
+    assert shorter.begins_with is None
+    true = recipe.in_true_colours().joints_first
+    assert true == replace(recipe.joints_first, recoloured=False)
