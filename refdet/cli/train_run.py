@@ -13,6 +13,7 @@ import typer
 
 from refdet.cli.messages import console, on_a_line
 from refdet.cli.train_data import Data, WithoutJoints, open_data
+from refdet.cli.train_first import learn_first
 from refdet.cli.train_order import FIRST_FOLDERS, MODEL_FILE, ORDER, Order, RunError
 from refdet.cli.train_weights import begin_with
 from refdet.data.files import make_folder, write_bytes
@@ -28,8 +29,6 @@ from refdet.training import Interrupted, TrainingError, TrainingSettings, train
 from refdet.training.detector_scores import DetectorScores, evaluate_detector
 from refdet.training.interruption import Interruption
 from refdet.training.joint_sigmas import sigmas_of
-from refdet.training.joints_first import learn_joints_first
-from refdet.training.objects_first import learn_objects_first
 from refdet.training.progress import default_progress
 from refdet.training.recipes import Augmentation, DetectorRecipe, recipe_of
 from refdet.training.run_folder import LAST
@@ -149,7 +148,9 @@ def _train(
             detector.fit_targets(samples)
     learns_first = order["weights"] is None
     if learns_first and is_new:
-        _learn_first(detector, samples, recipe, order, folder, data)
+        learn_first(
+            detector, samples, recipe, seed=order["seed"], swapped=data.swapped, folder=folder, save_every=SAVE_EVERY
+        )
     network = cast(Module, detector)
     if recipe.freezes_backbone:
         network.backbone.freeze()  # type: ignore[attr-defined]
@@ -202,32 +203,6 @@ def _train(
     if not last:  # the run had ended before
         evaluate()
     return last[0]
-
-
-def _learn_first(
-    detector: DetectorNetwork,
-    samples: Sequence[Sample],
-    recipe: DetectorRecipe,
-    order: Order,
-    folder: Path,
-    data: Data,
-) -> None:
-    """Let a detector learn what its recipe begins with."""
-    options: dict[str, Any] = {"seed": order["seed"], "folder": folder, "save_every": SAVE_EVERY}
-    first, what = recipe.begins_with, "the backbone to learn the objects"
-    try:
-        if first is not None:
-            typer.echo("first the backbone learns to name the objects, cut out of the pictures", err=True)
-            learn_objects_first(detector, samples, first, **options)
-        if recipe.joints_first is not None:
-            typer.echo("first the head of joints learns from true boxes", err=True)
-            first, what = recipe.joints_first, "the head of joints to learn"
-            learn_joints_first(cast(FasterRCNN, detector), samples, first, swapped=data.swapped, **options)
-    except MemoryError as problem:
-        n = 1 if first is None else first.batch_size
-        raise TrainingError(
-            f"train: there is too little memory for {what} first, with steps of {n} pictures; make the pictures smaller"
-        ) from problem
 
 
 def _recipe(order: Order, data: Data) -> DetectorRecipe:

@@ -83,9 +83,10 @@ def joint_losses(
     prepared = detector.preparation(samples, rng=rng)
     truths = detector.known_in_batch(as_given, prepared)
     backbone: Any = detector.backbone
+    predictor: Any = detector.roi_heads.keypoint_predictor
     maps = maps_to_learn_from(backbone.early_maps, prepared, prepared.images_for(detector), rng=rng)
     heads = detector.roi_heads
-    joints = joined_joints(prepared.samples, truths, n_joints(detector))
+    joints = joined_joints(prepared.samples, truths, predictor.n_joints)
     figures = []
     for truth, (_, visible) in zip(truths, joints, strict=True):
         known = np.flatnonzero(visible.any(axis=1))
@@ -93,9 +94,3 @@ def joint_losses(
         figures.append(Regions(boxes, truth.classes[known], known))
     logits = heads.keypoint_logits(detector.keypoint_crops(maps, [f.boxes for f in figures]), training=True, rng=rng)
     return heads.keypoint_losses(logits, figures, joints)
-
-
-def n_joints(detector: FasterRCNN) -> int:
-    """Return how many joints of an object a detector looks for."""
-    predictor: Any = detector.roi_heads.keypoint_predictor
-    return int(predictor.kps_score_lowres.weight.shape[1])

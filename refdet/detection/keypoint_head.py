@@ -80,6 +80,7 @@ class KeypointPredictor(Module):
         dtype: Any = np.float32,
     ) -> None:
         super().__init__()
+        self.n_joints = n_joints
         self.scale = integer("KeypointPredictor", "scale", scale, low=1)
         self.kps_score_lowres = ConvTranspose2d(in_channels, n_joints, 4, stride=2, padding=1, rng=rng, dtype=dtype)
 

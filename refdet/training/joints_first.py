@@ -17,10 +17,9 @@ from refdet.data.sample import Sample
 from refdet.detection.faster_rcnn import FasterRCNN
 from refdet.detection.joint_finder import JointFinder, joint_losses
 from refdet.detection.model_settings import plain_settings
-from refdet.training.loop import train
+from refdet.training.first_stage import train_first
 from refdet.training.progress import Progress
 from refdet.training.recipes import Augmentation, DetectorRecipe
-from refdet.training.settings import TrainingSettings
 
 FOLDER = "joints"
 
@@ -53,20 +52,11 @@ def learn_joints_first(
     def losses(batch: Sequence[Sample], *, rng: np.random.Generator) -> Mapping[str, Tensor]:
         return joint_losses(detector, batch, crops=finder.crops, rng=rng)
 
-    train(
+    train_first(
         finder,
         samples,
+        recipe,
         losses=losses,
-        optimiser=recipe.make_optimiser(finder),
-        schedule=recipe.schedule(),
-        settings=TrainingSettings(
-            n_steps=recipe.steps,
-            batch_size=recipe.batch_size,
-            seed=seed,
-            max_gradient_norm=recipe.max_gradient_norm,
-            save_every=save_every,
-        ),
-        folder=None if folder is None else folder / FOLDER,
         transform=Augmentation(
             mirror=recipe.mirror and swapped is not None,
             photometric=recipe.photometric,
@@ -74,6 +64,9 @@ def learn_joints_first(
             turned=recipe.turned,
             swapped=swapped,
         ),
+        seed=seed,
+        folder=None if folder is None else folder / FOLDER,
+        save_every=save_every,
         progress=progress,
         description={"stage": "joints of true boxes", "crops": plain_settings(finder.crops)},
     )

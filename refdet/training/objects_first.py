@@ -20,10 +20,9 @@ from refdet.detection.late_head import LateHead
 from refdet.detection.model_settings import plain_settings
 from refdet.detection.object_classifier import CropsOfObjects, ObjectClassifier, begin_as
 from refdet.nn import MaxPool2d
-from refdet.training.loop import train
+from refdet.training.first_stage import train_first
 from refdet.training.progress import Progress
 from refdet.training.recipes import Augmentation, DetectorRecipe
-from refdet.training.settings import TrainingSettings
 
 FOLDER = "classifier"
 
@@ -59,23 +58,17 @@ def learn_objects_first(
         preparation=detector.preparation,
         rng=rng,
     )
-    train(
+    train_first(
         classifier,
         samples,
+        recipe,
         losses=classifier.losses,
-        optimiser=recipe.make_optimiser(classifier),
-        schedule=recipe.schedule(),
-        settings=TrainingSettings(
-            n_steps=recipe.steps,
-            batch_size=recipe.batch_size,
-            seed=seed,
-            max_gradient_norm=recipe.max_gradient_norm,
-            save_every=save_every,
-        ),
-        folder=None if folder is None else folder / FOLDER,
         transform=Augmentation(  # it mirrors its crops, and turns them by right angles, itself
             mirror=False, photometric=recipe.photometric, recoloured=recipe.recoloured, turned=recipe.turned
         ),
+        seed=seed,
+        folder=None if folder is None else folder / FOLDER,
+        save_every=save_every,
         progress=progress,
         description={"stage": "classifier of objects", "crops": plain_settings(classifier.crops)},
     )

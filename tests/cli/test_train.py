@@ -175,6 +175,18 @@ class TestFailing:
             "pictures; make the pictures smaller"
         )
 
+    def test_too_little_memory_for_the_joints(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def too_much(*_: object, **__: object) -> None:
+            raise MemoryError
+
+        monkeypatch.setattr(joints_first, "joint_losses", too_much)
+        refused = run("small_keypoint_rcnn", *SMALL, "--batch-size", 1)
+        assert refused.exit_code == 1
+        assert refused.stderr.splitlines()[-1] == (
+            "refdet: train: there is too little memory for the head of joints to learn first, with steps of 32 "
+            "pictures; make the pictures smaller"
+        )
+
     def test_too_little_memory_for_a_test(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """At the end, at the second test picture: the model is there."""
         n_calls, detect = 0, Bright.detect
