@@ -46,7 +46,8 @@ class Detected:
     def scored_by_joints(self) -> Detected:
         """Return the same with each score multiplied by the mean of its joint scores, which are shares; descending.
 
-        A joint that is nowhere, of a map that is not finite, counts as 0.
+        A joint that is nowhere, of a map that is not finite, counts as 0; without joints scores stay. Equal ones keep
+        their order.
 
         >>> boxes, joints = np.zeros((2, 4), np.float32), np.zeros((2, 1, 2), np.float32)
         >>> scores, joint_scores = np.array([0.75, 0.5], np.float32), np.array([[0.5], [1.0]], np.float32)

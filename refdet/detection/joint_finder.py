@@ -6,7 +6,8 @@ A figure teaches the head of joints as many places as it has joints, and the res
 head sees many figures a step for the price of few. The rest of the detector learns afterwards, with this part frozen.
 
 Conventions: the layers are those of the detector, not copies of them: what is learned here, it knows. Normalisation of
-the first blocks is the detector's, which runs by its estimates. An object without a visible joint has no crop.
+the first blocks is the detector's, which runs by its estimates. An object without a visible joint has no crop; of the
+others all have one, however many a picture has.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ mistake it says less often of the other. The mean of both is better than either:
 §4.1, for classes; Newell, Yang & Deng (2016), §4.2, for joints; Detectron's test-time augmentation, for all of them.
 
 Conventions: W is the width of the batch, whose padding is on the left in the mirror. A detection is looked at again in
-pixels of the batch. Where what is said of it there is not finite, it stays as it is.
+pixels of the batch. Where what is said of it there is not finite, it stays as it is. Equal scores keep their order.
 """
 
 from __future__ import annotations
