@@ -190,7 +190,7 @@ def _train(
             recipe.photometric,
             recipe.recoloured,
             swapped=data.swapped,
-            turned=recipe.turned,
+            moved=recipe.moved,
         ),
         evaluate=evaluate,
         progress=progress,

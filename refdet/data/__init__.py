@@ -1,5 +1,6 @@
 """Pictures and what is known about them: synthetic sets, readers and writers, transforms, batches."""
 
+from refdet.data.affine_map import AffineRange, affine, random_affine, turn
 from refdet.data.batching import Batch, as_batch, batches, prefetch
 from refdet.data.coco import CocoDataset, read_coco, read_coco_results, write_coco, write_coco_results
 from refdet.data.coco_entries import CocoError, CocoImage
@@ -19,7 +20,6 @@ from refdet.data.transforms import (
     resize_short_side,
     resized_size,
 )
-from refdet.data.turning import random_turn, turn
 from refdet.data.voc import VocAnnotation, VocImages, read_voc_annotation, read_voc_folder, write_voc_annotation
 from refdet.data.voc_entries import VocError
 from refdet.data.voc_results import VocResults, read_voc_results, write_voc_results
@@ -27,6 +27,7 @@ from refdet.data.voc_results import VocResults, read_voc_results, write_voc_resu
 __all__ = [
     "CLASS_NAMES",
     "FIGURE_CLASS_NAMES",
+    "AffineRange",
     "Batch",
     "CocoDataset",
     "CocoError",
@@ -42,6 +43,7 @@ __all__ = [
     "VocError",
     "VocImages",
     "VocResults",
+    "affine",
     "as_batch",
     "batches",
     "image_size",
@@ -51,8 +53,8 @@ __all__ = [
     "network_input",
     "photometric",
     "prefetch",
+    "random_affine",
     "random_mirror",
-    "random_turn",
     "read_coco",
     "read_coco_results",
     "read_image",

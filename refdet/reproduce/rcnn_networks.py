@@ -259,7 +259,7 @@ class Workshop:
                 draw_every=None,
             ),
             folder=self.folder / stage,
-            transform=Augmentation(recipe.mirror, recipe.photometric, recipe.recoloured, turned=recipe.turned),
+            transform=Augmentation(recipe.mirror, recipe.photometric, recipe.recoloured, moved=recipe.moved),
             progress=_Told(stage, self.on_progress),
             description={"stage": stage, "settings": plain_settings(settings)},
         )

@@ -61,7 +61,7 @@ def learn_joints_first(
             mirror=recipe.mirror and swapped is not None,
             photometric=recipe.photometric,
             recoloured=recipe.recoloured,
-            turned=recipe.turned,
+            moved=recipe.moved,
             swapped=swapped,
         ),
         seed=seed,

@@ -64,7 +64,7 @@ def learn_objects_first(
         recipe,
         losses=classifier.losses,
         transform=Augmentation(  # it mirrors its crops, and turns them by right angles, itself
-            mirror=False, photometric=recipe.photometric, recoloured=recipe.recoloured, turned=recipe.turned
+            mirror=False, photometric=recipe.photometric, recoloured=recipe.recoloured, moved=recipe.moved
         ),
         seed=seed,
         folder=None if folder is None else folder / FOLDER,

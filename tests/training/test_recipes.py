@@ -55,10 +55,11 @@ def test_augmentation_mirrors_joints_with_their_sides() -> None:
 
 
 def test_augmentation_turns_pictures_as_far_as_it_is_told() -> None:
-    from refdet.data import StickFigures
+    from refdet.data import AffineRange, StickFigures
 
     sample, turned = StickFigures(1, seed=0)[0], 20.0
-    seen = [Augmentation(False, False, turned=turned)(sample, np.random.default_rng(seed)) for seed in range(8)]
+    augment = Augmentation(False, False, moved=AffineRange(turn=turned))
+    seen = [augment(sample, np.random.default_rng(seed)) for seed in range(8)]
     assert sample.joints is not None
     down = sample.joints[0, 4] - sample.joints[0, 12]  # neck to hip
     for made in seen:

@@ -1,4 +1,4 @@
-"""Pictures and annotation turned together: by right angles exactly, by others as the definition says."""
+"""Pictures and annotation moved together: by right angles exactly, by other maps as the definition says."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from refdet.data.affine_map import IGNORED, AffineRange, affine, random_affine, turn
 from refdet.data.sample import Sample
 from refdet.data.shapes import make_scene, tight_box
 from refdet.data.stick_figures import make_figure
-from refdet.data.turning import IGNORED, random_turn, turn
 
 
 def sample(boxes: Any, *, size: tuple[int, int] = (10, 14), **known: Any) -> Sample:
@@ -126,16 +126,73 @@ def test_of_a_scene_the_objects_left_keep_what_is_known_of_them() -> None:
         np.testing.assert_array_equal(getattr(found, name), getattr(scene, name)[left], err_msg=name)
 
 
-def test_random_turns_stay_within_their_range() -> None:
-    figure, rng = make_figure(5, 1), np.random.default_rng(0)
-    assert figure.joints is not None
-    angles = []
-    for _ in range(40):
-        made = random_turn(figure, rng, degrees=20.0)
-        assert made.joints is not None
-        (x, y), (u, v) = (float(n) for n in figure.joints[0, 0] - 64), (float(n) for n in made.joints[0, 0] - 64)
-        angles.append(math.degrees(cmath.phase(complex(u, v) / complex(x, y))))
-    assert -20 <= min(angles) < -10 < 10 < max(angles) <= 20
+def test_a_map_of_six_places() -> None:
+    """x' = 2x + y and y' = y about (2, 1): a row is twice as long, and moved by its height above the middle."""
+    image = np.zeros((2, 4, 3), np.uint8)
+    image[0, :, 0], image[1, :, 0] = [10, 20, 30, 40], [50, 60, 70, 80]
+    masks = np.zeros((1, 2, 4), bool)
+    masks[0, 0, 2] = True
+    joints = np.array([[[2, 0.5], [3, 1.5], [1, 1]]], np.float32)
+    box = np.array([[2, 0, 3, 1]], np.float32)
+    ones = np.ones(1, np.int64)
+    given = Sample(
+        *("a.jpg", image, box, ones, ones == 0),
+        masks=masks,
+        joints=joints,
+        joints_visible=np.ones((1, 3), bool),
+        areas=np.array([5.0]),
+        proposals=box,
+    )
+    found: Any = affine(given, np.array([[2, 1], [0, 1]]))
+    # of pixel (r, c) the middle came from x = 2 + (c + 1/2 - 2 - (r + 1/2 - 1)) / 2: 1.5, 2, 2.5, 3 and 1, 1.5, 2, 2.5
+    np.testing.assert_allclose(found.image[..., 0], [[20, 25, 30, 35], [55, 60, 65, 70]], atol=1e-4)
+    np.testing.assert_array_equal(found.masks, [[[False, True, True, False], [False, False, False, False]]])
+    np.testing.assert_allclose(found.joints, [[[1.5, 0.5], [4.5, 1.5], [0.0, 1.0]]])
+    np.testing.assert_array_equal(found.joints_visible, [[True, False, True]])
+    np.testing.assert_array_equal(found.boxes, [[1, 0, 3, 1]])
+    np.testing.assert_allclose(found.proposals, [[1, 0, 4, 1]])  # around (1, 0), (3, 0), (2, 1) and (4, 1)
+    np.testing.assert_allclose(found.areas, [10.0])
+
+
+def test_maps_one_after_another() -> None:
+    """Joints moved by A, then by B, are where BA moves them; by the inverse they are back."""
+    figure, (A, B) = make_figure(5, 1), np.random.default_rng(3).normal(0, 0.2, (2, 2, 2)) + np.eye(2)
+
+    def joints(sample: Any) -> Any:
+        return sample.joints
+
+    np.testing.assert_allclose(joints(affine(affine(figure, A), B)), joints(affine(figure, B @ A)), rtol=1e-5)
+    back = affine(affine(figure, A), np.linalg.inv(A))
+    np.testing.assert_allclose(joints(back), joints(figure), rtol=1e-4)
+
+
+RANGE = AffineRange(turn=20.0, scale=0.3, stretch=0.2, shear=0.25)
+
+
+def numbers_of(A: Any) -> tuple[float, float, float, float]:
+    """Return degrees, log s, log a and h: the first column is s·a·(cos φ, sin φ), the determinant s²."""
+    first, second = complex(*A[:, 0]), complex(*A[:, 1])
+    s = math.sqrt((first.conjugate() * second).imag)
+    a = abs(first) / s
+    h = (first.conjugate() * second).real / abs(first) ** 2
+    return math.degrees(cmath.phase(first)), math.log(s), math.log(a), h
+
+
+def test_random_maps_stay_within_their_range() -> None:
+    rng, all_of = np.random.default_rng(0), dataclasses.astuple(RANGE)
+    drawn = np.array([numbers_of(RANGE.draw(rng)) for _ in range(60)]) / all_of
+    assert (np.abs(drawn) <= 1 + 1e-9).all()
+    assert (drawn.max(axis=0) > 0.8).all()
+    assert (drawn.min(axis=0) < -0.8).all()
+    assert (np.abs(np.corrcoef(drawn.T) - np.eye(4)) < 0.4).all()
+    figure = make_figure(5, 1)
+    made: Any = random_affine(figure, np.random.default_rng(1), within=RANGE)
+    expected: Any = affine(figure, RANGE.draw(np.random.default_rng(1)))
+    np.testing.assert_array_equal(made.image, expected.image)
+    np.testing.assert_array_equal(made.joints, expected.joints)
+    still: Any = random_affine(figure, rng, within=AffineRange())
+    np.testing.assert_array_equal(still.image, figure.image)
+    np.testing.assert_array_equal(still.joints, np.asarray(figure.joints))
 
 
 def test_a_label_map_that_does_not_hold_255() -> None:
@@ -159,5 +216,14 @@ def test_arguments() -> None:
         turn("a.jpg", 3)  # type: ignore[type-var]
     with pytest.raises(ValueError, match=r"turn: degrees must be a finite number, got nan"):
         turn(sample([]), float("nan"))
-    with pytest.raises(ValueError, match=r"random_turn: degrees must lie in \[0, 180\], got 181"):
-        random_turn(sample([]), np.random.default_rng(0), degrees=181)
+    with pytest.raises(ValueError, match=r"AffineRange: turn must lie in \[0, 180\], got 181"):
+        AffineRange(turn=181)
+    with pytest.raises(TypeError, match="random_affine: within must be an AffineRange, got 20"):
+        random_affine(sample([]), np.random.default_rng(0), within=20)  # type: ignore[arg-type]
+    wrong: list[Any] = [np.eye(3), [1, 2], [["1", "0"], ["0", "1"]], [[1, math.inf], [0, 1]]]
+    for A in wrong:
+        with pytest.raises(ValueError, match=r"affine: A must be a matrix \(2, 2\) of finite numbers, got"):
+            affine(sample([]), A)
+    for matrix in ([[-1, 0], [0, 1]], [[1, 1], [1, 1]]):
+        with pytest.raises(ValueError, match="affine: A must have a positive determinant, so that left stays left"):
+            affine(sample([]), np.array(matrix))
