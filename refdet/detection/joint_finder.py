@@ -39,8 +39,8 @@ class CropsOfFigures:
         shift: largest way from the centre, as a share of the stretched side.
     """
 
-    stretch: float = 0.1
-    shift: float = 0.04
+    stretch: float = 0.2
+    shift: float = 0.08
 
     def __post_init__(self) -> None:
         for name in ("stretch", "shift"):

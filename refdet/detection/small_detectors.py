@@ -154,7 +154,7 @@ def figure_settings() -> SmallSettings:
             crops=CropSettings(aligned=True),
             side=5,
             keypoint_side=32,
-            keypoint_context=1.15,
+            keypoint_context=1.3,
             n_drawn=8,
             positive_fraction=0.5,
             rounding="round",

@@ -13,11 +13,11 @@ from refdet.detection.joint_finder import joint_losses
 from refdet.training.joints_first import FOLDER, learn_joints_first
 from refdet.training.metrics_log import StepLine
 from refdet.training.progress import Progress
-from refdet.training.recipes import JOINTS, recipe_of
+from refdet.training.recipes import JOINTS, STILL, recipe_of
 from tests.detection.test_joint_finder import detector
 from tests.detection.tiny_detectors import picture
 
-RECIPE = replace(JOINTS, steps=40, batch_size=2, warm_up=2, recoloured=False, turned=0.0)
+RECIPE = replace(JOINTS, steps=40, batch_size=2, warm_up=2, recoloured=False, moved=STILL)
 
 
 class Watched(Progress):
@@ -30,7 +30,7 @@ class Watched(Progress):
 
 def test_joints_of_true_boxes_are_learned() -> None:
     net, watched = detector(), Watched()
-    learn_joints_first(net, [picture()], RECIPE, seed=0, progress=watched)
+    learn_joints_first(net, [picture()], RECIPE.in_steps(80), seed=0, progress=watched)
     assert np.mean(watched.losses[-5:]) < 0.7 * np.mean(watched.losses[:5])
 
 
