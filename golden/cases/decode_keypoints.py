@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from golden.cases._numbers import Floats, reals
+from golden.cases._joint_maps import map_of, soft_maps, some_boxes
 from refdet.verify.case import Algorithm, Case, Compare, Exact, Ulp
 from tests.oracles import decode_keypoints as oracle
 
@@ -22,14 +22,6 @@ CONVENTIONS = ("torchvision", "detectron2", "detectron1")
 # Joints are sums of numbers below 64; a score is a sum of 16 products, or of exponentials of such.
 CLOSE: dict[str, Compare] = {"joints": Ulp(4, 2.0**-18), "joint_scores": Ulp(256, 2.0**-18)}
 E = math.e
-
-
-def map_of(m: int, peaks: dict[tuple[int, int], float], rest: float = 0.0) -> Floats:
-    """Return a map of m × m logits with a few that are not as the rest."""
-    logits = np.full((m, m), rest)
-    for place, value in peaks.items():
-        logits[place] = value
-    return logits
 
 
 def by_hand(
@@ -239,7 +231,7 @@ def cases() -> list[Case]:
                 f"seven-by-seven-{convention}",
                 "Maps of 7 × 7 in boxes that are larger, smaller, and longer one way than the other; the largest "
                 "logit is the largest by a hundredth at least.",
-                {"logits": some_maps(), "boxes": some_boxes()},
+                {"logits": soft_maps("decode"), "boxes": some_boxes()},
                 CLOSE,
                 {"convention": convention},
                 tags=("convention",),
@@ -252,19 +244,6 @@ def cases() -> list[Case]:
 def keys(distance: float) -> float:
     """Return Keys' kernel with a = −3/4, for distances up to 1."""
     return 1.25 * distance**3 - 2.25 * distance**2 + 1
-
-
-def some_maps() -> Floats:
-    """Return maps (3, 2, 7, 7) with a soft peak in each, and noise."""
-    centres, y = reals("decode centres", (3, 2, 2), 0.5, 5.5), np.arange(7.0)
-    squares = (y[:, None] - centres[..., :1, None]) ** 2 + (y - centres[..., 1:, None]) ** 2
-    logits: Floats = 4 - squares / 2 + reals("decode noise", (3, 2, 7, 7), -0.5, 0.5)
-    return logits.astype(np.float32).astype(np.float64)
-
-
-def some_boxes() -> Floats:
-    """Return boxes of 12.4 × 17.1, 4.6 × 5.5 and 21.8 × 3.3 pixels, or about that."""
-    return np.array([[10.3125, 20.1875, 22.6875, 37.3125], [1.25, 2.5, 5.875, 8.0], [3.0625, 30.625, 24.875, 33.9375]])
 
 
 def random_case(rng: np.random.Generator) -> Case:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from golden.cases._joint_maps import map_of, soft_maps, some_boxes
 from golden.cases._numbers import Floats, reals
 from refdet.verify.case import Algorithm, Case, Compare, Exact, Ulp
 from tests.oracles import decode_keypoints_by_similarity as oracle
@@ -28,14 +29,6 @@ NOWHERE = -1000.0  # far enough below the rest for a probability of 0
 CLEAR = 1e-6  # by how much, relatively, the largest E is larger than that of any other place
 E = math.e
 NAN, INF = math.nan, math.inf
-
-
-def map_of(m: int, peaks: Mapping[tuple[int, int], float], rest: float = NOWHERE) -> Floats:
-    """Return a map of m × m logits with a few that are not as the rest."""
-    logits = np.full((m, m), rest)
-    for place, value in peaks.items():
-        logits[place] = value
-    return logits
 
 
 def by_hand(
@@ -73,19 +66,19 @@ def by_hand(
 def cases() -> list[Case]:
     """Return the cases."""
     q = math.exp(0.25)
-    ends = map_of(4, {(1, 0): 0.25, (1, 1): 0.0, (1, 2): 0.25})
-    apart = map_of(8, {(2, 0): 0.25, (2, 4): 0.0})
-    rows = map_of(4, {(0, 0): 0.0, (0, 1): 0.0, (0, 2): 0.0, (1, 3): 0.25, (2, 3): 0.25, (3, 3): 0.25})
+    ends = map_of(4, {(1, 0): 0.25, (1, 1): 0.0, (1, 2): 0.25}, NOWHERE)
+    apart = map_of(8, {(2, 0): 0.25, (2, 4): 0.0}, NOWHERE)
+    rows = map_of(4, {(0, 0): 0.0, (0, 1): 0.0, (0, 2): 0.0, (1, 3): 0.25, (2, 3): 0.25, (3, 3): 0.25}, NOWHERE)
     high = map_of(4, {(1, 2): 2000.0, (2, 2): 1999.0}, -2000.0)
     low = map_of(4, {(3, 1): -3000.0, (3, 0): -3001.0}, -9000.0)
-    lower_right = map_of(4, {(2, 3): 0.0})
+    lower_right = map_of(4, {(2, 3): 0.0}, NOWHERE)
     nearest, farthest = (q + math.exp(-16)) / (q + 1), math.exp(-4 / 1024)
     four, eight, whole = [0.0, 0, 4, 4], [0.0, 0, 8, 8], [3.0, 6, 7, 10]
     return [
         by_hand(
             "one-sure-place",
             "All the probability in one place: its middle, and a similarity of 1, in boxes of 4 × 4 and 8 × 2.",
-            [[map_of(4, {(1, 2): 0.0}), map_of(4, {(3, 0): 5.0})]] * 2,
+            [[map_of(4, {(1, 2): 0.0}, NOWHERE), map_of(4, {(3, 0): 5.0}, NOWHERE)]] * 2,
             [whole, [1, 2, 9, 4]],
             [16, 16],
             [[[5.5, 7.5], [3.5, 9.5]], [[6, 2.75], [2, 3.75]]],
@@ -109,7 +102,7 @@ def cases() -> list[Case]:
         by_hand(
             "no-area",
             "Without area only the place itself counts: of logits ¼, 0 and ½ the last, and its probability.",
-            [[map_of(4, {(1, 0): 0.25, (1, 1): 0.0, (1, 2): 0.5})]],
+            [[map_of(4, {(1, 0): 0.25, (1, 1): 0.0, (1, 2): 0.5}, NOWHERE)]],
             [whole],
             [0],
             [[[5.5, 7.5]]],
@@ -182,7 +175,7 @@ def cases() -> list[Case]:
             "without-width-or-height",
             "In a box of no width the places of a row coincide: row 2 has ¾ of the probability, row 1 has ¼. In a "
             "point all coincide.",
-            [[map_of(4, {(1, 1): 3.0, (2, 0): 3.0, (2, 1): 3.0, (2, 3): 3.0})]] * 2,
+            [[map_of(4, {(1, 1): 3.0, (2, 0): 3.0, (2, 1): 3.0, (2, 3): 3.0}, NOWHERE)]] * 2,
             [[5, 0, 5, 4], [5, 3, 5, 3]],
             [0] * 2,
             [[[5, 2.5]], [[5, 3]]],
@@ -207,7 +200,13 @@ def cases() -> list[Case]:
             "the-first-of-equals",
             "Without area E is the probability. Row by row: (0, 3) comes before (1, 0), and (2, 1) before (2, 2). All "
             "equal: the very first.",
-            [[map_of(4, {(1, 0): 2.0, (0, 3): 2.0}), map_of(4, {(2, 2): -9.0, (2, 1): -9.0}), map_of(4, {}, -1.0)]],
+            [
+                [
+                    map_of(4, {(1, 0): 2.0, (0, 3): 2.0}, NOWHERE),
+                    map_of(4, {(2, 2): -9.0, (2, 1): -9.0}, NOWHERE),
+                    map_of(4, {}, -1.0),
+                ]
+            ],
             [four],
             [0],
             [[[3.5, 0.5], [1.5, 2.5], [0.5, 0.5]]],
@@ -232,7 +231,7 @@ def cases() -> list[Case]:
         by_hand(
             "far-apart",
             "Places 2⁶⁴ apart, whose squared distance overflows float32: similarity 0.",
-            [[map_of(4, {(0, 0): 0.0, (0, 1): 0.0, (3, 3): 1.0})]],
+            [[map_of(4, {(0, 0): 0.0, (0, 1): 0.0, (3, 3): 1.0}, NOWHERE)]],
             [[0, 0, 2.0**66, 2.0**66]],
             [0.5],
             [[[3.5 * 2.0**64] * 2]],
@@ -253,7 +252,7 @@ def cases() -> list[Case]:
         by_hand(
             "maps-without-a-softmax",
             "A NaN, a +∞, and −∞ everywhere; the fourth joint of the detection is where it is.",
-            [[map_of(4, {(2, 2): NAN}), map_of(4, {(1, 1): INF}), map_of(4, {}, -INF), lower_right]],
+            [[map_of(4, {(2, 2): NAN}, NOWHERE), map_of(4, {(1, 1): INF}, NOWHERE), map_of(4, {}, -INF), lower_right]],
             [four],
             [0.5],
             [[[NAN, NAN]] * 3 + [[3.5, 2.5]]],
@@ -311,7 +310,7 @@ def cases() -> list[Case]:
             "seven-by-seven",
             "A soft peak in each map, and noise; boxes that are larger, smaller, and longer one way than the other, "
             "and areas of about half a box. The largest E is the largest by a hundredth at least.",
-            {"logits": soft_maps(), "boxes": some_boxes(), "areas": np.array([106.25, 12.75, 36.0])},
+            {"logits": soft_maps("similarity"), "boxes": some_boxes(), "areas": np.array([106.25, 12.75, 36.0])},
             CLOSE,
             {"sigmas": (0.0625, 0.125)},
             tags=("convention",),
@@ -337,14 +336,6 @@ def near(*squares: float) -> float:
     return sum(math.exp(-d) for d in squares)
 
 
-def soft_maps() -> Floats:
-    """Return maps (3, 2, 7, 7)."""
-    centres, y = reals("similarity centres", (3, 2, 2), 0.5, 5.5), np.arange(7.0)
-    squares = (y[:, None] - centres[..., :1, None]) ** 2 + (y - centres[..., 1:, None]) ** 2
-    logits: Floats = 4 - squares / 2 + reals("similarity noise", (3, 2, 7, 7), -0.5, 0.5)
-    return logits.astype(np.float32).astype(np.float64)
-
-
 def two_peaks() -> Floats:
     """Return a map of 7 × 7."""
     y = np.arange(7.0)
@@ -352,11 +343,6 @@ def two_peaks() -> Floats:
     broad[1, 1] = 3
     logits: Floats = broad + reals("similarity peaks", (7, 7), -0.125, 0.125)
     return logits.astype(np.float32).astype(np.float64)
-
-
-def some_boxes() -> Floats:
-    """Return boxes of 12.4 × 17.1, 4.6 × 5.5 and 21.8 × 3.3 pixels, or about that."""
-    return np.array([[10.3125, 20.1875, 22.6875, 37.3125], [1.25, 2.5, 5.875, 8.0], [3.0625, 30.625, 24.875, 33.9375]])
 
 
 def random_case(rng: np.random.Generator) -> Case:
