@@ -41,6 +41,7 @@ def by_hand(
     scores: list[list[float]],
     *tags: str,
     sigmas: tuple[float, ...] = (0.5,),
+    finer: int = 1,
     compare: Compare | Mapping[str, Compare] = BY_HAND,
     undefined: str = "",
 ) -> Case:
@@ -54,7 +55,7 @@ def by_hand(
             "areas": np.array(areas, np.float64),
         },
         compare,
-        {"sigmas": sigmas},
+        {"sigmas": sigmas, "finer": finer},
         expected={"joints": np.array(joints, np.float64), "joint_scores": np.array(scores, np.float64)},
         source="by hand",
         tags=("hand", *tags),
@@ -98,6 +99,21 @@ def cases() -> list[Case]:
             [[[4.5, 7.5]]],
             [[(1 + 2 * q / E) / (1 + 2 * q)]],
             "convention",
+        ),
+        by_hand(
+            "three-times-finer",
+            "Places 3 pixels apart, a neighbour worth exp(−1), and a joint said to be a multiple of 1 pixel from their "
+            "middles. Of logits ¼ and 0 side by side it is a pixel from the first: e^¼ · exp(−1/9) + exp(−4/9) = 1.79, "
+            "there e^¼ + 1/e = 1.65, and two pixels away e^¼ · exp(−4/9) + exp(−1/9) = 1.72. Where it is sure it is at "
+            "the middle.",
+            [[map_of(4, {(1, 1): 0.25, (1, 2): 0.0}, NOWHERE), lower_right]],
+            [[0, 0, 12, 12]],
+            [4.5],
+            [[[5.5, 4.5], [10.5, 7.5]]],
+            [[(q * math.exp(-1 / 9) + math.exp(-4 / 9)) / (q + 1), 1]],
+            "convention",
+            sigmas=(0.5, 0.5),
+            finer=3,
         ),
         by_hand(
             "no-area",
@@ -296,7 +312,7 @@ def cases() -> list[Case]:
                     "areas": np.ones(D),
                 },
                 Exact(),
-                {"sigmas": (0.5,) * K},
+                {"sigmas": (0.5,) * K, "finer": 1},
                 expected={"joints": np.zeros((D, K, 2)), "joint_scores": np.zeros((D, K))},
                 source="by hand",
                 tags=("hand", "empty"),
@@ -312,7 +328,15 @@ def cases() -> list[Case]:
             "and areas of about half a box. The largest E is the largest by a hundredth at least.",
             {"logits": soft_maps("similarity"), "boxes": some_boxes(), "areas": np.array([106.25, 12.75, 36.0])},
             CLOSE,
-            {"sigmas": (0.0625, 0.125)},
+            {"sigmas": (0.0625, 0.125), "finer": 1},
+            tags=("convention",),
+        ),
+        Case(
+            "seven-by-seven-three-times-finer",
+            "The same, and joints between the middles. The largest E is the largest by three thousandths at least.",
+            {"logits": soft_maps("similarity"), "boxes": some_boxes(), "areas": np.array([106.25, 12.75, 36.0])},
+            CLOSE,
+            {"sigmas": (0.0625, 0.125), "finer": 3},
             tags=("convention",),
         ),
         Case(
@@ -325,7 +349,7 @@ def cases() -> list[Case]:
                 "areas": np.array([600.0, 400.0]),
             },
             CLOSE,
-            {"sigmas": (0.015625, 0.0625, 0.25)},
+            {"sigmas": (0.015625, 0.0625, 0.25), "finer": 1},
             tags=("convention",),
         ),
     ]
@@ -357,22 +381,26 @@ def random_case(rng: np.random.Generator) -> Case:
             "boxes": np.concatenate([start, start + sides], axis=1),
             "areas": np.abs(sides[:, 0] * sides[:, 1]) * rng.uniform(0.3, 1, 2),
         }
-        sigmas = tuple(float(s) for s in rng.uniform(0.03, 0.25, 2))
-        if is_clear(inputs, sigmas):
-            return Case("random", "", inputs, CLOSE, {"sigmas": sigmas})
+        sigmas, finer = tuple(float(s) for s in rng.uniform(0.03, 0.25, 2)), int(rng.choice([1, 3]))
+        if is_clear(inputs, sigmas, finer):
+            return Case("random", "", inputs, CLOSE, {"sigmas": sigmas, "finer": finer})
 
 
-def is_clear(inputs: Mapping[str, Floats], sigmas: tuple[float, ...]) -> bool:
-    """Say whether no two places of a map have nearly the largest E."""
+def is_clear(inputs: Mapping[str, Floats], sigmas: tuple[float, ...], finer: int) -> bool:
+    """Say whether no two places that a joint may be said to be at have nearly the largest E."""
     for logits, box, area in zip(inputs["logits"], inputs["boxes"], inputs["areas"], strict=True):
         m = logits.shape[-1]
-        at = (np.arange(m) + 0.5) / m
-        x, y = box[0] + at * (box[2] - box[0]), box[1] + at * (box[3] - box[1])
-        places = np.stack([np.tile(x, m), np.repeat(y, m)], axis=1)
-        squares = np.sum((places[:, None] - places) ** 2, axis=2)
+        squares = np.sum((places_of(box, finer * m)[:, None] - places_of(box, m)) ** 2, axis=2)
         for one, sigma in zip(logits, sigmas, strict=True):
             chances = np.exp(one - one.max()).ravel()
             expected = np.sort(np.exp(-squares / (2 * sigma) ** 2 / (area + 2.0**-52) / 2) @ chances)
             if not expected[-2] < (1 - CLEAR) * expected[-1]:
                 return False
     return True
+
+
+def places_of(box: Floats, n: int) -> Floats:
+    """Return the middles (n · n, 2) of the places of a box."""
+    at = (np.arange(n) + 0.5) / n
+    x, y = box[0] + at * (box[2] - box[0]), box[1] + at * (box[3] - box[1])
+    return np.stack([np.tile(x, n), np.repeat(y, n)], axis=1)

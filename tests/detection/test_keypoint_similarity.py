@@ -16,7 +16,7 @@ from refdet.metrics.object_keypoint_similarity import object_keypoint_similarity
 from tests.agreement import assert_agrees, dtypes, in_layout, layouts, seeds
 from tests.oracles import decode_keypoints_by_similarity as oracle
 
-sides = st.integers(1, 6)
+sides, odd = st.integers(1, 6), st.sampled_from([1, 3, 5])
 SQUARE, AREA = np.array([[0.0, 0, 4, 4]]), np.array([0.5])  # with σ = ½ a pixel away is worth exp(−1)
 
 
@@ -27,18 +27,24 @@ def places_of(box: Array, m: int) -> Array:
     return np.stack([np.tile(x, m), np.repeat(y, m)], axis=1)
 
 
-def expected_similarities(logits: Array, box: Array, area: float, sigma: float) -> Array:
-    """Return E of every place of a map, (m · m,): the metric of every two places, weighted by the softmax."""
-    n = logits.size
-    poses = np.ones((n, 1, 3))
-    poses[:, 0, :2] = places_of(box, len(logits))
-    similarities = object_keypoint_similarity(poses, poses, np.zeros((n, 4)), np.full(n, area), sigmas=(sigma,))
+def expected_similarities(logits: Array, box: Array, area: float, sigma: float, finer: int = 1) -> Array:
+    """Return E of every place, (fm · fm,): its metric to every place of the map, weighted by the softmax."""
+    truths, found = (poses_at(places_of(box, f * len(logits))) for f in (1, finer))
+    n = len(truths)
+    similarities = object_keypoint_similarity(found, truths, np.zeros((n, 4)), np.full(n, area), sigmas=(sigma,))
     chances = np.exp(logits - logits.max()).ravel()
     expected: Array = similarities @ (chances / chances.sum())
     return expected
 
 
-def a_question(seed: int, m: int, dtype: str = "float64") -> tuple[list[Array], tuple[float, ...]]:
+def poses_at(places: Array) -> Array:
+    """Return poses (n, 1, 3) of one visible joint each."""
+    poses = np.ones((len(places), 1, 3))
+    poses[:, 0, :2] = places
+    return poses
+
+
+def a_question(seed: int, m: int, dtype: str = "float64", finer: int = 1) -> tuple[list[Array], tuple[float, ...]]:
     """Return maps, boxes and areas of two detections of two joints, and sigmas, such that rounding decides nothing."""
     rng = np.random.default_rng(seed)
     while True:
@@ -50,15 +56,15 @@ def a_question(seed: int, m: int, dtype: str = "float64") -> tuple[list[Array], 
         ]
         sigmas = tuple(rng.uniform(0.02, 0.5, 2).tolist())
         arrays = [x.astype(dtype) for x in arrays]
-        if m == 1 or is_clear(arrays, sigmas):
+        if m == 1 or is_clear(arrays, sigmas, finer):
             return arrays, sigmas
 
 
-def is_clear(arrays: list[Array], sigmas: tuple[float, ...]) -> bool:
+def is_clear(arrays: list[Array], sigmas: tuple[float, ...], finer: int) -> bool:
     """Say whether no two places of a map have nearly the largest E."""
     logits, boxes, areas = (x.astype(np.float64) for x in arrays)
     largest = [
-        np.sort(expected_similarities(logits[d, k], boxes[d], float(areas[d]), sigmas[k]))[-2:]
+        np.sort(expected_similarities(logits[d, k], boxes[d], float(areas[d]), sigmas[k], finer))[-2:]
         for d, k in np.ndindex(logits.shape[:2])
     ]
     return all(second < (1 - 1e-6) * first for second, first in largest)
@@ -74,23 +80,44 @@ def test_hand_example() -> None:
     assert scores[0, 1] == pytest.approx(0.4 + 0.25 * np.exp(-8) + 0.35 * np.exp(-32), rel=1e-14)
 
 
-@given(seed=seeds, m=sides, dtype=dtypes, layout=layouts)
-def test_decoding_is_as_defined(seed: int, m: int, dtype: str, layout: str) -> None:
-    arrays, sigmas = a_question(seed, m, dtype)
+@given(seed=seeds, m=sides, finer=odd, dtype=dtypes, layout=layouts)
+def test_decoding_is_as_defined(seed: int, m: int, finer: int, dtype: str, layout: str) -> None:
+    arrays, sigmas = a_question(seed, m, dtype, finer)
     inputs = [in_layout(x, layout) for x in arrays]
-    params = {"sigmas": sigmas}
+    params = {"sigmas": sigmas, "finer": finer}
     assert_agrees("decode_keypoints_by_similarity", oracle, inputs, rng=np.random.default_rng(seed), params=params)
 
 
-@given(seed=seeds, m=sides)
-def test_no_other_place_is_expected_to_be_more_similar(seed: int, m: int) -> None:
+@given(seed=seeds, m=sides, finer=odd)
+def test_no_other_place_is_expected_to_be_more_similar(seed: int, m: int, finer: int) -> None:
     """The score is what the metric of that one joint comes to on average, where the joint is drawn from the softmax."""
-    (logits, boxes, areas), sigmas = a_question(seed, m)
-    joints, scores = decode_keypoints_by_similarity(logits, boxes, areas, sigmas=sigmas)
+    (logits, boxes, areas), sigmas = a_question(seed, m, finer=finer)
+    joints, scores = decode_keypoints_by_similarity(logits, boxes, areas, sigmas=sigmas, finer=finer)
     for d, k in np.ndindex(2, 2):
-        expected = expected_similarities(logits[d, k], boxes[d], float(areas[d]), sigmas[k])
+        expected = expected_similarities(logits[d, k], boxes[d], float(areas[d]), sigmas[k], finer)
         assert scores[d, k] == pytest.approx(expected.max(), rel=1e-12)
-        np.testing.assert_allclose(joints[d, k], places_of(boxes[d], m)[expected.argmax()], rtol=0, atol=1e-12)
+        place = places_of(boxes[d], finer * m)[expected.argmax()]
+        np.testing.assert_allclose(joints[d, k], place, rtol=0, atol=1e-12)
+
+
+@given(seed=seeds, m=sides)
+def test_the_finer_the_more_similar(seed: int, m: int) -> None:
+    """Nine times as many places hold those of three times as many, which hold those of the map."""
+    (logits, boxes, areas), sigmas = a_question(seed, m)
+    scores = [decode_keypoints_by_similarity(logits, boxes, areas, sigmas=sigmas, finer=f)[1] for f in (1, 3, 9)]
+    assert (np.diff(scores, axis=0) >= -1e-9).all()
+
+
+def test_between_two_places() -> None:
+    """A pixel apart, and as likely: with a wide similarity in the middle, with a narrow one at the first."""
+    logits = np.full((1, 2, 4, 4), -np.inf)
+    logits[0, :, 1, 1:3] = 0
+    joints, scores = decode_keypoints_by_similarity(logits, SQUARE, np.ones(1), sigmas=(4.0, 1 / 64), finer=9)
+    np.testing.assert_allclose(joints[0, 0, 1], 1.5, atol=1e-12)
+    assert abs(joints[0, 0, 0] - 2) < 1 / 9  # 2 itself is between two of the nine places
+    assert scores[0, 0] > np.exp(-(0.56**2) / 64 / 2)
+    np.testing.assert_allclose(joints[0, 1], [1.5, 1.5], atol=1e-12)
+    assert scores[0, 1] == pytest.approx(0.5)
 
 
 @given(seed=seeds, m=sides)
@@ -280,3 +307,16 @@ LOGITS, SIGMAS = np.zeros((1, 2, 4, 4)), (0.5, 0.25)
 def test_bad_input(logits: Array, boxes: Array, areas: Any, sigmas: Any, message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=f"^decode_keypoints_by_similarity: .*{message}"):
         decode_keypoints_by_similarity(logits, boxes, areas, sigmas=sigmas)
+
+
+@pytest.mark.parametrize(
+    ("finer", "message"),
+    [
+        (2, "finer must be odd, so that the middles of places stay middles, got 2"),
+        (0, "finer must be at least 1, got 0"),
+        (1.5, "finer must be an integer, got 1.5"),
+    ],
+)
+def test_bad_finer(finer: Any, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=f"^decode_keypoints_by_similarity: {message}"):
+        decode_keypoints_by_similarity(LOGITS, SQUARE, AREA, sigmas=SIGMAS, finer=finer)
