@@ -7,6 +7,7 @@ from refdet.data.coco_entries import CocoError, CocoImage
 from refdet.data.coco_images import CocoImages
 from refdet.data.images import ImageError, image_size, read_image
 from refdet.data.kept_samples import KeptSamples
+from refdet.data.other_backgrounds import exchange_backgrounds, on_background_of
 from refdet.data.sample import Sample, require_usable
 from refdet.data.shapes import CLASS_NAMES, Scene, Shapes, make_scene
 from refdet.data.stick_figures import FIGURE_CLASS_NAMES, StickFigures, make_figure
@@ -46,11 +47,13 @@ __all__ = [
     "affine",
     "as_batch",
     "batches",
+    "exchange_backgrounds",
     "image_size",
     "make_figure",
     "make_scene",
     "mirror",
     "network_input",
+    "on_background_of",
     "photometric",
     "prefetch",
     "random_affine",

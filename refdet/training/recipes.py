@@ -48,6 +48,8 @@ class DetectorRecipe:
         photometric: whether brightness, contrast and saturation are changed.
         moved: how far pictures are turned, resized, stretched and sheared at random.
         recoloured: whether colours become others, of pictures in which they mean nothing.
+        exchanged: share of the pictures whose objects are seen on the background of another picture of their batch; of
+            a stage that is a recipe's `joints_first`.
         begins_with: recipe of the classifier of objects that it begins with; None to begin anew. A run that is longer
             or shorter than `steps` has a longer or shorter one.
         joints_first: recipe by which the part of it that finds joints learns first, and then is frozen; None to learn
@@ -71,6 +73,7 @@ class DetectorRecipe:
     photometric: bool = False
     moved: AffineRange = STILL
     recoloured: bool = False
+    exchanged: float = 0.0
     begins_with: DetectorRecipe | None = None
     joints_first: DetectorRecipe | None = None
     freezes_backbone: bool = False
