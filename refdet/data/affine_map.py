@@ -72,7 +72,7 @@ class AffineRange:
         turn, log_s, log_a, h = (rng.uniform(-most, most) for most in dataclasses.astuple(self))
         a = math.exp(log_a)
         stretched = np.array([[a, 0.0], [0.0, 1 / a]]) @ np.array([[1.0, h], [0.0, 1.0]])
-        drawn: Array = math.exp(log_s) * (_rotation(turn) @ stretched)
+        drawn: Array = math.exp(log_s) * (rotation(turn) @ stretched)
         return drawn
 
 
@@ -88,7 +88,7 @@ def turn(sample: AnySample, degrees: float) -> AnySample:
     array([[3., 0., 4., 4.]], dtype=float32)
     """
     check_sample("turn", "sample", sample)
-    return _moved("turn", sample, _rotation(check_number("turn", "degrees", degrees)))
+    return _moved("turn", sample, rotation(check_number("turn", "degrees", degrees)))
 
 
 def affine(sample: AnySample, A: Array) -> AnySample:
@@ -130,7 +130,7 @@ def random_affine(sample: AnySample, rng: np.random.Generator, *, within: Affine
 
 def _moved(op: str, sample: AnySample, A: Array) -> AnySample:
     _check_labels(op, sample)
-    by = _AboutMiddle(A, sample.size)
+    by = AboutMiddle(A, sample.size)
     places = by.origins()
     joints, visible, proposals, areas = sample.joints, sample.joints_visible, sample.proposals, sample.areas
     if joints is not None:
@@ -149,7 +149,7 @@ def _moved(op: str, sample: AnySample, A: Array) -> AnySample:
         for i in np.flatnonzero(has_one):
             boxes[i] = tight_box(masks[i])
     moved: dict[str, Any] = {
-        "image": _interpolated(sample.image, places),
+        "image": interpolated(sample.image, places),
         "boxes": boxes,
         "masks": masks,
         "label_map": None if sample.label_map is None else _taken(sample.label_map, places, outside=IGNORED),
@@ -173,7 +173,8 @@ def _check_labels(op: str, sample: Sample) -> None:
         )
 
 
-def _rotation(degrees: float) -> Array:
+def rotation(degrees: float) -> Array:
+    """Return the matrix (2, 2) that turns (x, y) by an angle, clockwise as y points down."""
     c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     return np.array([[c, -s], [s, c]])
 
@@ -183,7 +184,7 @@ def _determinant(A: Array) -> float:
     return float(a * d - b * c)
 
 
-class _AboutMiddle(NamedTuple):
+class AboutMiddle(NamedTuple):
     """Moves points and boxes by A about the middle of a picture of (height, width) = `size`."""
 
     A: Array
@@ -224,7 +225,7 @@ def _has_area(boxes: Array) -> Array:
     return np.asarray((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
 
 
-def _interpolated(image: Array, places: Array) -> Array:
+def interpolated(image: Array, places: Array) -> Array:
     """Return the image (H, W, 3) at places (H, W, 2), its pixels' values being those at their centres."""
     H, W = image.shape[:2]
     x, y = (places - 0.5).astype(np.float32).transpose(2, 0, 1)

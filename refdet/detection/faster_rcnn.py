@@ -27,7 +27,8 @@ Conventions:
   Joints are read from their crop of the batch and brought back with it.
 - With `mirrored` each detection is looked at again where it is in the mirrored picture: box and score are the mean of
   the detection and of what the second stage makes of its box there, masks and joints of the probabilities in both. A
-  detection stays of its class, and is neither suppressed nor left out for its new score.
+  detection stays of its class, and is neither suppressed nor left out for its new score. Joints are looked for in the
+  picture turned by the angles of `expected_joints` as well, and in its mirror image turned by them.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ from refdet.detection.roi_heads import BoxDetections, RoIHeads
 from refdet.detection.roi_training import Regions, candidate_regions, draw_regions
 from refdet.detection.rpn import RPN, Proposals, RPNOutput
 from refdet.detection.rpn_training import draw_anchors, drawn_anchors, rpn_losses, rpn_targets
+from refdet.detection.turned_views import keypoint_logits_in_views
 from refdet.detection.with_proposals import proposals_of
 from refdet.features.backbones.maps import FeatureMaps
 from refdet.masks.paste import paste_masks
@@ -293,14 +295,16 @@ class FasterRCNN(Module):
 
     def joints(self, seen: Seen, found: BoxDetections, mirror: MirrorImage | None = None) -> tuple[Array, Array]:
         """Return joints (D, K, 2) in pixels of the picture as it was given, and scores (D, K), of detections."""
-        heads, s = self.roi_heads, self.roi_heads.settings
-        logits, by = heads.keypoint_logits(self.keypoint_crops(seen.maps, [found.boxes])).data, s.expected_joints
+        s, images = self.roi_heads.settings, seen.prepared.images_for(self)
+        by = s.expected_joints
+        turned = () if by is None else by.turned
+        logits = keypoint_logits_in_views(self, images, seen.maps, found.boxes, turned=turned)
         if mirror is not None and by is not None and by.swapped is not None:
-            logits = mean_of_softmax(logits, mirror.keypoint_logits(found, by.swapped))
+            logits = mean_of_softmax(logits, mirror.keypoint_logits(found, by.swapped, turned=turned))
         seen_in = grown(found.boxes, s.keypoint_context)
         if by is None:
             joints, scores = decode_keypoints(logits, seen_in, convention=s.decode_joints)
         else:
             areas = by.area * (found.boxes[:, 2:] - found.boxes[:, :2]).prod(axis=1)
-            joints, scores = decode_keypoints_by_similarity(logits, seen_in, areas, sigmas=by.sigmas)
+            joints, scores = decode_keypoints_by_similarity(logits, seen_in, areas, sigmas=by.sigmas, finer=by.finer)
         return (joints / seen.prepared.ratio(0)[:2]).astype(np.float32), scores.astype(np.float32)

@@ -14,6 +14,7 @@ pixels of the batch. Where what is said of it there is not finite, it stays as i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,7 @@ from refdet.boxes.mirrored import mirrored_boxes
 from refdet.core.check import Array
 from refdet.detection.mask_head import mask_probabilities
 from refdet.detection.roi_heads import BoxDetections
+from refdet.detection.turned_views import keypoint_logits_in_views
 from refdet.ops.softmax import log_softmax
 
 if TYPE_CHECKING:
@@ -40,9 +42,9 @@ class MirrorImage:
 
     def __init__(self, detector: FasterRCNN, seen: Seen) -> None:
         self.detector, self.prepared = detector, seen.prepared
-        images = np.ascontiguousarray(seen.prepared.images_for(detector)[..., ::-1])
-        self.maps = detector.backbone.maps(Tensor(images), training=False, rng=None)
-        self.width = int(images.shape[3])
+        self.images = np.ascontiguousarray(seen.prepared.images_for(detector)[..., ::-1])
+        self.maps = detector.backbone.maps(Tensor(self.images), training=False, rng=None)
+        self.width = int(self.images.shape[3])
 
     def mean(self, found: BoxDetections) -> BoxDetections:
         """Return the mean of detections and of what is said of their boxes here, the surest first."""
@@ -60,10 +62,10 @@ class MirrorImage:
         crops = self.detector.crops(self.maps, [there], self.detector.roi_heads.settings.mask_side)
         return mask_probabilities(self.detector.roi_heads.mask_logits(crops).data, found.classes)[..., ::-1]
 
-    def keypoint_logits(self, found: BoxDetections, swapped: tuple[int, ...]) -> Array:
-        """Return the maps of joints (D, K, m, m) of detections; in a mirror, joint k is joint swapped[k]."""
+    def keypoint_logits(self, found: BoxDetections, swapped: tuple[int, ...], *, turned: Sequence[float] = ()) -> Array:
+        """Return the maps of joints (D, K, m, m) of detections, also `turned`; here, joint k is joint swapped[k]."""
         there = mirrored_boxes(found.boxes, self.width)
-        logits = self.detector.roi_heads.keypoint_logits(self.detector.keypoint_crops(self.maps, [there])).data
+        logits = keypoint_logits_in_views(self.detector, self.images, self.maps, there, turned=turned)
         return logits[:, list(swapped), :, ::-1]
 
 

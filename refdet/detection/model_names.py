@@ -111,11 +111,13 @@ class JointSettings:
         How much of its box an object of other joints fills is not known; it is taken to be `ExpectedJoints`' share.
         """
         head = self.numbers.head
-        mirrored = None if swapped is None else tuple(swapped)
-        expected = None if sigmas is None else ExpectedJoints(sigmas, swapped=mirrored)
-        own = head.expected_joints
-        if own is not None and expected is not None and expected == replace(own, area=expected.area):
-            return self
+        own, mirrored = head.expected_joints, None if swapped is None else tuple(swapped)
+        expected = None
+        if sigmas is not None:
+            expected = replace(own or ExpectedJoints(sigmas), sigmas=sigmas, swapped=mirrored)
+            if expected == own:
+                return self
+            expected = replace(expected, area=ExpectedJoints.area)
         return JointSettings(n_joints, replace(self.numbers, head=replace(head, expected_joints=expected)))
 
 

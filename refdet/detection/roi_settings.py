@@ -22,11 +22,12 @@ from refdet.boxes.clip import CONVENTIONS as CLIPS
 from refdet.boxes.sampling import ROUNDINGS
 from refdet.boxes.transform import CONVENTIONS as TRANSFORMS
 from refdet.boxes.transform import SCALE_CLAMP
-from refdet.core.check import check_flag, check_number, positive_numbers
+from refdet.core.check import check_flag, check_number, positive_numbers, sequence
 from refdet.data.transforms import mirror_order
 from refdet.detection.check_settings import check_settings
 from refdet.detection.composition import check_limit
 from refdet.detection.keypoint_coding import CONVENTIONS as JOINT_CONVENTIONS
+from refdet.detection.keypoint_similarity import check_finer
 from refdet.detection.mask_head import CONVENTIONS as MASK_CONVENTIONS
 from refdet.detection.multi_scale_roi_align import CropSettings
 from refdet.masks.paste import CONVENTIONS as PASTES
@@ -45,16 +46,24 @@ class ExpectedJoints:
         sigmas: of the joints, as they are judged by.
         area: of an object, as a share of its box.
         swapped: which joint each one is in a mirror; None where that is not known, and joints are not `mirrored`.
+        finer: how many times finer than their maps' the places of joints are, an odd number.
+        turned: angles in degrees; joints are looked for again in the picture turned by each of them, and in its mirror
+            image turned likewise (`refdet.detection.turned_views`).
     """
 
     sigmas: tuple[float, ...]
     area: float = 0.5
     swapped: tuple[int, ...] | None = None
+    finer: int = 1
+    turned: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         op = "ExpectedJoints"
         object.__setattr__(self, "sigmas", positive_numbers(op, "sigmas", self.sigmas))
         object.__setattr__(self, "area", check_number(op, "area", self.area, low=0, high=1))
+        object.__setattr__(self, "finer", check_finer(op, self.finer))
+        angles = (check_number(op, "turned", v, low=-180, high=180) for v in sequence(op, "turned", self.turned))
+        object.__setattr__(self, "turned", tuple(angles))
         if self.swapped is None:
             return
         K, order = len(self.sigmas), mirror_order(self.swapped, len(self.sigmas))

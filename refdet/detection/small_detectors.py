@@ -162,7 +162,7 @@ def figure_settings() -> SmallSettings:
             nms_threshold=0.4,
             beta=1.0,
             n_detections=10,
-            expected_joints=ExpectedJoints(FOURTEEN_SIGMAS, area=0.25, swapped=SWAPPED),
+            expected_joints=ExpectedJoints(FOURTEEN_SIGMAS, area=0.25, swapped=SWAPPED, finer=3, turned=(-12.0, 12.0)),
             mirrored=True,
         ),
         fc=(64, 64),

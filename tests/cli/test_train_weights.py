@@ -130,9 +130,10 @@ class TestWeights:
     def test_joints_are_read_by_the_sigmas_of_their_names(self) -> None:
         """Of figures, of COCO's people, and of joints that nobody knows."""
         entry = MODELS["small_keypoint_rcnn"]
+        views: Any = {"finer": 3, "turned": (-12.0, 12.0)}
         for names, swapped, expected in (
-            (JOINT_NAMES, SWAPPED, ExpectedJoints(FOURTEEN_SIGMAS, area=0.25, swapped=SWAPPED)),
-            (COCO_JOINT_NAMES, None, ExpectedJoints(COCO_SIGMAS)),
+            (JOINT_NAMES, SWAPPED, ExpectedJoints(FOURTEEN_SIGMAS, area=0.25, swapped=SWAPPED, **views)),
+            (COCO_JOINT_NAMES, None, ExpectedJoints(COCO_SIGMAS, **views)),
             (("a", "b", "c"), (1, 0, 2), None),
         ):
             settings = settings_to_train(entry, {"weights": None}, names, swapped)
