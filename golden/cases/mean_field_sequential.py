@@ -162,7 +162,7 @@ def cases() -> list[Case]:
                 f"potts-{how}",
                 "Each normalisation of K, with the point itself left out of it.",
                 [plane],
-                [potts(3, 1.0 if how == "none" else 2.0)],
+                [potts(3, 1.0 if how == "none" else 1.5)],
                 params(normalisation=(how,)),
             )
             for how in NORMALISATIONS
