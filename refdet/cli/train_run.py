@@ -15,6 +15,7 @@ from refdet.cli.messages import console, on_a_line
 from refdet.cli.train_data import Data, WithoutJoints, open_data
 from refdet.cli.train_first import learn_first
 from refdet.cli.train_order import FIRST_FOLDERS, MODEL_FILE, ORDER, Order, RunError
+from refdet.cli.train_proposals import PROPOSALS_FILE, with_proposals
 from refdet.cli.train_weights import begin_with
 from refdet.data.files import make_folder, write_bytes
 from refdet.detection.faster_rcnn import FasterRCNN
@@ -22,12 +23,10 @@ from refdet.detection.joint_finder import JointFinder
 from refdet.detection.model_file import make_detector, save_model
 from refdet.detection.model_names import DetectorNetwork, JointSettings, Model, find_model
 from refdet.detection.model_settings import plain_settings
-from refdet.detection.with_proposals import WithProposals
 from refdet.nn.checkpoint import CheckpointError
 from refdet.nn.module import Module
-from refdet.training import Interrupted, TrainingError, TrainingSettings, train
+from refdet.training import TrainingError, TrainingSettings, train
 from refdet.training.detector_scores import DetectorScores, evaluate_detector
-from refdet.training.interruption import Interruption
 from refdet.training.joint_sigmas import sigmas_of
 from refdet.training.progress import default_progress
 from refdet.training.recipes import Augmentation, DetectorRecipe, recipe_of
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 
     from refdet.data import Sample
 
-PROPOSALS_FILE = "proposals.npz"
 TARGETS = ("target_mean", "target_std", "roi_heads.box_predictor.bbox_pred.weight")  # that belong together
 SAVE_EVERY = 100  # steps
 
@@ -143,7 +141,7 @@ def _train(
     recipe = _recipe(order, data)
     samples: Sequence[Sample] = data.train
     if "proposals" in find_model(order["model"]).learns_from:
-        samples = _with_proposals(detector, samples, folder)
+        samples = with_proposals(detector, samples, folder)
         if is_new and hasattr(detector, "fit_targets") and not given.issuperset(TARGETS):
             detector.fit_targets(samples)
     learns_first = order["weights"] is None
@@ -180,7 +178,7 @@ def _train(
     train(
         network,
         samples,
-        losses=losses,
+        losses=recipe.on_batches(losses),
         optimiser=recipe.make_optimiser(network),
         schedule=recipe.schedule(),
         settings=_training_settings(order, recipe),
@@ -198,6 +196,7 @@ def _train(
             "model": order["model"],
             "data": order.get("data_at_first", order["data"]),
             "settings": settings,
+            "exchanged": recipe.exchanged,
         },
     )
     if not last:  # the run had ended before
@@ -262,40 +261,6 @@ def _training_settings(order: Order, recipe: DetectorRecipe) -> TrainingSettings
 def _can_be_mirrored(data: Data) -> bool:
     """Say whether it is known which joint is the other one's mirror image, where there are any."""
     return not data.joint_names or data.swapped is not None
-
-
-def _with_proposals(detector: DetectorNetwork, samples: Sequence[Sample], folder: Path) -> Sequence[Sample]:
-    """Return the samples with their proposals, searched for once and kept in the folder; heed signals meanwhile."""
-    from rich.progress import Progress
-
-    from refdet.cli.messages import errors
-
-    path = folder / PROPOSALS_FILE
-    found = WithProposals(samples, detector.propose, path=path)  # type: ignore[attr-defined]
-    if found.n_found == len(found):
-        return found
-    with (
-        Progress(console=errors, transient=True, disable=not errors.file.isatty()) as bar,
-        Interruption(default_progress().notice, piece="picture") as interruption,
-    ):
-        task = bar.add_task("searching proposals", total=len(found), completed=found.n_found)
-
-        def go_on(n: int) -> None:
-            bar.update(task, completed=n)
-            if interruption.cause is not None:  # `save` writes what was found all the same
-                raise Interrupted(
-                    f"train: {interruption.cause} in the search for proposals; those of {n} of {len(found)} pictures "
-                    f"are in {path}; begun again, the run goes on from there"
-                )
-
-        try:
-            found.save(on_found=go_on)
-        except MemoryError as problem:
-            raise TrainingError(
-                "train: there is too little memory to search a picture for proposals; make the pictures smaller"
-            ) from problem
-        go_on(len(found))  # a signal may have come while the last of them were written
-    return found
 
 
 def _show(scores: DetectorScores, path: Path) -> None:

@@ -248,7 +248,7 @@ class Workshop:
         result = training.train(
             model,
             samples,
-            losses=losses,
+            losses=recipe.on_batches(losses),
             optimiser=recipe.make_optimiser(model),
             schedule=recipe.schedule(),
             settings=training.TrainingSettings(

@@ -33,7 +33,7 @@ def train_first(
     train(
         model,
         samples,
-        losses=losses,
+        losses=recipe.on_batches(losses),
         optimiser=recipe.make_optimiser(model),
         schedule=recipe.schedule(),
         settings=TrainingSettings(
@@ -46,5 +46,5 @@ def train_first(
         folder=folder,
         transform=transform,
         progress=progress,
-        description=description,
+        description={**description, "exchanged": recipe.exchanged},
     )

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from refdet.autograd.tensor import Tensor
-from refdet.data.other_backgrounds import exchange_backgrounds
 from refdet.data.sample import Sample
 from refdet.detection.faster_rcnn import FasterRCNN
 from refdet.detection.joint_finder import JointFinder, joint_losses
@@ -51,8 +50,6 @@ def learn_joints_first(
     finder = JointFinder(detector)
 
     def losses(batch: Sequence[Sample], *, rng: np.random.Generator) -> Mapping[str, Tensor]:
-        if recipe.exchanged > 0:
-            batch = exchange_backgrounds(batch, rng, probability=recipe.exchanged)
         return joint_losses(detector, batch, crops=finder.crops, rng=rng)
 
     train_first(
@@ -71,10 +68,6 @@ def learn_joints_first(
         folder=None if folder is None else folder / FOLDER,
         save_every=save_every,
         progress=progress,
-        description={
-            "stage": "joints of true boxes",
-            "crops": plain_settings(finder.crops),
-            "exchanged": recipe.exchanged,
-        },
+        description={"stage": "joints of true boxes", "crops": plain_settings(finder.crops)},
     )
     return finder

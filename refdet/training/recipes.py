@@ -16,13 +16,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from refdet.autograd.tensor import Tensor
 from refdet.data.affine_map import AffineRange, random_affine
+from refdet.data.other_backgrounds import exchange_backgrounds
 from refdet.data.sample import Sample
 from refdet.data.transforms import photometric, random_mirror, recoloured
 from refdet.nn.module import Module
 from refdet.nn.muon import Muon
 from refdet.nn.optim import SGD, Adam, Optimiser
 from refdet.nn.schedules import Schedule, constant, poly, step_decay, warm_up
+from refdet.training.run import Losses
 
 STILL = AffineRange()
 
@@ -48,8 +51,7 @@ class DetectorRecipe:
         photometric: whether brightness, contrast and saturation are changed.
         moved: how far pictures are turned, resized, stretched and sheared at random.
         recoloured: whether colours become others, of pictures in which they mean nothing.
-        exchanged: share of the pictures whose objects are seen on the background of another picture of their batch; of
-            a stage that is a recipe's `joints_first`.
+        exchanged: share of the pictures whose objects are seen on the background of another picture of their batch.
         begins_with: recipe of the classifier of objects that it begins with; None to begin anew. A run that is longer
             or shorter than `steps` has a longer or shorter one.
         joints_first: recipe by which the part of it that finds joints learns first, and then is frozen; None to learn
@@ -100,6 +102,16 @@ class DetectorRecipe:
         else:
             rate = step_decay(self.lr, every=falls, factor=self.decay) if falls else constant(self.lr)
         return warm_up(rate, n_steps=self.warm_up) if self.warm_up else rate
+
+    def on_batches(self, losses: Losses) -> Losses:
+        """Return losses that see the pictures of a batch as the recipe has it, each transformed before."""
+        if self.exchanged == 0:
+            return losses
+
+        def on_exchanged(samples: Sequence[Sample], /, *, rng: np.random.Generator) -> Mapping[str, Tensor]:
+            return losses(exchange_backgrounds(samples, rng, probability=self.exchanged), rng=rng)
+
+        return on_exchanged
 
     def in_steps(self, n_steps: int) -> DetectorRecipe:
         """Return the recipe of a run of `n_steps`, with what comes first longer or shorter by the same factor."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -67,3 +68,22 @@ def test_augmentation_turns_pictures_as_far_as_it_is_told() -> None:
         moved = made.joints[0, 4] - made.joints[0, 12]
         cosine = (moved @ down) / np.linalg.norm(moved) / np.linalg.norm(down)
         assert np.cos(np.radians(turned)) - 1e-6 <= cosine < 1
+
+
+def test_losses_see_other_backgrounds_where_the_recipe_says_so() -> None:
+    from refdet.autograd.tensor import Tensor
+    from refdet.data import Sample, StickFigures, exchange_backgrounds
+
+    figures, seen = list(StickFigures(4, seed=0)), list[Sample]()
+
+    def losses(samples: Sequence[Sample], /, *, rng: np.random.Generator) -> dict[str, Tensor]:
+        seen[:] = samples
+        return {"drawn": Tensor(np.array(rng.random()))}
+
+    recipe = DetectorRecipe(steps=1, batch_size=4, lr=0.1)
+    assert recipe.on_batches(losses) is losses
+    drawn = dataclasses.replace(recipe, exchanged=0.75).on_batches(losses)(figures, rng=np.random.default_rng(3))
+    rng = np.random.default_rng(3)
+    for found, expected in zip(seen, exchange_backgrounds(figures, rng, probability=0.75), strict=True):
+        np.testing.assert_array_equal(found.image, expected.image)
+    assert drawn["drawn"].item() == rng.random()  # one generator for both
